@@ -1,0 +1,28 @@
+"""What was really in effect: read off the loaded model, not off what was asked for."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Package -> installed version, from metadata alone."""
+    return {name: metadata.version(name) for name in packages}
+
+
+def in_effect(model: Any) -> dict[str, Any]:
+    """Precision, attention, checkpointing and size of a loaded model (PEFT or plain)."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    parameters = list(model.named_parameters())
+    trainable = [(name, p) for name, p in parameters if p.requires_grad]
+    return {
+        "model_class": type(base).__name__,
+        "dtype": str(base.dtype).removeprefix("torch."),
+        "adapter_dtype": sorted({str(p.dtype).removeprefix("torch.") for name, p in parameters if "lora_" in name}),
+        "attention": getattr(base.config, "_attn_implementation", None),
+        "gradient_checkpointing": bool(getattr(base, "is_gradient_checkpointing", False)),
+        "quantization": "nf4" if any(type(m).__name__ == "Linear4bit" for m in base.modules()) else "none",
+        "parameters": sum(p.numel() for _, p in parameters),
+        "trainable_parameters": sum(p.numel() for _, p in trainable),
+    }

@@ -1,0 +1,102 @@
+"""backend=hf: transformers + PEFT + TRL as they come. Never imports unsloth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ohlora.backends import Loaded, LoadSpec, Mode, Support
+from ohlora.backends.effective import in_effect, versions
+
+
+class HFBackend:
+    def probe(self, device: str) -> Support:
+        import torch
+
+        if device == "cuda" and not torch.cuda.is_available():
+            return Support(False, "no_cuda", "device=cuda, but torch sees no CUDA device here; use device=cpu or auto")
+        return Support(True)
+
+    def prepare(self) -> dict[str, str]:
+        import peft  # noqa: F401
+        import transformers  # noqa: F401
+
+        return versions("torch", "transformers", "peft", "trl", "accelerate")
+
+    def load(self, spec: LoadSpec) -> Loaded:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        options: dict[str, Any] = {}
+        if spec.attention:
+            options["attn_implementation"] = spec.attention
+        if spec.quantization == "nf4":
+            options["quantization_config"] = _nf4(spec)
+        model = AutoModelForCausalLM.from_pretrained(
+            spec.path,
+            dtype=getattr(torch, spec.dtype),
+            device_map={"": spec.device},
+            local_files_only=True,
+            **options,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(spec.path, local_files_only=True, padding_side="right")
+        if spec.quantization == "nf4" and spec.device == "cpu":
+            _keep_unpacked(model)
+        if spec.new_adapter:
+            model = self._new_adapter(model, spec)
+        elif spec.saved_adapter:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, str(spec.saved_adapter), is_trainable=False)
+        loaded = Loaded(model, tokenizer)
+        self.set_mode(loaded, spec.mode)
+        loaded.effective = {**in_effect(model), "route": "transformers"}
+        return loaded
+
+    def set_mode(self, loaded: Loaded, mode: Mode) -> None:
+        loaded.model.train(mode == "train")
+        loaded.model.config.use_cache = mode == "infer"
+
+    @staticmethod
+    def _new_adapter(model: Any, spec: LoadSpec) -> Any:
+        from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+        if spec.quantization == "nf4":
+            model = prepare_model_for_kbit_training(
+                model,
+                use_gradient_checkpointing=spec.gradient_checkpointing,
+                gradient_checkpointing_kwargs={"use_reentrant": False},
+            )
+        elif spec.gradient_checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            model.enable_input_require_grads()
+        assert spec.new_adapter is not None
+        return get_peft_model(
+            model,
+            LoraConfig(
+                r=spec.new_adapter.rank,
+                lora_alpha=spec.new_adapter.alpha,
+                lora_dropout=spec.new_adapter.dropout,
+                target_modules=list(spec.new_adapter.targets),
+                bias="none",
+                task_type="CAUSAL_LM",
+            ),
+        )
+
+
+def _nf4(spec: LoadSpec) -> Any:
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, spec.dtype),
+    )
+
+
+def _keep_unpacked(model: Any) -> None:
+    """On CPU bitsandbytes repacks weights for inference at the first evaluation; training then stops silently."""
+    for module in model.modules():
+        if type(module).__name__ == "Linear4bit":
+            module.support_avx512bf16_for_cpu = False

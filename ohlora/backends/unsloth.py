@@ -1,0 +1,126 @@
+"""backend=unsloth: the same run through Unsloth. The only file that imports it, and only in a child of its own.
+
+Unsloth patches transformers, TRL, PEFT and torch at import, so `prepare` must be the first heavy import.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any
+
+from ohlora.backends import Loaded, LoadSpec, Mode, Support
+from ohlora.backends.effective import in_effect, versions
+
+TRITON_NEEDS = (7, 0)  # compute capability; Unsloth has no gate of its own at import
+INSTALL = 'pip install "ohlora[unsloth]", or `make setup` in a checkout'
+
+
+class UnslothBackend:
+    def probe(self, device: str) -> Support:
+        if util.find_spec("unsloth") is None:
+            return Support(False, "not_installed", f"backend=unsloth: Unsloth is not installed; {INSTALL}")
+        import torch
+
+        if device == "cpu":
+            if torch.cuda.is_available():
+                return Support(
+                    False, "cpu_not_selectable", "device=cpu: Unsloth uses the GPU it sees; hide it with "
+                    "CUDA_VISIBLE_DEVICES= to use its CPU back end",
+                )
+            return Support(True)
+        if not torch.cuda.is_available():
+            return Support(False, "no_cuda", "device=cuda, but torch sees no CUDA device here; use device=cpu or auto")
+        capability = torch.cuda.get_device_capability()
+        if capability < TRITON_NEEDS:
+            return Support(
+                False,
+                "compute_capability",
+                f"Unsloth's Triton kernels need compute capability {TRITON_NEEDS[0]}.{TRITON_NEEDS[1]} or more; "
+                f"{torch.cuda.get_device_name()} has {capability[0]}.{capability[1]}",
+            )
+        return Support(True)
+
+    def prepare(self) -> dict[str, str]:
+        import unsloth
+
+        self._unsloth = unsloth
+        return {
+            **versions("torch", "transformers", "peft", "trl", "accelerate", "unsloth"),
+            "unsloth_zoo": metadata.version("unsloth_zoo"),
+        }
+
+    def load(self, spec: LoadSpec) -> Loaded:
+        import torch
+
+        fast = self._unsloth.FastLanguageModel
+        with _rebased(spec) as source:
+            model, tokenizer = fast.from_pretrained(
+                model_name=str(source),
+                max_seq_length=spec.max_length,
+                dtype=getattr(torch, spec.dtype),
+                load_in_4bit=spec.quantization == "nf4",
+                use_gradient_checkpointing=spec.gradient_checkpointing,
+                use_exact_model_name=True,
+                attn_implementation=spec.attention,
+                local_files_only=True,
+            )
+        if spec.new_adapter:
+            model = fast.get_peft_model(
+                model,
+                r=spec.new_adapter.rank,
+                lora_alpha=spec.new_adapter.alpha,
+                lora_dropout=spec.new_adapter.dropout,
+                target_modules=list(spec.new_adapter.targets),
+                bias="none",
+                use_gradient_checkpointing=spec.gradient_checkpointing,
+                random_state=spec.seed,
+                max_seq_length=spec.max_length,
+            )
+        tokenizer.padding_side = "right"
+        loaded = Loaded(model, tokenizer)
+        self.set_mode(loaded, spec.mode)
+        loaded.effective = {**in_effect(model), "route": self._route(model)}
+        return loaded
+
+    def set_mode(self, loaded: Loaded, mode: Mode) -> None:
+        fast = self._unsloth.FastLanguageModel
+        if mode == "infer":
+            fast.for_inference(loaded.model)
+        else:
+            fast.for_training(loaded.model)
+
+    def _route(self, model: Any) -> str:
+        """cpu, fast (hand-written kernels of that architecture) or generic, as Unsloth itself chose."""
+        if getattr(self._unsloth, "DEVICE_TYPE", "") == "cpu":
+            return "unsloth-cpu"
+        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        layer = base.model.layers[0] if hasattr(getattr(base, "model", None), "layers") else base
+        module = type(layer).forward.__module__
+        return "unsloth-fast" if module.startswith("unsloth.models") else "unsloth-generic"
+
+
+class _rebased:
+    """The folder to load: the model's, or a copy of the saved adapter that names this machine's model folder."""
+
+    def __init__(self, spec: LoadSpec) -> None:
+        self.spec = spec
+        self.copy: Path | None = None
+
+    def __enter__(self) -> Path:
+        if self.spec.saved_adapter is None:
+            return self.spec.path
+        self.copy = Path(tempfile.mkdtemp(prefix="ohlora-adapter-"))
+        shutil.copytree(self.spec.saved_adapter, self.copy, dirs_exist_ok=True)
+        described = self.copy / "adapter_config.json"
+        config = json.loads(described.read_text("utf-8"))
+        config["base_model_name_or_path"] = str(self.spec.path)
+        described.write_text(json.dumps(config), "utf-8")
+        return self.copy
+
+    def __exit__(self, *_: object) -> None:
+        if self.copy:
+            shutil.rmtree(self.copy, ignore_errors=True)

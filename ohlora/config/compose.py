@@ -1,0 +1,112 @@
+"""Hydra's composition, and its errors in our words: what, where, what is allowed, how to fix it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ohlora.config.paths import conf_dir, options
+from ohlora.config.validate import allowed_values, known_keys
+from ohlora.errors import UserError, suggest
+
+
+def composed(overrides: Sequence[str]) -> Any:
+    """The configuration for these overrides, as a DictConfig without Hydra's own node.
+
+    Raises:
+        UserError: in place of every composition error of Hydra.
+    """
+    from hydra import compose, initialize_config_dir
+
+    from ohlora.config.schema import register
+
+    register()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            return compose("config", overrides=list(overrides))
+    except Exception as error:
+        raise explained(error, overrides) from error
+
+
+def explained(error: Exception, overrides: Sequence[str]) -> UserError:
+    """A Hydra or OmegaConf exception as a UserError. Anything else is a defect of ours and is raised again."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, UserError):
+        return error
+    if not isinstance(error, HydraException | OmegaConfBaseException | OSError):
+        raise error
+    text = str(error)
+    for explain in (_option, _group, _key, _value, _syntax):
+        message = explain(error, text, overrides)
+        if message:
+            return UserError(message)
+    return UserError(f"the command line could not be read: {' '.join(text.split())}")
+
+
+def _option(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
+    found = re.search(r"Could not find '([^'/]+)/([^']+)'", text)
+    if not found:
+        return None
+    group, option = found.groups()
+    allowed = options(group)
+    return f"{group}={option}: choose from {', '.join(allowed)}{suggest(option, allowed)}"
+
+
+def _group(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
+    found = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", text)
+    if not found:
+        return None
+    groups = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+    return f"{found[1]}: this group does not exist; groups are {', '.join(groups)}{suggest(found[1], groups)}"
+
+
+def _key(error: Exception, text: str, overrides: Sequence[str]) -> str | None:
+    found = re.search(r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'", text)
+    if found is None and "Could not append" in text:
+        found = re.search(r"'([^']+)'", text)
+    cause = str(error.__cause__ or "")
+    if found and ("not in" in cause or "To append" in text or "Key" in cause):
+        key = found[1].lstrip("+~").split("=")[0]
+        return f"{_given(key, overrides)}: this key does not exist{suggest(key, known_keys())}; see --cfg job for all keys"
+    if found and "Multiple values" not in text and "append" in text:
+        key = found[1].lstrip("+~").split("=")[0]
+        return f"{_given(key, overrides)}: this key exists already; write it without the +"
+    return None
+
+
+def _value(error: Exception, text: str, overrides: Sequence[str]) -> str | None:
+    """A value of the wrong type, wherever in the chain of causes OmegaConf named its key."""
+    from omegaconf.errors import OmegaConfBaseException, ValidationError
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ValidationError | OmegaConfBaseException):
+            key = getattr(cause, "full_key", None) or _first_key(text)
+            if key:
+                return f"{_given(key, overrides)}: must be {allowed_values(key)}"
+        cause = cause.__cause__
+    return None
+
+
+def _syntax(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
+    from hydra.errors import OverrideParseException
+
+    if not isinstance(_, OverrideParseException):
+        return None
+    return f"{_.override}: not of the form key=value; quote values that hold spaces, commas or brackets, as 'key=\"a, b\"'"
+
+
+def _first_key(text: str) -> str | None:
+    found = re.search(r"full_key: (\S+)", text)
+    return found[1] if found else None
+
+
+def _given(key: str, overrides: Sequence[str]) -> str:
+    """The override that set this key, as the user wrote it; the key alone where a file set it."""
+    for override in overrides:
+        if override.lstrip("+~").split("=")[0] == key:
+            return override
+    return key

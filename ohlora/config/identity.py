@@ -1,0 +1,28 @@
+"""The identity of a run: the same configuration, arm and repeat give the same `run_id` on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+# Where things are put and how a run is started do not change what is measured.
+VOLATILE = frozenset({"study", "outputs", "models", "tracking", "launch", "arm", "repeat"})
+
+
+def run_id(resolved: dict[str, Any], arm: str, repeat: int) -> str:
+    """`<arm>-r<repeat>-<10 hex digits>`; the digits hash the resolved configuration, the arm and the repeat.
+
+    `resolved` is the whole configuration as plain dicts; volatile keys are left out here.
+    """
+    kept = {key: value for key, value in resolved.items() if key not in VOLATILE}
+    text = json.dumps([kept, arm, repeat], sort_keys=True, ensure_ascii=False, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    return f"{slug(arm)}-r{repeat}-{digest}"
+
+
+def slug(text: str) -> str:
+    """A file name out of an arm's name: 'backend=hf,lora=r16' -> 'hf-r16'."""
+    values = [part.split("=", 1)[-1] for part in text.split(",")]
+    return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(values)).strip("-.")[:60] or "run"

@@ -1,0 +1,208 @@
+"""The types of every key in `conf/`: one dataclass per group. YAML holds the values, this file the types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from omegaconf import MISSING
+
+
+class Dtype(Enum):
+    """Precision of the frozen weights. `auto`: the fastest that this device has in hardware."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class Quantization(Enum):
+    """`nf4` is 4-bit NormalFloat with double quantisation (QLoRA)."""
+
+    none = "none"
+    nf4 = "nf4"
+
+
+class Attention(Enum):
+    auto = "auto"
+    eager = "eager"
+    sdpa = "sdpa"
+
+
+class Source(Enum):
+    """Where the weights come from."""
+
+    embedded = "embedded"
+    hub = "hub"
+    local = "local"
+
+
+class PromptFormat(Enum):
+    """`chat`: the tokenizer's own chat template. `plain`: `model.prompt_template`, for base models."""
+
+    chat = "chat"
+    plain = "plain"
+
+
+class Loss(Enum):
+    """TRL's loss. It selects the code path; `chunked_nll` is TRL's default, `nll` materialises all logits."""
+
+    chunked_nll = "chunked_nll"
+    nll = "nll"
+
+
+class Schedule(Enum):
+    linear = "linear"
+    cosine = "cosine"
+    constant = "constant"
+
+
+class Split(Enum):
+    train = "train"
+    validation = "validation"
+    test = "test"
+
+
+class Device(Enum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+@dataclass
+class TaskConfig:
+    name: str = MISSING
+
+
+@dataclass
+class BackendConfig:
+    name: str = MISSING
+
+
+@dataclass
+class ModelConfig:
+    name: str = MISSING
+    label: str = MISSING
+    source: Source = MISSING
+    repo: str | None = None
+    revision: str | None = None
+    package: str | None = None
+    path: str | None = None
+    architecture: str = MISSING
+    license: str = MISSING
+    license_url: str | None = None
+    params_m: float = MISSING
+    dtype: Dtype = Dtype.auto
+    attention: Attention = Attention.auto
+    prompt_format: PromptFormat = MISSING
+    prompt_template: str | None = None
+    lora_targets: list[str] = MISSING
+
+
+@dataclass
+class LoraConfig:
+    rank: int = MISSING
+    alpha: int = MISSING
+    dropout: float = MISSING
+    targets: list[str] | None = None
+    quantization: Quantization = Quantization.none
+
+
+@dataclass
+class ColumnsConfig:
+    """Names of the columns in the user's own file. Only prompt and response must exist."""
+
+    prompt: str = "prompt"
+    response: str = "response"
+    split: str | None = "split"
+    id: str | None = "id"
+    category: str | None = "category"
+    memory: str | None = "memory"
+
+
+@dataclass
+class DataConfig:
+    name: str = MISSING
+    format: str = MISSING
+    path: str | None = None
+    manifest: str | None = None
+    columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+
+
+@dataclass
+class TrainerConfig:
+    name: str = MISSING
+    train_rows: int | None = None
+    eval_rows: int | None = None
+    epochs: float = MISSING
+    max_steps: int | None = None
+    batch_size: int = MISSING
+    eval_batch_size: int = MISSING
+    gradient_accumulation: int = 1
+    learning_rate: float = MISSING
+    schedule: Schedule = Schedule.linear
+    warmup_ratio: float = 0.0
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    optimizer: str = "adamw_torch"
+    loss: Loss = Loss.chunked_nll
+    gradient_checkpointing: bool = False
+    max_length: int = MISSING
+    warm_steps: int = MISSING
+    samples: int = 0
+
+
+@dataclass
+class GenerationConfig:
+    name: str = MISSING
+    prompts: int | None = None
+    split: Split | None = None
+    max_new_tokens: int = MISSING
+    min_new_tokens: int = 0
+    warmup: bool = True
+
+
+@dataclass
+class TrackingConfig:
+    name: str = MISSING
+    uri: str | None = None
+    experiment: str = "ohlora"
+
+
+@dataclass
+class LaunchConfig:
+    isolate: bool = True
+    prefix: list[str] = field(default_factory=list)
+    timeout_s: float | None = None
+    threads: int | None = None
+
+
+@dataclass
+class Config:
+    """Every choice a run can make."""
+
+    task: TaskConfig = MISSING
+    backend: BackendConfig = MISSING
+    model: ModelConfig = MISSING
+    lora: LoraConfig = MISSING
+    data: DataConfig = MISSING
+    trainer: TrainerConfig = MISSING
+    generation: GenerationConfig = MISSING
+    tracking: TrackingConfig = MISSING
+    launch: LaunchConfig = field(default_factory=LaunchConfig)
+    study: str = "runs"
+    outputs: str = "outputs"
+    models: str = "models"
+    adapter: str | None = None
+    device: Device = Device.auto
+    seed: int = 42
+    arm: str | None = None
+    repeat: int = 0
+
+
+def register() -> None:
+    """Put the schema where `conf/config.yaml` finds it as `schema`."""
+    from hydra.core.config_store import ConfigStore
+
+    ConfigStore.instance().store(name="schema", node=Config)

@@ -1,0 +1,183 @@
+"""A file of question–answer pairs -> rows, and which rows a run uses."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ohlora.config.schema import ColumnsConfig, Config, DataConfig, Split
+from ohlora.errors import UserError, suggest
+
+PACKAGED = Path(__file__).with_name("ohlora.csv")
+SPLITS = tuple(split.value for split in Split)
+VALIDATION_SHARE = 0.2  # of a file that has no split column: its last rows
+
+
+@dataclass(frozen=True)
+class Row:
+    """One pair. `memory` is what stands before the prompt, '' or '[key: value]'."""
+
+    id: str
+    split: str
+    category: str
+    prompt: str
+    response: str
+    memory: str = ""
+
+    @property
+    def question(self) -> str:
+        """What the model is asked: the memory, if any, before the prompt."""
+        return f"{self.memory} {self.prompt}".strip()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows of one run: trained on, evaluated on, and asked for an answer."""
+
+    train: list[Row]
+    validation: list[Row]
+    prompts: list[Row]
+
+
+def load_rows(data: DataConfig) -> list[Row]:
+    """All rows of the data file.
+
+    Raises:
+        UserError: file missing, empty, not UTF-8, a column missing, a pair incomplete; with line numbers.
+    """
+    path = Path(data.path) if data.path else PACKAGED
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"data.path={path}: cannot be read ({error.strerror})") from None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise UserError(
+            f"data.path={path}: line {line} is not UTF-8; save the file as UTF-8 (a Korean Excel file is often "
+            "CP949: 'CSV UTF-8' in the save dialogue)"
+        ) from None
+    if not text.strip():
+        raise UserError(f"data.path={path}: the file is empty; it needs a prompt and a response for every row")
+    records = list(_csv(text, path) if data.format == "csv" else _jsonl(text, path))
+    if not records:
+        raise UserError(f"data.path={path}: there is a header but no row under it")
+    return _rows(records, data.columns, path)
+
+
+def select(rows: list[Row], config: Config) -> Selection:
+    """Which rows this run trains on, evaluates on and asks.
+
+    With `data.manifest` its ids come first, in its order, so that `trainer.train_rows=20` is the user's test.
+    """
+    listed = _manifest(config.data.manifest)
+    by_id = {row.id: row for row in rows}
+    train = [row for row in rows if row.split == "train"]
+    validation = [row for row in rows if row.split == "validation"]
+    if config.trainer.train_rows is not None:
+        chosen = [by_id[i] for i in listed.get("train", [])]
+        train = _first("trainer.train_rows", chosen or train, config.trainer.train_rows)
+    if config.trainer.eval_rows is not None:
+        chosen = [by_id[i] for i in listed.get("validation", [])]
+        validation = _first("trainer.eval_rows", chosen or validation, config.trainer.eval_rows)
+    return Selection(train, validation, _prompts(rows, train + validation, config))
+
+
+def _prompts(rows: list[Row], used: list[Row], config: Config) -> list[Row]:
+    split = config.generation.split
+    if split is not None:
+        used = [row for row in rows if row.split == split.value]
+        if not used:
+            have = sorted({row.split for row in rows})
+            raise UserError(f"generation.split={split.value}: the data has no such rows; choose from {', '.join(have)}")
+    return used[: config.generation.prompts] if config.generation.prompts else used
+
+
+def _first(key: str, rows: list[Row], count: int) -> list[Row]:
+    if count > len(rows):
+        raise UserError(f"{key}={count}: the data has only {len(rows)} such rows")
+    return rows[:count]
+
+
+def _manifest(name: str | None) -> dict[str, list[str]]:
+    if name is None:
+        return {}
+    path = Path(__file__).with_name(f"{name}.json")
+    try:
+        listed: dict[str, list[str]] = json.loads(path.read_text("utf-8"))
+        return listed
+    except OSError:
+        raise UserError(f"data.manifest={name}: no such list of ids; the shipped one is unsloth_test") from None
+
+
+def _csv(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for record in reader:
+            if None in record:
+                raise UserError(
+                    f"data.path={path}: line {reader.line_num} has more fields than the header; "
+                    "put quotation marks around text that holds commas"
+                )
+            yield reader.line_num, {key: value or "" for key, value in record.items()}
+    except csv.Error as error:
+        raise UserError(f"data.path={path}: line {reader.line_num} is not CSV ({error})") from None
+
+
+def _jsonl(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise UserError(f"data.path={path}: line {number} is not JSON ({error})") from None
+        if not isinstance(record, dict):
+            raise UserError(f"data.path={path}: line {number} is not a JSON object such as {{\"prompt\": …}}")
+        yield number, {key: "" if value is None else str(value) for key, value in record.items()}
+
+
+def _rows(records: list[tuple[int, dict[str, str]]], columns: ColumnsConfig, path: Path) -> list[Row]:
+    have = set().union(*(record for _, record in records))
+    problems = [
+        f"data.columns.{key}={name}: {path} has no such column; it has {', '.join(sorted(have))}{suggest(name, have)}"
+        for key, name in (("prompt", columns.prompt), ("response", columns.response))
+        if name not in have
+    ]
+    if problems:
+        raise UserError(problems)
+
+    def cell(record: dict[str, str], name: str | None) -> str:
+        return record.get(name, "").strip() if name else ""
+
+    has_split = columns.split in have
+    first_held_out = len(records) - max(1, round(len(records) * VALIDATION_SHARE)) if len(records) > 1 else 1
+    rows = []
+    for index, (line, record) in enumerate(records):
+        split = cell(record, columns.split) if has_split else ("train" if index < first_held_out else "validation")
+        row = Row(
+            id=cell(record, columns.id) or str(index + 1),
+            split=split,
+            category=cell(record, columns.category),
+            prompt=cell(record, columns.prompt),
+            response=cell(record, columns.response),
+            memory=cell(record, columns.memory),
+        )
+        if not row.prompt or not row.response:
+            problems.append(f"data.path={path}: line {line} has an empty prompt or response")
+        if split not in SPLITS:
+            problems.append(f"data.path={path}: line {line}: split={split!r}: choose from {', '.join(SPLITS)}")
+        rows.append(row)
+    repeated = {row.id for row in rows} if len({row.id for row in rows}) < len(rows) else set()
+    if repeated:
+        seen: set[str] = set()
+        twice = sorted({row.id for row in rows if row.id in seen or seen.add(row.id)})  # type: ignore[func-returns-value]
+        problems.append(f"data.path={path}: ids that stand twice: {', '.join(twice[:5])}")
+    if problems:
+        raise UserError(problems[:10] + ([f"… and {len(problems) - 10} more"] if len(problems) > 10 else []))
+    return rows

@@ -1,0 +1,129 @@
+"""Rows -> token ids and labels, made once and handed to every arm as the same arrays."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ohlora.config.schema import Config, PromptFormat
+from ohlora.data.rows import Row, Selection
+from ohlora.errors import UserError
+from ohlora.files import read_json, sha256_of, write_json
+from ohlora.models.folder import tokenizer_hash
+
+IGNORED = -100  # label of a position that carries no loss
+
+
+@dataclass(frozen=True)
+class Example:
+    """One tokenised pair. `labels` has the length of `input_ids`, -100 on the prompt; it ends with a stop token."""
+
+    id: str
+    input_ids: list[int]
+    labels: list[int]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """All arrays of a run. `prompts` are (row id, ids); `stop_ids` end an answer; `hash` covers everything."""
+
+    train: list[Example]
+    validation: list[Example]
+    prompts: list[tuple[str, list[int]]]
+    stop_ids: list[int]
+    pad_id: int
+    truncated: list[str]
+    hash: str
+
+
+def tokens_path(config: Config, folder: Path, selection: Selection) -> Path:
+    """The file that holds these rows' tokens; its name is a hash of everything that decides them."""
+    key = sha256_of(
+        [
+            tokenizer_hash(folder),
+            config.model.prompt_format.value,
+            config.model.prompt_template,
+            config.trainer.max_length,
+            [[asdict(row) for row in rows] for rows in (selection.train, selection.validation, selection.prompts)],
+        ]
+    )
+    return Path(config.outputs) / ".tokens" / f"{key[:20]}.json"
+
+
+def encode(tokenizer: Any, selection: Selection, config: Config, stop_ids: list[int]) -> Tokens:
+    """Tokenise with the plain tokenizer of the model folder, never with one that a back end has changed."""
+    eos = tokenizer.eos_token_id
+    if eos is None:
+        raise UserError(f"model.name={config.model.name}: its tokenizer has no EOS token, so an answer could never end")
+    stop_ids = sorted({eos, *stop_ids})
+    truncated: list[str] = []
+
+    def example(row: Row) -> Example:
+        prompt, response = pair_ids(tokenizer, row, config, stop_ids)
+        ids = prompt + response
+        if len(ids) > config.trainer.max_length:
+            truncated.append(row.id)
+            ids = ids[: config.trainer.max_length]
+        return Example(row.id, ids, ([IGNORED] * len(prompt) + response)[: len(ids)])
+
+    train = [example(row) for row in selection.train]
+    validation = [example(row) for row in selection.validation]
+    silent = [e.id for e in train + validation if all(label == IGNORED for label in e.labels)]
+    if silent:
+        raise UserError(
+            f"trainer.max_length={config.trainer.max_length}: nothing of the response is left in row "
+            f"{', '.join(silent[:5])}; give a larger value"
+        )
+    prompts = [(row.id, prompt_ids(tokenizer, row, config)) for row in selection.prompts]
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else eos
+    body = [[asdict(e) for e in train], [asdict(e) for e in validation], prompts, stop_ids, pad]
+    return Tokens(train, validation, prompts, stop_ids, pad, truncated, sha256_of(body))
+
+
+def prompt_ids(tokenizer: Any, row: Row, config: Config) -> list[int]:
+    """Token ids up to where the answer begins, BOS included where the model has one."""
+    if config.model.prompt_format is PromptFormat.plain:
+        text = (config.model.prompt_template or "").replace("{prompt}", row.question)
+        ids: list[int] = tokenizer(text)["input_ids"]
+        return ids
+    return _chat(tokenizer, [{"role": "user", "content": row.question}], answer_follows=True)
+
+
+def pair_ids(tokenizer: Any, row: Row, config: Config, stop_ids: list[int]) -> tuple[list[int], list[int]]:
+    """(prompt ids, response ids). The response ends with the first stop token: that is what is learned."""
+    prompt = prompt_ids(tokenizer, row, config)
+    response: list[int] = tokenizer(row.response, add_special_tokens=False)["input_ids"]
+    if config.model.prompt_format is PromptFormat.chat:
+        turns = [{"role": "user", "content": row.question}, {"role": "assistant", "content": row.response}]
+        whole = _chat(tokenizer, turns, answer_follows=False)
+        if whole[: len(prompt)] == prompt:
+            response = whole[len(prompt) :]
+    for position, token in enumerate(response):
+        if token in stop_ids:
+            return prompt, response[: position + 1]
+    return prompt, [*response, tokenizer.eos_token_id]
+
+
+def save(tokens: Tokens, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, asdict(tokens))
+
+
+def load(path: Path) -> Tokens:
+    raw = read_json(path)
+    raw["train"] = [Example(**e) for e in raw["train"]]
+    raw["validation"] = [Example(**e) for e in raw["validation"]]
+    raw["prompts"] = [(row, ids) for row, ids in raw["prompts"]]
+    return Tokens(**raw)
+
+
+def _chat(tokenizer: Any, turns: list[dict[str, str]], *, answer_follows: bool) -> list[int]:
+    if not getattr(tokenizer, "chat_template", None):
+        raise UserError(
+            "model.prompt_format=chat: this tokenizer has no chat template; give model.prompt_format=plain and "
+            "model.prompt_template"
+        )
+    encoded = tokenizer.apply_chat_template(turns, add_generation_prompt=answer_follows, tokenize=True, return_dict=True)
+    ids: list[int] = encoded["input_ids"]
+    return ids

@@ -1,0 +1,28 @@
+"""A clock that waits for the device: a GPU call returns long before its work is done."""
+
+from __future__ import annotations
+
+import time
+
+
+class Clock:
+    """`now()` in seconds, after the device has finished what it was given."""
+
+    def __init__(self, device: str) -> None:
+        self._cuda = None
+        if device == "cuda":
+            import torch
+
+            self._cuda = torch.cuda
+
+    def now(self) -> float:
+        if self._cuda:
+            self._cuda.synchronize()
+        return time.perf_counter()
+
+
+def process_age_s() -> float:
+    """Seconds since the operating system started this process: interpreter and imports included."""
+    import psutil
+
+    return time.time() - psutil.Process().create_time()

@@ -1,0 +1,148 @@
+"""Run folders -> one comparison: arms, their medians, how each run ended. Everything derives from the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ohlora.errors import UserError
+from ohlora.files import read_json
+from ohlora.result import Result, Status, read_result
+
+MIN_PAIRS = 4  # fewer give no verdict
+
+
+@dataclass
+class Arm:
+    """The runs of one arm. `planned` runs that left no result count as not run."""
+
+    name: str
+    overrides: list[str] = field(default_factory=list)
+    runs: list[Result] = field(default_factory=list)
+    planned: int = 0
+
+    @property
+    def backend(self) -> str:
+        """The back end that was in effect, else the one that was asked for, else ''."""
+        for run in self.runs:
+            asked = run.requested.get("backend") or {}
+            return str(run.effective.get("backend") or asked.get("name") or "")
+        return ""
+
+    @property
+    def finished(self) -> list[Result]:
+        return [run for run in self.runs if run.status == Status.finished.value]
+
+    def metrics(self) -> dict[str, float]:
+        """Median of each metric over the runs that have it; a run that broke off keeps what it measured."""
+        keys = sorted({key for run in self.runs for key in run.metrics})
+        return {key: median([run.metrics[key] for run in self.runs if key in run.metrics]) for key in keys}
+
+
+@dataclass
+class Comparison:
+    """What a sweep folder holds. `notes` say what a reader must know before believing a number."""
+
+    arms: list[Arm]
+    notes: list[str]
+    unreadable: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """comparison.json, schema 1."""
+        return {
+            "schema": 1,
+            "verdict": "no_verdict",
+            "pairs": min((len(arm.finished) for arm in self.arms), default=0),
+            "notes": self.notes,
+            "unreadable": self.unreadable,
+            "arms": [
+                {
+                    "name": arm.name,
+                    "overrides": arm.overrides,
+                    "backend": arm.backend,
+                    "planned": arm.planned,
+                    "status": [run.status for run in arm.runs],
+                    "reasons": [run.reason for run in arm.runs if run.reason],
+                    "runs": [run.run_id for run in arm.runs],
+                    "metrics": arm.metrics(),
+                }
+                for arm in self.arms
+            ],
+        }
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """Read a sweep folder, or a single run's.
+
+    Raises:
+        UserError: no such folder, or nothing in it that this version can read.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give the folder of a sweep, for example outputs/<study>")
+    runs, unreadable = [], []
+    paths = [folder / "result.json"] if (folder / "result.json").is_file() else sorted(folder.glob("*/result.json"))
+    for path in paths:
+        try:
+            runs.append(read_result(path))
+        except ValueError as error:
+            unreadable.append(f"{path.parent.name}: {error}")
+    manifest = _manifest(folder, unreadable)
+    if not runs and not manifest:
+        detail = f" ({'; '.join(unreadable)})" if unreadable else ""
+        raise UserError(f"{folder}: no result.json in it or one level below that can be read{detail}")
+    arms = _arms(runs, manifest)
+    return Comparison(arms, list(_notes(arms)), unreadable)
+
+
+def _manifest(folder: Path, unreadable: list[str]) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        return {}
+    try:
+        manifest = read_json(path)
+        return manifest if isinstance(manifest, dict) else {}
+    except ValueError as error:
+        unreadable.append(f"manifest.json: {error}")
+        return {}
+
+
+def _arms(runs: list[Result], manifest: dict[str, Any]) -> list[Arm]:
+    arms: dict[str, Arm] = {}
+    for entry in manifest.get("arms", []):
+        arms[entry["name"]] = Arm(entry["name"], list(entry.get("overrides", [])))
+    for planned in manifest.get("planned", []):
+        arms.setdefault(planned["arm"], Arm(planned["arm"])).planned += 1
+    for run in sorted(runs, key=lambda run: (run.order, run.repeat)):
+        arms.setdefault(run.arm, Arm(run.arm)).runs.append(run)
+    for arm in arms.values():
+        arm.planned = max(arm.planned, len(arm.runs))
+    return list(arms.values())
+
+
+def _notes(arms: list[Arm]) -> Iterable[str]:
+    runs = [run for arm in arms for run in arm.runs]
+    pairs = min((len(arm.finished) for arm in arms), default=0)
+    if len(arms) < 2:
+        yield "one arm only: nothing to compare with"
+    elif pairs < MIN_PAIRS:
+        yield f"{'one pair' if pairs == 1 else f'{pairs} pairs'}: no verdict (a verdict needs {MIN_PAIRS})"
+    if len(arms) > 1 and pairs > 1:
+        yield "not interleaved: the arms ran in the sweep's order, so a drift of the machine falls on one of them"
+    for device in sorted({str(run.device.get("name")) for run in runs if run.device}):
+        yield f"device: {device}"
+    if len({str(run.device.get("name")) for run in runs if run.device}) > 1:
+        yield "different machines: times cannot be compared across them"
+    if any(run.device.get("type") == "cpu" for run in runs):
+        yield "memory is resident memory (RSS); figures of a CPU say nothing about a GPU"
+    for label in sorted({str(run.model.get("label")) for run in runs if run.model}):
+        yield f"model: {label}"
+    for key, words in (("tokens", "token ids"), ("adapter_init", "first adapters"), ("batches", "batches")):
+        seen = {run.hashes[key] for run in runs if key in run.hashes}
+        if len(seen) > 1:
+            yield f"NOT COMPARABLE: the {words} differ between runs"
+    precision = sorted({f"{run.arm}: {run.effective['dtype']}" for run in runs if "dtype" in run.effective})
+    if len({text.rsplit(": ", 1)[1] for text in precision}) > 1:
+        yield f"NOT COMPARABLE: precision differs ({', '.join(precision)})"

@@ -1,0 +1,105 @@
+"""The result of a run: schema 1 of `result.json`, documented in docs/result.md. Written atomically, last."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ohlora.files import read_json, write_json
+
+SCHEMA = 1
+
+
+class Status(str, Enum):
+    """How a run ended."""
+
+    finished = "finished"
+    failed = "failed"
+    oom = "oom"
+    killed = "killed"
+    timeout = "timeout"
+    unsupported = "unsupported"
+    cancelled = "cancelled"
+
+
+EXIT_CODES = {Status.finished: 0, Status.unsupported: 2, Status.cancelled: 130}
+
+
+@dataclass
+class PhaseRecord:
+    """What one child process leaves: `phases/<name>.json`. `metrics` keys are 'phase/name'."""
+
+    status: str
+    reason: dict[str, str] | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    effective: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    device: dict[str, Any] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    timings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Result:
+    """One run. Numbers in `metrics` follow docs/result.md; absent means not measured, never 0."""
+
+    run_id: str
+    status: str
+    task: str
+    arm: str
+    repeat: int = 0
+    order: int = 0
+    reason: dict[str, str] | None = None
+    requested: dict[str, Any] = field(default_factory=dict)
+    effective: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    device: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    timings: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def add(self, phase: str, record: PhaseRecord) -> None:
+        """Take one process's record in. The first process's load is `load/…`, a later one's `<phase>_load/…`."""
+        rename = f"{phase}_load/" if any(key.startswith("load/") for key in self.metrics) else "load/"
+        for key, value in record.metrics.items():
+            self.metrics[rename + key[len("load/") :] if key.startswith("load/") else key] = value
+        common = {k: v for k, v in record.effective.items() if not isinstance(v, dict)}
+        self.effective = {**self.effective, **common, **{k: v for k, v in record.effective.items() if isinstance(v, dict)}}
+        self.versions |= record.versions
+        self.device |= record.device
+        self.hashes |= record.hashes
+        self.timings[phase] = record.timings
+        self.status, self.reason = record.status, record.reason
+
+    def write(self, folder: Path) -> None:
+        write_json(folder / "result.json", asdict(self))
+
+
+def read_result(path: Path) -> Result:
+    """A result file of schema 1; fields this version does not know are left out.
+
+    Raises:
+        ValueError: not a result of schema 1, or half-written.
+    """
+    raw = read_json(path)
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        raise ValueError(f"{path}: not a result of schema {SCHEMA}")
+    known = {item.name for item in fields(Result)}
+    try:
+        result = Result(**{key: value for key, value in raw.items() if key in known})
+        result.status = Status(result.status).value
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    return result
+
+
+def exit_code(statuses: list[str]) -> int:
+    """0 all finished; 130 one was cancelled; 2 one was unsupported and nothing worse; else 1."""
+    if not statuses:
+        return 1
+    codes = {EXIT_CODES.get(Status(status), 1) for status in statuses}
+    return next((code for code in (130, 1, 2) if code in codes), 0)

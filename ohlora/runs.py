@@ -1,0 +1,163 @@
+"""One run from its configuration to its result: folder, attempt, phases, tracking."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from ohlora import launch, progress
+from ohlora.config.identity import run_id
+from ohlora.config.schema import Config
+from ohlora.data.rows import load_rows, select
+from ohlora.data.tokens import tokens_path
+from ohlora.errors import UserError
+from ohlora.files import write_atomic
+from ohlora.models.folder import facts, folder_hash, is_prepared, model_folder
+from ohlora.models.licences import LICENCES, notice_lines
+from ohlora.preflight import adapter_folder, attempts
+from ohlora.result import Result, Status
+from ohlora.tasks import PREPARE, TASKS, TOKENIZE, Phase
+from ohlora.track import Tracker, open_tracker
+
+
+def plain(composed: DictConfig) -> dict[str, Any]:
+    """The resolved configuration as plain dicts, as it is hashed and written."""
+    resolved = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
+    assert isinstance(resolved, dict)
+    return {str(key): value for key, value in resolved.items()}
+
+
+def arm_of(config: Config) -> str:
+    """The run's name in a comparison: what the sweep gave it, or its back end."""
+    return config.arm or f"backend={config.backend.name}"
+
+
+def execute(
+    config: Config, resolved: dict[str, Any], folder: Path | None = None, order: int = 0, parent: str | None = None
+) -> Result:
+    """Run this configuration in a new attempt and leave `result.json` in the attempt and in the run directory.
+
+    `folder` is the run directory; by default `<outputs>/<study>/<run_id>`. `parent` is the MLflow run it belongs to.
+    """
+    arm = arm_of(config)
+    identity = run_id(resolved, arm, config.repeat)
+    folder = folder or Path(config.outputs) / config.study / identity
+    attempt = _new_attempt(folder)
+    config = _absolute(config)
+    written = {**resolved, "arm": arm, "outputs": config.outputs, "models": config.models, "adapter": config.adapter}
+    written["model"] = {**resolved["model"], "path": config.model.path}
+    written["data"] = {**resolved["data"], "path": config.data.path}
+    write_atomic(attempt / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(written)))
+    result = Result(identity, Status.failed.value, config.task.name, arm, config.repeat, order, requested=written)
+    with progress.shown(f"{config.task.name} · {arm} · {config.model.name}") as show:
+        _licence_notice(config, show.line)
+        phases = planned_phases(config)
+        if any(phase.backend for phase in phases) and len(phases) > len(TASKS[config.task.name].phases):
+            making = phases[: -len(TASKS[config.task.name].phases)]
+            result = launch.run_phases(config, attempt, making, result, show.event)
+            phases = TASKS[config.task.name].phases if result.status == Status.finished.value else ()
+        tracker = open_tracker(config, show.line) if TASKS[config.task.name].tracked else None
+        if tracker:
+            tracker.begin(config, result, attempt, parent)
+        if phases:
+            result = launch.run_phases(config, attempt, phases, result, _both(show.event, tracker))
+        if model_folder(config).is_dir():
+            digest = folder_hash(model_folder(config), Path(config.outputs) / ".hashes.json")
+            result.model = facts(config, digest)
+            result.write(attempt)
+        shutil.copyfile(attempt / "result.json", _beside(folder, "result.json"))
+        os.replace(_beside(folder, "result.json"), folder / "result.json")
+        if tracker:
+            tracker.end(result, attempt)
+    return result
+
+
+def planned_phases(config: Config) -> tuple[Phase, ...]:
+    """The task's phases, after those that make what is not there yet: the prepared model, the tokens."""
+    phases = TASKS[config.task.name].phases
+    if config.task.name == "prepare":
+        return phases
+    folder = model_folder(config)
+    ready = config.model.path is not None or is_prepared(folder)
+    if not ready:
+        return (PREPARE, TOKENIZE, *phases)
+    if not tokens_path(config, folder, select(load_rows(config.data), config)).is_file():
+        return (TOKENIZE, *phases)
+    return phases
+
+
+def newest_attempt(directory: Path) -> Path:
+    """The attempt that a run directory or an attempt stands for.
+
+    Raises:
+        UserError: neither.
+    """
+    for candidate in [directory, *attempts(directory)[::-1]]:
+        if (candidate / "config.yaml").is_file():
+            return candidate
+    raise UserError(f"{directory}: not a run directory; it holds no config.yaml and no attempt-<number>")
+
+
+def _new_attempt(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        number = len(attempts(folder)) + 1
+        while True:
+            try:
+                (folder / f"attempt-{number}").mkdir()
+            except FileExistsError:
+                number += 1
+                continue
+            return (folder / f"attempt-{number}").resolve()
+    except OSError as error:
+        raise UserError(f"outputs: {folder} cannot be made ({error.strerror}); choose another with outputs=<folder>") from None
+
+
+def _absolute(config: Config) -> Config:
+    """The same configuration with every path absolute, so that it can be run again from anywhere."""
+
+    def full(path: str | None) -> str | None:
+        return None if path is None else str(Path(path).absolute())
+
+    adapter = adapter_folder(config.adapter) if config.adapter else None
+    return replace(
+        config,
+        outputs=str(Path(config.outputs).absolute()),
+        models=str(Path(config.models).absolute()),
+        adapter=str(adapter.absolute()) if adapter else None,
+        model=replace(config.model, path=full(config.model.path)),
+        data=replace(config.data, path=full(config.data.path)),
+    )
+
+
+def _licence_notice(config: Config, line: Callable[[str], None]) -> None:
+    if not LICENCES[config.model.license].free:
+        for text in notice_lines(config.model.license, config.model.label):
+            line(text)
+
+
+def _both(show: Callable[[dict[str, Any]], None], tracker: Tracker | None) -> Callable[[dict[str, Any]], None]:
+    """Events go to the screen; every few seconds the tracker takes in what metrics.jsonl has gained."""
+    if tracker is None:
+        return show
+    fed = time.monotonic()
+
+    def sink(event: dict[str, Any]) -> None:
+        nonlocal fed
+        show(event)
+        if time.monotonic() - fed > tracker.FEED_EVERY_S:
+            tracker.feed()
+            fed = time.monotonic()
+
+    return sink
+
+
+def _beside(folder: Path, name: str) -> Path:
+    return folder / f".{name}.{os.getpid()}.tmp"

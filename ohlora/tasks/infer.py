@@ -1,0 +1,105 @@
+"""python -m ohlora.run task=infer adapter=<run>: answers, one prompt at a time, timed the same for every back end."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from ohlora.data.rows import load_rows, select
+from ohlora.data.tokens import Tokens
+from ohlora.measure.clock import Clock
+from ohlora.samples import Sample, write_samples
+from ohlora.tasks.loading import load, record_memory
+from ohlora.worker import Job
+
+
+def run(job: Job) -> None:
+    """Greedy answers to the run's prompts; writes samples/infer.jsonl and the `infer/…` numbers."""
+    _, loaded, tokens, memory = load(job, "infer")
+    generation = job.config.generation
+    generator = Generator(loaded.model, tokens, memory.device, generation.min_new_tokens, generation.max_new_tokens)
+    with memory.phase("infer"):
+        if generation.warmup:
+            job.stage("warming up")
+            job.metric("infer/infer_warmup_s", generator(tokens.prompts[0][1]).seconds)
+        job.stage("answering", total=len(tokens.prompts), unit="prompt")
+        answers = []
+        for number, (_, ids) in enumerate(tokens.prompts, 1):
+            answers.append(generator(ids))
+            job.metric("infer/prompt_s", answers[-1].seconds, step=number)
+            job.advance(number)
+    generated = sum(len(answer.ids) for answer in answers)
+    total = sum(answer.seconds for answer in answers)
+    job.metric("infer/infer_time_s", total)
+    job.metric("infer/infer_tokens_per_s", generated / total)
+    job.metric("infer/infer_ttft_ms", 1000 * median(answer.first_s for answer in answers))
+    decoding = sum(answer.seconds - answer.first_s for answer in answers)
+    if generated > len(answers) and decoding > 0:
+        job.metric("infer/infer_decode_tokens_per_s", (generated - len(answers)) / decoding)
+    job.metric("infer/prompts", len(answers))
+    job.metric("infer/generated_tokens", generated)
+    rows = select(load_rows(job.config.data), job.config).prompts
+    samples = [
+        Sample(row.id, row.question, row.response, answer.text(loaded.tokenizer))
+        for row, answer in zip(rows, answers, strict=True)
+    ]
+    write_samples(job.attempt / "samples" / "infer.jsonl", samples)
+    record_memory(job, memory)
+
+
+class Answer:
+    """One generated answer: `ids` are the new tokens, `seconds` to the last of them, `first_s` to the first."""
+
+    def __init__(self, ids: list[int], seconds: float, first_s: float) -> None:
+        self.ids, self.seconds, self.first_s = ids, seconds, first_s
+
+    def text(self, tokenizer: Any) -> str:
+        decoded: str = tokenizer.decode(self.ids, skip_special_tokens=True)
+        return decoded.strip()
+
+
+class Generator:
+    """Greedy generation, batch 1, through the model's own `generate`, which a back end may have replaced."""
+
+    def __init__(self, model: Any, tokens: Tokens, device: str, min_new: int, max_new: int) -> None:
+        from transformers import GenerationConfig
+
+        self.model, self.device, self.clock = model, device, Clock(device)
+        self.settings = GenerationConfig(
+            do_sample=False,
+            min_new_tokens=min_new,
+            max_new_tokens=max_new,
+            eos_token_id=tokens.stop_ids,
+            pad_token_id=tokens.pad_id,
+            use_cache=True,
+        )
+
+    def __call__(self, prompt: list[int]) -> Answer:
+        import torch
+
+        input_ids = torch.tensor([prompt], device=self.device)
+        first = _FirstToken(self.clock)
+        started = self.clock.now()
+        with torch.inference_mode():
+            output = self.model.generate(
+                input_ids=input_ids,
+                attention_mask=torch.ones_like(input_ids),
+                generation_config=self.settings,
+                stopping_criteria=[first],
+            )
+        seconds = self.clock.now() - started
+        return Answer(output[0, len(prompt) :].tolist(), seconds, (first.at or started) - started)
+
+
+class _FirstToken:
+    """A stopping criterion that never stops: it notes when the first token was there."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self.at = clock, 0.0
+
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        import torch
+
+        if not self.at:
+            self.at = self.clock.now()
+        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)

@@ -1,0 +1,102 @@
+"""Probe, import, load: the same for every task, timed apart, with what was in effect written down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ohlora.backends import Backend, Loaded, LoadSpec, LoraSpec, Mode, backend
+from ohlora.config.schema import Attention, Config
+from ohlora.data import tokens as token_files
+from ohlora.data.rows import load_rows, select
+from ohlora.data.tokens import Tokens
+from ohlora.device import describe, resolve_device, resolve_dtype
+from ohlora.measure.clock import process_age_s
+from ohlora.measure.memory import PhaseMemory
+from ohlora.models.folder import model_folder
+from ohlora.worker import Job, Unsupported
+
+
+def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
+    """Bring the model up in this process and record `load/…`.
+
+    Raises:
+        Unsupported: the back end says that it cannot run here.
+    """
+    config = job.config
+    tokens = run_tokens(config)
+    made = backend(config.backend.name)
+    job.stage("importing libraries")
+    device = resolve_device(config.device)
+    support = made.probe(device)
+    if not support.supported:
+        raise Unsupported(support.code, support.reason)
+    memory = PhaseMemory(device)
+    with memory.phase("load"):
+        try:
+            job.record.versions |= made.prepare()
+            if mode == "train":
+                import trl  # noqa: F401  a back end that patches it has done so by now
+        except NotImplementedError as error:  # a library's own way of saying that it cannot run here
+            raise Unsupported("import_refused", f"backend={config.backend.name}: {error}") from None
+        imported = process_age_s()
+        job.stage("loading the model")
+        spec = load_spec(config, device, mode)
+        _seed(config.seed)
+        loaded = made.load(spec)
+        ready = process_age_s()
+    job.metric("load/import_s", imported)
+    job.metric("load/weights_s", ready - imported)
+    job.metric("load/load_s", ready)
+    job.record.device = describe(device)
+    job.record.hashes["tokens"] = tokens.hash
+    job.record.effective = {
+        "backend": config.backend.name,
+        "device": device,
+        "dtype": loaded.effective["dtype"],
+        job.phase: loaded.effective,
+    }
+    return made, loaded, tokens, memory
+
+
+def load_spec(config: Config, device: str, mode: Mode) -> LoadSpec:
+    """What this run asks of its back end."""
+    new_adapter = None
+    if mode == "train":
+        targets = tuple(config.lora.targets or config.model.lora_targets)
+        new_adapter = LoraSpec(config.lora.rank, config.lora.alpha, config.lora.dropout, targets)
+    return LoadSpec(
+        path=model_folder(config),
+        mode=mode,
+        device=device,
+        dtype=resolve_dtype(config.model.dtype, device),
+        quantization=config.lora.quantization.value,
+        attention=None if config.model.attention is Attention.auto else config.model.attention.value,
+        max_length=config.trainer.max_length + config.generation.max_new_tokens,
+        gradient_checkpointing=mode == "train" and config.trainer.gradient_checkpointing,
+        seed=config.seed,
+        new_adapter=new_adapter,
+        saved_adapter=Path(config.adapter) if config.adapter else None,
+    )
+
+
+def run_tokens(config: Config) -> Tokens:
+    """The arrays that the tokenize phase left for these rows."""
+    selection = select(load_rows(config.data), config)
+    return token_files.load(token_files.tokens_path(config, model_folder(config), selection))
+
+
+def record_memory(job: Job, memory: PhaseMemory) -> None:
+    """All phase peaks of this process, and the most it ever had resident."""
+    from ohlora.measure.memory import process_peak_mib
+
+    for key, value in memory.metrics().items():
+        job.metric(key, value)
+    whole = process_peak_mib()
+    if whole is not None:
+        job.metric(f"{job.phase}/process_peak_rss_mib", whole)
+
+
+def _seed(seed: int) -> None:
+    from transformers import set_seed
+
+    set_seed(seed)

@@ -1,0 +1,153 @@
+"""python -m ohlora.run task=train trainer=sft: LoRA SFT on the responses, through TRL's SFTTrainer for every back end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ohlora.backends import Backend, Loaded
+from ohlora.config.schema import Config
+from ohlora.data.rows import load_rows, select
+from ohlora.data.tokens import Tokens
+from ohlora.measure.memory import PhaseMemory
+from ohlora.models.folder import model_folder
+from ohlora.samples import Sample, write_samples
+from ohlora.tasks.infer import Generator
+from ohlora.tasks.loading import load, record_memory
+from ohlora.training.adapter import adapter_hash, initialise, save
+from ohlora.training.batches import Collator
+from ohlora.training.evaluate import evaluate
+from ohlora.training.steps import StepTimer
+from ohlora.worker import Job
+
+
+def run(job: Job) -> None:
+    """Fine-tune, evaluate, save the adapter, answer a few validation prompts."""
+    made, loaded, tokens, memory = load(job, "train")
+    config = job.config
+    initialise(loaded.model, config.seed)
+    job.record.hashes["adapter_init"] = adapter_hash(loaded.model)
+    collator = Collator(tokens.pad_id)
+    timer = StepTimer(job, collator, memory.device, config.trainer.warm_steps)
+    trainer = _trainer(config, loaded, tokens, collator, timer, job)
+
+    def evaluated(step: int) -> float | None:
+        if not tokens.validation:
+            return None
+        with memory.phase("eval"):
+            loss = evaluate(loaded.model, tokens.validation, tokens.pad_id, config.trainer.eval_batch_size)
+        made.set_mode(loaded, "train")
+        job.metric("eval/eval_loss", loss, step=step)
+        return loss
+
+    timer.on_epoch = evaluated
+    made.set_mode(loaded, "train")
+    with memory.phase("train"):
+        trainer.train()
+    job.record.effective["train"] |= _in_effect(trainer, loaded)
+    job.record.hashes |= {"batches": collator.hash(), "adapter": adapter_hash(loaded.model)}
+    for key, value in timer.metrics().items():
+        job.metric(f"train/{key}", value)
+    job.stage("evaluating")
+    loss = evaluated(trainer.state.global_step)
+    if loss is not None:
+        job.metric("eval/eval_loss", loss)
+    save(loaded, job.attempt / "adapter", model_folder(config), config, job.record.hashes)
+    _answer(job, made, loaded, tokens, memory)
+    record_memory(job, memory)
+
+
+def sft_settings(config: Config, device: str, dtype: str, output: str) -> dict[str, Any]:
+    """Every SFTConfig field that TRL or a back end has its own default for, said explicitly."""
+    t = config.trainer
+    return {
+        "output_dir": output,
+        "num_train_epochs": t.epochs,
+        "max_steps": t.max_steps or -1,
+        "per_device_train_batch_size": t.batch_size,
+        "gradient_accumulation_steps": t.gradient_accumulation,
+        "learning_rate": t.learning_rate,
+        "lr_scheduler_type": t.schedule.value,
+        "warmup_steps": t.warmup_ratio,  # below 1 it is a share of all steps
+        "weight_decay": t.weight_decay,
+        "max_grad_norm": t.max_grad_norm,
+        "optim": t.optimizer,
+        "loss_type": t.loss.value,
+        "gradient_checkpointing": t.gradient_checkpointing,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False} if t.gradient_checkpointing else None,
+        "max_length": None,  # rows are cut before, once for all arms
+        "packing": False,
+        "eval_packing": False,
+        "padding_free": False,
+        "completion_only_loss": False,
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "remove_unused_columns": False,
+        "train_sampling_strategy": "random",
+        "bf16": dtype == "bfloat16",
+        "fp16": dtype == "float16" and device == "cuda",
+        "use_cpu": device == "cpu",
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": False,
+        "eval_strategy": "no",
+        "save_strategy": "no",
+        "logging_strategy": "steps",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "use_liger_kernel": False,
+        "torch_compile": False,
+        "average_tokens_across_devices": False,
+    }
+
+
+def _trainer(config: Config, loaded: Loaded, tokens: Tokens, collator: Any, timer: Any, job: Job) -> Any:
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    device, dtype = job.record.effective["device"], loaded.effective["dtype"]
+    rows = [{"input_ids": e.input_ids, "labels": e.labels} for e in tokens.train]
+    return SFTTrainer(
+        model=loaded.model,
+        args=SFTConfig(**sft_settings(config, device, dtype, str(job.attempt / "checkpoints"))),
+        train_dataset=Dataset.from_list(rows),
+        data_collator=collator,
+        processing_class=loaded.tokenizer,
+        callbacks=[timer.callback()],
+    )
+
+
+def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
+    """What training really ran with, read back from the trainer after it ran."""
+    optimizer = trainer.optimizer
+    optimizer = getattr(optimizer, "optimizer", optimizer)
+    lora = sorted({str(p.dtype).removeprefix("torch.") for n, p in loaded.model.named_parameters() if "lora_" in n})
+    return {
+        "trainer_class": f"{type(trainer).__module__}.{type(trainer).__qualname__}",
+        "optimizer": type(optimizer).__name__,
+        "optimizer_fused": bool(optimizer.defaults.get("fused")),
+        "loss": str(getattr(trainer.args.loss_type, "value", trainer.args.loss_type)),
+        "mixed_precision": str(trainer.accelerator.mixed_precision),
+        "adapter_dtype": lora,
+        "gradient_checkpointing": bool(trainer.args.gradient_checkpointing),
+        "batch_size": trainer.args.per_device_train_batch_size,
+        "steps": trainer.state.global_step,
+    }
+
+
+def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, memory: PhaseMemory) -> None:
+    """A few validation prompts answered to their natural end, untimed: what did the training do?"""
+    count = job.config.trainer.samples
+    rows = select(load_rows(job.config.data), job.config).validation[:count]
+    if not rows:
+        return
+    made.set_mode(loaded, "infer")
+    job.stage("answering", total=len(rows), unit="prompt")
+    generator = Generator(loaded.model, tokens, memory.device, 0, 64)
+    samples = []
+    for number, (row, example) in enumerate(zip(rows, tokens.validation, strict=False), 1):
+        prompt = [i for i, label in zip(example.input_ids, example.labels, strict=True) if label == -100]
+        samples.append(Sample(row.id, row.question, row.response, generator(prompt).text(loaded.tokenizer)))
+        job.advance(number)
+    write_samples(job.attempt / "samples" / "train.jsonl", samples)

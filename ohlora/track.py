@@ -1,0 +1,193 @@
+"""Results into MLflow: the only file that imports it. The run folders are the truth; this is a view of them.
+
+`mlflow ui` in the folder where the run was started shows everything.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ohlora.config.schema import Config
+from ohlora.files import read_jsonl
+from ohlora.result import Result, Status
+
+ENDED = {Status.finished: "FINISHED", Status.killed: "KILLED", Status.cancelled: "KILLED"}
+MAX_VALUE = 6000
+BATCH = 500
+
+
+def open_tracker(config: Config, say: Callable[[str], None]) -> Tracker | None:
+    """A tracker on its store, database and experiment made; None for tracking=none.
+
+    A store that cannot be opened is said, and the run goes on: its files can be read later.
+    """
+    if config.tracking.name == "none":
+        return None
+    try:
+        return Tracker(store_uri(config), config.tracking.experiment, say)
+    except Exception as error:
+        say(f"MLflow: {_short(error)}; the run goes on, its results are in its folder")
+        return None
+
+
+def store_uri(config: Config) -> str:
+    """Absolute: what a bare `mlflow ui` in this folder opens."""
+    return config.tracking.uri or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+
+
+class Tracker:
+    """One MLflow run of ours at a time. Nothing here raises: tracking must never end a training."""
+
+    FEED_EVERY_S = 10.0
+
+    def __init__(self, uri: str, experiment: str, say: Callable[[str], None]) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_DISABLE_AGENT_SKILLS_HINT", "true")
+        import logging
+
+        from mlflow import MlflowClient
+
+        for name in ("alembic", "mlflow", "mlflow.store.db.utils"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+        self.client, self.say = MlflowClient(uri), say
+        found = self.client.get_experiment_by_name(experiment)
+        if found is None:
+            location = (Path.cwd() / "mlruns").as_uri() if uri.startswith("sqlite:///") else None
+            self.experiment_id = self.client.create_experiment(experiment, artifact_location=location)
+        else:
+            self.experiment_id = found.experiment_id
+        self.run_id: str | None = None
+        self._close_orphans()
+
+    def begin(self, config: Config, result: Result, attempt: Path, parent: str | None) -> None:
+        """Start the MLflow run of one attempt: a name to read, its parameters, whose it is."""
+        from mlflow.entities import Param
+
+        self.metrics_path, self.fed = attempt / "metrics.jsonl", set[tuple[str, int]]()
+        name = f"{result.arm} · {config.model.name} · r{config.lora.rank} · {config.task.name}"
+        tags = {
+            "backend": config.backend.name,
+            "arm": result.arm,
+            "repeat": str(result.repeat),
+            "ohlora.run_id": result.run_id,
+            "ohlora.folder": str(attempt),
+            **self._owner(),
+        }
+        if parent:
+            tags["mlflow.parentRunId"] = parent
+        self._start(f"{name} #{result.repeat}" if result.repeat else name, tags)
+        params = [Param(key, str(value)[:MAX_VALUE]) for key, value in _flat(result.requested)]
+        self._safely(lambda: self._log(params=params))
+
+    def begin_sweep(self, name: str, note: str) -> str | None:
+        """Start the parent run of a sweep; returns its id for the children."""
+        self._start(name, {**self._owner(), "mlflow.note.content": note, "ohlora.sweep": name})
+        return self.run_id
+
+    def feed(self) -> None:
+        """Log what metrics.jsonl has gained. Safe to call again: (run, key, step) is logged once."""
+        from mlflow.entities import Metric
+
+        lines = read_jsonl(self.metrics_path)
+        curves = {line["key"] for line in lines if line["step"] is not None}
+        new = []
+        for line in lines:
+            step = line["step"]
+            if step is None and line["key"] in curves:  # its last step says the same
+                continue
+            where = (line["key"], step or 0)
+            if where not in self.fed:
+                self.fed.add(where)
+                new.append(Metric(line["key"], line["value"], int(line["time"] * 1000), step or 0))
+        self._safely(lambda: self._log(metrics=new))
+
+    def end(self, result: Result, attempt: Path) -> None:
+        """Log the rest, attach the files, close the run with how it really ended."""
+        self.feed()
+        if self.run_id is None:
+            return
+        run = self.run_id
+        tags = {"status": result.status, "device": str(result.device.get("name", "")), "model": str(result.model.get("label", ""))}
+        if result.reason:
+            tags["reason"] = result.reason.get("text", "")
+        for key, value in tags.items():
+            self._safely(lambda key=key, value=value: self.client.set_tag(run, key, value))
+        for name in ("config.yaml", "result.json"):
+            if (attempt / name).is_file():
+                self._safely(lambda name=name: self.client.log_artifact(run, str(attempt / name)))
+        for name in ("samples", "phases"):
+            if (attempt / name).is_dir():
+                self._safely(lambda name=name: self.client.log_artifacts(run, str(attempt / name), name))
+        from ohlora.report.table import single_table
+
+        self._safely(lambda: self.client.log_text(run, single_table(result), "table.md"))
+        self._close(ENDED.get(Status(result.status), "FAILED"))
+
+    def end_sweep(self, folder: Path, note: str, finished: bool) -> None:
+        """Attach the comparison to the parent run and put its table into the run's description."""
+        if self.run_id is None:
+            return
+        run = self.run_id
+        for path in sorted(folder.glob("comparison.*")):
+            self._safely(lambda path=path: self.client.log_artifact(run, str(path)))
+        self._safely(lambda: self.client.set_tag(run, "mlflow.note.content", note))
+        self._close("FINISHED" if finished else "FAILED")
+
+    def _start(self, name: str, tags: dict[str, str]) -> None:
+        def start() -> None:
+            self.run_id = self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
+
+        self.run_id = None
+        self._safely(start)
+
+    def _close(self, status: str) -> None:
+        run = self.run_id
+        self._safely(lambda: self.client.set_terminated(run, status))
+        self.run_id = None
+
+    def _log(self, params: list[Any] | None = None, metrics: list[Any] | None = None) -> None:
+        if self.run_id is None:
+            return
+        for start in range(0, len(params or []), 100):
+            self.client.log_batch(self.run_id, params=(params or [])[start : start + 100])
+        for start in range(0, len(metrics or []), BATCH):
+            self.client.log_batch(self.run_id, metrics=(metrics or [])[start : start + BATCH])
+
+    def _safely(self, do: Callable[[], object]) -> None:
+        try:
+            do()
+        except Exception as error:
+            self.say(f"MLflow: {_short(error)}; the run goes on, its results are in its folder")
+
+    @staticmethod
+    def _owner() -> dict[str, str]:
+        return {"ohlora.host": socket.gethostname(), "ohlora.pid": str(os.getpid())}
+
+    def _close_orphans(self) -> None:
+        """Runs of this host whose process is gone (killed before it could say so) are closed as KILLED."""
+        import psutil
+
+        running = self.client.search_runs([self.experiment_id], filter_string="attributes.status = 'RUNNING'")
+        for run in running:
+            tags = run.data.tags
+            if tags.get("ohlora.host") == socket.gethostname() and not psutil.pid_exists(int(tags.get("ohlora.pid", 0))):
+                self._safely(lambda run=run: self.client.set_tag(run.info.run_id, "status", "killed"))
+                self._safely(lambda run=run: self.client.set_terminated(run.info.run_id, "KILLED"))
+
+
+def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            yield f"{prefix}{key}", value
+
+
+def _short(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]

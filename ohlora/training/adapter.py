@@ -1,0 +1,66 @@
+"""The LoRA adapter: started equal in every arm, hashed, saved with the terms of its base model."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+from ohlora.backends import Loaded
+from ohlora.config.schema import Config
+from ohlora.files import write_json
+from ohlora.models.licences import carry
+
+CARD = "ohlora-adapter.json"
+
+
+def initialise(model: Any, seed: int) -> None:
+    """Give every lora_A the values that `seed` decides and every lora_B zero, whichever back end made them.
+
+    The usual LoRA initialisation (Kaiming uniform, a = √5), drawn on the CPU in float32 in the order of names.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for _, parameter in sorted(_lora(model)):
+            if "lora_B" in _:
+                parameter.zero_()
+                continue
+            bound = math.sqrt(3.0) * math.sqrt(2.0 / (1 + 5)) / math.sqrt(parameter.shape[1])
+            values = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
+            parameter.copy_(values.to(parameter.dtype))
+
+
+def adapter_hash(model: Any) -> str:
+    """sha256 over names and float32 values of all adapter weights."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(_lora(model)):
+        digest.update(name.encode())
+        digest.update(parameter.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save(loaded: Loaded, folder: Path, base: Path, config: Config, hashes: dict[str, str]) -> None:
+    """Adapter, tokenizer, the base model's notice and terms, and a card that says which base it belongs to."""
+    from ohlora.models.folder import folder_hash
+
+    loaded.model.save_pretrained(str(folder))
+    loaded.tokenizer.save_pretrained(str(folder))
+    carry(base, folder, config.model.license)
+    write_json(
+        folder / CARD,
+        {
+            "schema": 1,
+            "base": config.model.name,
+            "base_label": config.model.label,
+            "base_hash": folder_hash(base, Path(config.outputs) / ".hashes.json"),
+            "licence": config.model.license,
+            "adapter_hash": hashes["adapter"],
+        },
+    )
+
+
+def _lora(model: Any) -> list[tuple[str, Any]]:
+    return [(name, parameter) for name, parameter in model.named_parameters() if "lora_" in name]

@@ -1,0 +1,155 @@
+"""The child process of a run, and a run directory again by hand.
+
+    python -m ohlora.worker <run directory>                  every phase again, each in a process of its own
+    python -m ohlora.worker <run directory> --phase train    one phase, in this process
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any
+
+from ohlora.config.schema import Config
+from ohlora.errors import UserError
+from ohlora.files import write_json
+from ohlora.process import EVENT_FD, LIFE_FD
+from ohlora.result import PhaseRecord, Status
+from ohlora.tasks import PHASES
+
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Job:
+    """What a task module is given: the configuration, its folder, and where to put what it finds."""
+
+    config: Config
+    attempt: Path
+    phase: str
+    emit: Callable[[dict[str, Any]], None]
+    metrics_file: IO[str]
+    record: PhaseRecord = field(default_factory=lambda: PhaseRecord(Status.finished.value))
+
+    def stage(self, name: str, total: int | None = None, unit: str = "") -> None:
+        """Say what is being waited for; `total` makes it a bar."""
+        self.emit({"event": "stage", "name": name, "total": total, "unit": unit})
+
+    def advance(self, done: int, **shown: float) -> None:
+        self.emit({"event": "progress", "done": done, **shown})
+
+    def metric(self, key: str, value: float, step: int | None = None) -> None:
+        """Write one number to metrics.jsonl now; without a step it is one of the run's final numbers."""
+        line = {"key": key, "value": value, "step": step, "time": time.time()}
+        self.metrics_file.write(json.dumps(line) + "\n")
+        self.metrics_file.flush()
+        if step is None:
+            self.record.metrics[key] = value
+
+
+class Unsupported(Exception):
+    """The back end cannot run here; ends the run as `unsupported`, never as another back end."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def run_phase(attempt: Path, phase: str, emit: Callable[[dict[str, Any]], None]) -> None:
+    """Run one phase and write its record, whatever happens."""
+    with (attempt / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
+        job = Job(read_config(attempt), attempt, phase, emit, metrics)
+        try:
+            import_module(PHASES[phase].module).run(job)
+        except Unsupported as error:
+            _end(job, Status.unsupported, error.code, str(error))
+        except UserError as error:
+            _end(job, Status.failed, "bad_input", str(error))
+        except Exception as error:
+            traceback.print_exc()
+            status, code = (Status.oom, "out_of_memory") if _is_oom(error) else (Status.failed, type(error).__name__)
+            _end(job, status, code, (str(error).strip() or type(error).__name__).splitlines()[0])
+        write_json(attempt / "phases" / f"{phase}.json", vars(job.record))
+
+
+def read_config(attempt: Path) -> Config:
+    """The resolved configuration of a run directory, typed."""
+    from omegaconf import OmegaConf
+
+    merged = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(attempt / "config.yaml"))
+    config = OmegaConf.to_object(merged)
+    assert isinstance(config, Config)
+    return config
+
+
+def _end(job: Job, status: Status, code: str, text: str) -> None:
+    job.record.status, job.record.reason = status.value, {"code": code, "text": text}
+
+
+def _is_oom(error: BaseException) -> bool:
+    """Out of memory, on a GPU (torch's own class), on CPU (its allocator's RuntimeError) or in Python."""
+    names = {cls.__name__ for cls in type(error).__mro__}
+    return "OutOfMemoryError" in names or isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def die_with_parent(life_fd: int) -> None:
+    """End this process group as soon as the parent is gone, however it went.
+
+    The pipe's end closes with the parent on every system; Linux also sends a signal, which needs no Python to run.
+    """
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            os.read(life_fd, 1)
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def _event_writer() -> Callable[[dict[str, Any]], None]:
+    """Events to the parent's pipe; by hand, without one, to the screen."""
+    fd = os.environ.pop(EVENT_FD, None)
+    if fd is None:
+        return lambda event: print(json.dumps(event, ensure_ascii=False), flush=True)
+    os.set_inheritable(int(fd), False)
+    pipe = os.fdopen(int(fd), "w", encoding="utf-8", buffering=1)
+    return lambda event: print(json.dumps(event, ensure_ascii=False), file=pipe, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m ohlora.worker", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("directory", type=Path, help="a run directory or one of its attempts; it holds config.yaml")
+    parser.add_argument("--phase", choices=sorted(PHASES), help="only this phase, in this process")
+    given = parser.parse_args()
+    if given.phase:
+        life = os.environ.pop(LIFE_FD, None)
+        if life is not None:
+            os.set_inheritable(int(life), False)
+            die_with_parent(int(life))
+        (given.directory / "phases").mkdir(exist_ok=True)
+        run_phase(given.directory.resolve(), given.phase, _event_writer())
+        return 0
+    from ohlora.run import run_again
+
+    return run_again(given.directory)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
