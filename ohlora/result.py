@@ -68,7 +68,11 @@ class Result:
         for key, value in record.metrics.items():
             self.metrics[rename + key[len("load/") :] if key.startswith("load/") else key] = value
         common = {k: v for k, v in record.effective.items() if not isinstance(v, dict)}
-        self.effective = {**self.effective, **common, **{k: v for k, v in record.effective.items() if isinstance(v, dict)}}
+        self.effective = {
+            **self.effective,
+            **common,
+            **{k: v for k, v in record.effective.items() if isinstance(v, dict)},
+        }
         self.versions |= record.versions
         self.device |= record.device
         self.hashes |= record.hashes

@@ -1,8 +1,8 @@
 """The one entry: compose -> validate -> launch -> track -> print.
 
-    python -m ohlora.run backend=unsloth
-    python -m ohlora.run -m backend=hf,unsloth
-    python -m ohlora.run --help
+python -m ohlora.run backend=unsloth
+python -m ohlora.run -m backend=hf,unsloth
+python -m ohlora.run --help
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ohlora.config.compose import explained
 from ohlora.config.paths import conf_dir
-from ohlora.config.schema import register
+from ohlora.config.schema import Config, register
 from ohlora.config.validate import validated
 from ohlora.errors import UserError
 from ohlora.result import Result, Status, exit_code
@@ -88,6 +88,7 @@ def _single_job(composed: DictConfig) -> None:
     global _done  # noqa: PLW0603
     config = validated(composed)
     check(config)
+    _show_licence(config)
     under = HydraConfig.get()
     chosen = any(override.startswith("hydra.run.dir=") for override in under.overrides.hydra)
     _done = execute(config, plain(composed), Path(under.runtime.output_dir) if chosen else None)
@@ -127,6 +128,7 @@ def _sweep(overrides: list[str]) -> int:
     else:
         raise UserError("hydra/sweeper: only Hydra's basic sweeper is supported with -m; list the values with commas")
     folder = _sweep_folder(overrides, first)
+    _show_licence(first)
     tracker: Tracker | None = open_tracker(first, lambda text: print(text, file=sys.stderr))
     parent = tracker.begin_sweep(folder.name, " ".join(overrides)) if tracker else None
     write_plan(folder, jobs, overrides, parent)
@@ -148,19 +150,21 @@ def _sweep(overrides: list[str]) -> int:
 
 def run_again(directory: Path) -> int:
     """Run a run directory again, as a new attempt beside the old ones."""
-    from omegaconf import OmegaConf
+    from omegaconf import DictConfig, OmegaConf
 
     from ohlora.preflight import check
-    from ohlora.runs import execute, newest_attempt
+    from ohlora.runs import execute, newest_attempt, plain
 
     try:
         attempt = newest_attempt(directory)
-        loaded: Any = OmegaConf.merge(OmegaConf.create({}), OmegaConf.load(attempt / "config.yaml"))
         register()
-        config = validated(OmegaConf.merge(OmegaConf.structured(_schema()), loaded))
+        loaded = OmegaConf.load(attempt / "config.yaml")
+        node = OmegaConf.merge(OmegaConf.structured(Config), loaded)
+        assert isinstance(node, DictConfig)
+        config = validated(node)
         check(config)
         folder = attempt.parent if attempt.name.startswith("attempt-") else attempt
-        result = execute(config, OmegaConf.to_container(loaded), folder)
+        result = execute(config, plain(node), folder)
     except UserError as error:
         print(error.report(), file=sys.stderr)
         return 2
@@ -168,10 +172,12 @@ def run_again(directory: Path) -> int:
     return exit_code([result.status])
 
 
-def _schema() -> type:
-    from ohlora.config.schema import Config
+def _show_licence(config: Config) -> None:
+    from ohlora.models.licences import screen_notice
 
-    return Config
+    notice = screen_notice(config.model.license, config.model.label)
+    if notice:
+        print(notice, file=sys.stderr)
 
 
 def _single(result: Result) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +18,6 @@ from ohlora.data.tokens import tokens_path
 from ohlora.errors import UserError
 from ohlora.files import write_atomic
 from ohlora.models.folder import facts, folder_hash, is_prepared, model_folder
-from ohlora.models.licences import LICENCES, notice_lines
 from ohlora.preflight import adapter_folder, attempts
 from ohlora.result import Result, Status
 from ohlora.tasks import PREPARE, TASKS, TOKENIZE, Phase
@@ -57,7 +54,6 @@ def execute(
     write_atomic(attempt / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(written)))
     result = Result(identity, Status.failed.value, config.task.name, arm, config.repeat, order, requested=written)
     with progress.shown(f"{config.task.name} · {arm} · {config.model.name}") as show:
-        _licence_notice(config, show.line)
         phases = planned_phases(config)
         if any(phase.backend for phase in phases) and len(phases) > len(TASKS[config.task.name].phases):
             making = phases[: -len(TASKS[config.task.name].phases)]
@@ -72,8 +68,7 @@ def execute(
             digest = folder_hash(model_folder(config), Path(config.outputs) / ".hashes.json")
             result.model = facts(config, digest)
             result.write(attempt)
-        shutil.copyfile(attempt / "result.json", _beside(folder, "result.json"))
-        os.replace(_beside(folder, "result.json"), folder / "result.json")
+        result.write(folder)
         if tracker:
             tracker.end(result, attempt)
     return result
@@ -117,7 +112,9 @@ def _new_attempt(folder: Path) -> Path:
                 continue
             return (folder / f"attempt-{number}").resolve()
     except OSError as error:
-        raise UserError(f"outputs: {folder} cannot be made ({error.strerror}); choose another with outputs=<folder>") from None
+        raise UserError(
+            f"outputs: {folder} cannot be made ({error.strerror}); choose another with outputs=<folder>"
+        ) from None
 
 
 def _absolute(config: Config) -> Config:
@@ -137,12 +134,6 @@ def _absolute(config: Config) -> Config:
     )
 
 
-def _licence_notice(config: Config, line: Callable[[str], None]) -> None:
-    if not LICENCES[config.model.license].free:
-        for text in notice_lines(config.model.license, config.model.label):
-            line(text)
-
-
 def _both(show: Callable[[dict[str, Any]], None], tracker: Tracker | None) -> Callable[[dict[str, Any]], None]:
     """Events go to the screen; every few seconds the tracker takes in what metrics.jsonl has gained."""
     if tracker is None:
@@ -157,7 +148,3 @@ def _both(show: Callable[[dict[str, Any]], None], tracker: Tracker | None) -> Ca
             fed = time.monotonic()
 
     return sink
-
-
-def _beside(folder: Path, name: str) -> Path:
-    return folder / f".{name}.{os.getpid()}.tmp"

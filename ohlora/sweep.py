@@ -94,7 +94,9 @@ def write_plan(folder: Path, jobs: Sequence[Job], overrides: Sequence[str], pare
             },
         )
     except OSError as error:
-        raise UserError(f"hydra.sweep.dir={folder}: cannot be written ({error.strerror}); choose another folder") from None
+        raise UserError(
+            f"hydra.sweep.dir={folder}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
 
 
 def planned_job(folder: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], int, str | None]:

@@ -82,7 +82,7 @@ class Tracker:
             tags["mlflow.parentRunId"] = parent
         self._start(f"{name} #{result.repeat}" if result.repeat else name, tags)
         params = [Param(key, str(value)[:MAX_VALUE]) for key, value in _flat(result.requested)]
-        self._safely(lambda: self._log(params=params))
+        self._safely(self._log, params=params)
 
     def begin_sweep(self, name: str, note: str) -> str | None:
         """Start the parent run of a sweep; returns its id for the children."""
@@ -104,7 +104,7 @@ class Tracker:
             if where not in self.fed:
                 self.fed.add(where)
                 new.append(Metric(line["key"], line["value"], int(line["time"] * 1000), step or 0))
-        self._safely(lambda: self._log(metrics=new))
+        self._safely(self._log, metrics=new)
 
     def end(self, result: Result, attempt: Path) -> None:
         """Log the rest, attach the files, close the run with how it really ended."""
@@ -112,20 +112,24 @@ class Tracker:
         if self.run_id is None:
             return
         run = self.run_id
-        tags = {"status": result.status, "device": str(result.device.get("name", "")), "model": str(result.model.get("label", ""))}
+        tags = {
+            "status": result.status,
+            "device": str(result.device.get("name", "")),
+            "model": str(result.model.get("label", "")),
+        }
         if result.reason:
             tags["reason"] = result.reason.get("text", "")
         for key, value in tags.items():
-            self._safely(lambda key=key, value=value: self.client.set_tag(run, key, value))
+            self._safely(self.client.set_tag, run, key, value)
         for name in ("config.yaml", "result.json"):
             if (attempt / name).is_file():
-                self._safely(lambda name=name: self.client.log_artifact(run, str(attempt / name)))
+                self._safely(self.client.log_artifact, run, str(attempt / name))
         for name in ("samples", "phases"):
             if (attempt / name).is_dir():
-                self._safely(lambda name=name: self.client.log_artifacts(run, str(attempt / name), name))
+                self._safely(self.client.log_artifacts, run, str(attempt / name), name)
         from ohlora.report.table import single_table
 
-        self._safely(lambda: self.client.log_text(run, single_table(result), "table.md"))
+        self._safely(self.client.log_text, run, single_table(result), "table.md")
         self._close(ENDED.get(Status(result.status), "FAILED"))
 
     def end_sweep(self, folder: Path, note: str, finished: bool) -> None:
@@ -134,8 +138,8 @@ class Tracker:
             return
         run = self.run_id
         for path in sorted(folder.glob("comparison.*")):
-            self._safely(lambda path=path: self.client.log_artifact(run, str(path)))
-        self._safely(lambda: self.client.set_tag(run, "mlflow.note.content", note))
+            self._safely(self.client.log_artifact, run, str(path))
+        self._safely(self.client.set_tag, run, "mlflow.note.content", note)
         self._close("FINISHED" if finished else "FAILED")
 
     def _start(self, name: str, tags: dict[str, str]) -> None:
@@ -147,7 +151,7 @@ class Tracker:
 
     def _close(self, status: str) -> None:
         run = self.run_id
-        self._safely(lambda: self.client.set_terminated(run, status))
+        self._safely(self.client.set_terminated, run, status)
         self.run_id = None
 
     def _log(self, params: list[Any] | None = None, metrics: list[Any] | None = None) -> None:
@@ -158,9 +162,9 @@ class Tracker:
         for start in range(0, len(metrics or []), BATCH):
             self.client.log_batch(self.run_id, metrics=(metrics or [])[start : start + BATCH])
 
-    def _safely(self, do: Callable[[], object]) -> None:
+    def _safely(self, do: Callable[..., object], *arguments: Any, **named: Any) -> None:
         try:
-            do()
+            do(*arguments, **named)
         except Exception as error:
             self.say(f"MLflow: {_short(error)}; the run goes on, its results are in its folder")
 
@@ -175,9 +179,11 @@ class Tracker:
         running = self.client.search_runs([self.experiment_id], filter_string="attributes.status = 'RUNNING'")
         for run in running:
             tags = run.data.tags
-            if tags.get("ohlora.host") == socket.gethostname() and not psutil.pid_exists(int(tags.get("ohlora.pid", 0))):
-                self._safely(lambda run=run: self.client.set_tag(run.info.run_id, "status", "killed"))
-                self._safely(lambda run=run: self.client.set_terminated(run.info.run_id, "KILLED"))
+            if tags.get("ohlora.host") == socket.gethostname() and not psutil.pid_exists(
+                int(tags.get("ohlora.pid", 0))
+            ):
+                self._safely(self.client.set_tag, run.info.run_id, "status", "killed")
+                self._safely(self.client.set_terminated, run.info.run_id, "KILLED")
 
 
 def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

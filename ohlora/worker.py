@@ -1,70 +1,29 @@
 """The child process of a run, and a run directory again by hand.
 
-    python -m ohlora.worker <run directory>                  every phase again, each in a process of its own
-    python -m ohlora.worker <run directory> --phase train    one phase, in this process
+python -m ohlora.worker <run directory>                  every phase again, each in a process of its own
+python -m ohlora.worker <run directory> --phase train    one phase, in this process
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
 import json
 import os
-import signal
+import subprocess
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ohlora.config.schema import Config
 from ohlora.errors import UserError
 from ohlora.files import write_json
+from ohlora.job import Job, Unsupported
 from ohlora.process import EVENT_FD, LIFE_FD
-from ohlora.result import PhaseRecord, Status
+from ohlora.result import Status
 from ohlora.tasks import PHASES
-
-PR_SET_PDEATHSIG = 1
-
-
-@dataclass
-class Job:
-    """What a task module is given: the configuration, its folder, and where to put what it finds."""
-
-    config: Config
-    attempt: Path
-    phase: str
-    emit: Callable[[dict[str, Any]], None]
-    metrics_file: IO[str]
-    record: PhaseRecord = field(default_factory=lambda: PhaseRecord(Status.finished.value))
-
-    def stage(self, name: str, total: int | None = None, unit: str = "") -> None:
-        """Say what is being waited for; `total` makes it a bar."""
-        self.emit({"event": "stage", "name": name, "total": total, "unit": unit})
-
-    def advance(self, done: int, **shown: float) -> None:
-        self.emit({"event": "progress", "done": done, **shown})
-
-    def metric(self, key: str, value: float, step: int | None = None) -> None:
-        """Write one number to metrics.jsonl now; without a step it is one of the run's final numbers."""
-        line = {"key": key, "value": value, "step": step, "time": time.time()}
-        self.metrics_file.write(json.dumps(line) + "\n")
-        self.metrics_file.flush()
-        if step is None:
-            self.record.metrics[key] = value
-
-
-class Unsupported(Exception):
-    """The back end cannot run here; ends the run as `unsupported`, never as another back end."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
 
 
 def run_phase(attempt: Path, phase: str, emit: Callable[[dict[str, Any]], None]) -> None:
@@ -105,22 +64,14 @@ def _is_oom(error: BaseException) -> bool:
 
 
 def die_with_parent(life_fd: int) -> None:
-    """End this process group as soon as the parent is gone, however it went.
+    """End this process group, whatever it has started included, as soon as the parent is gone, however it went.
 
-    The pipe's end closes with the parent on every system; Linux also sends a signal, which needs no Python to run.
+    A shell of our group waits for the pipe that only the parent holds open: unlike a thread it needs no GIL,
+    unlike a parent-death signal it takes the grandchildren along, and it works on every Unix.
     """
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    def watch() -> None:
-        with contextlib.suppress(OSError):
-            os.read(life_fd, 1)
-        os.killpg(os.getpgid(0), signal.SIGKILL)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+    guard = f"read _ <&{life_fd}; kill -KILL 0"
+    subprocess.Popen(["/bin/sh", "-c", guard], pass_fds=[life_fd], stdin=subprocess.DEVNULL)
+    os.close(life_fd)
 
 
 def _event_writer() -> Callable[[dict[str, Any]], None]:
@@ -141,7 +92,6 @@ def main() -> int:
     if given.phase:
         life = os.environ.pop(LIFE_FD, None)
         if life is not None:
-            os.set_inheritable(int(life), False)
             die_with_parent(int(life))
         (given.directory / "phases").mkdir(exist_ok=True)
         run_phase(given.directory.resolve(), given.phase, _event_writer())

@@ -15,14 +15,17 @@ def in_effect(model: Any) -> dict[str, Any]:
     """Precision, attention, checkpointing and size of a loaded model (PEFT or plain)."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     parameters = list(model.named_parameters())
-    trainable = [(name, p) for name, p in parameters if p.requires_grad]
+    adapter = [(name, p) for name, p in parameters if "lora_" in name]
+    sizes = {"parameters": sum(p.numel() for _, p in parameters)}
+    if adapter:
+        sizes["adapter_parameters"] = sum(p.numel() for _, p in adapter)
+        sizes["trainable_parameters"] = sum(p.numel() for _, p in parameters if p.requires_grad)
     return {
         "model_class": type(base).__name__,
         "dtype": str(base.dtype).removeprefix("torch."),
-        "adapter_dtype": sorted({str(p.dtype).removeprefix("torch.") for name, p in parameters if "lora_" in name}),
+        "adapter_dtype": sorted({str(p.dtype).removeprefix("torch.") for _, p in adapter}),
         "attention": getattr(base.config, "_attn_implementation", None),
         "gradient_checkpointing": bool(getattr(base, "is_gradient_checkpointing", False)),
         "quantization": "nf4" if any(type(m).__name__ == "Linear4bit" for m in base.modules()) else "none",
-        "parameters": sum(p.numel() for _, p in parameters),
-        "trainable_parameters": sum(p.numel() for _, p in trainable),
+        **sizes,
     }

@@ -28,7 +28,9 @@ class UnslothBackend:
         if device == "cpu":
             if torch.cuda.is_available():
                 return Support(
-                    False, "cpu_not_selectable", "device=cpu: Unsloth uses the GPU it sees; hide it with "
+                    False,
+                    "cpu_not_selectable",
+                    "device=cpu: Unsloth uses the GPU it sees; hide it with "
                     "CUDA_VISIBLE_DEVICES= to use its CPU back end",
                 )
             return Support(True)

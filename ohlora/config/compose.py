@@ -70,7 +70,9 @@ def _key(error: Exception, text: str, overrides: Sequence[str]) -> str | None:
     cause = str(error.__cause__ or "")
     if found and ("not in" in cause or "To append" in text or "Key" in cause):
         key = found[1].lstrip("+~").split("=")[0]
-        return f"{_given(key, overrides)}: this key does not exist{suggest(key, known_keys())}; see --cfg job for all keys"
+        return (
+            f"{_given(key, overrides)}: this key does not exist{suggest(key, known_keys())}; see --cfg job for all keys"
+        )
     if found and "Multiple values" not in text and "append" in text:
         key = found[1].lstrip("+~").split("=")[0]
         return f"{_given(key, overrides)}: this key exists already; write it without the +"
@@ -96,7 +98,9 @@ def _syntax(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
 
     if not isinstance(_, OverrideParseException):
         return None
-    return f"{_.override}: not of the form key=value; quote values that hold spaces, commas or brackets, as 'key=\"a, b\"'"
+    return (
+        f"{_.override}: not of the form key=value; quote values that hold spaces, commas or brackets, as 'key=\"a, b\"'"
+    )
 
 
 def _first_key(text: str) -> str | None:

@@ -91,7 +91,6 @@ class ModelConfig:
     path: str | None = None
     architecture: str = MISSING
     license: str = MISSING
-    license_url: str | None = None
     params_m: float = MISSING
     dtype: Dtype = Dtype.auto
     attention: Attention = Attention.auto
@@ -145,7 +144,7 @@ class TrainerConfig:
     warmup_ratio: float = 0.0
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
-    optimizer: str = "adamw_torch"
+    optimizer: str = "adamw_torch_fused"
     loss: Loss = Loss.chunked_nll
     gradient_checkpointing: bool = False
     max_length: int = MISSING

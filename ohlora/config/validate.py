@@ -58,7 +58,7 @@ def unknown_keys(composed: DictConfig) -> Iterator[tuple[str, str]]:
     known = known_keys()
 
     def walk(node: DictConfig, prefix: str) -> Iterator[str]:
-        for name in node:
+        for name in map(str, node):
             key = f"{prefix}{name}"
             if key not in known:
                 yield key
@@ -76,9 +76,9 @@ def missing_keys(composed: DictConfig) -> list[str]:
 
 def allowed_values(key: str) -> str:
     """'float32 | bfloat16' or 'an integer', for a message about a value of the wrong type."""
-    kind = known_keys().get(key)
-    kinds = [kind] if get_origin(kind) is list else [k for k in get_args(kind) if k is not type(None)] or [kind]
-    kind = kinds[0]
+    kind: Any = known_keys().get(key)
+    if get_origin(kind) is not list:  # of `X | None` the X
+        kind = next((k for k in get_args(kind) if k is not type(None)), kind)
     if get_origin(kind) is list:
         return "a list such as [a,b]"
     if hasattr(kind, "__members__"):

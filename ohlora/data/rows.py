@@ -138,7 +138,7 @@ def _jsonl(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         except ValueError as error:
             raise UserError(f"data.path={path}: line {number} is not JSON ({error})") from None
         if not isinstance(record, dict):
-            raise UserError(f"data.path={path}: line {number} is not a JSON object such as {{\"prompt\": …}}")
+            raise UserError(f'data.path={path}: line {number} is not a JSON object such as {{"prompt": …}}')
         yield number, {key: "" if value is None else str(value) for key, value in record.items()}
 
 

@@ -124,6 +124,8 @@ def _chat(tokenizer: Any, turns: list[dict[str, str]], *, answer_follows: bool) 
             "model.prompt_format=chat: this tokenizer has no chat template; give model.prompt_format=plain and "
             "model.prompt_template"
         )
-    encoded = tokenizer.apply_chat_template(turns, add_generation_prompt=answer_follows, tokenize=True, return_dict=True)
+    encoded = tokenizer.apply_chat_template(
+        turns, add_generation_prompt=answer_follows, tokenize=True, return_dict=True
+    )
     ids: list[int] = encoded["input_ids"]
     return ids

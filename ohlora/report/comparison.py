@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -122,7 +122,7 @@ def _arms(runs: list[Result], manifest: dict[str, Any]) -> list[Arm]:
     return list(arms.values())
 
 
-def _notes(arms: list[Arm]) -> Iterable[str]:
+def _notes(arms: list[Arm]) -> Iterator[str]:
     runs = [run for arm in arms for run in arm.runs]
     pairs = min((len(arm.finished) for arm in arms), default=0)
     if len(arms) < 2:
@@ -139,10 +139,41 @@ def _notes(arms: list[Arm]) -> Iterable[str]:
         yield "memory is resident memory (RSS); figures of a CPU say nothing about a GPU"
     for label in sorted({str(run.model.get("label")) for run in runs if run.model}):
         yield f"model: {label}"
-    for key, words in (("tokens", "token ids"), ("adapter_init", "first adapters"), ("batches", "batches")):
-        seen = {run.hashes[key] for run in runs if key in run.hashes}
-        if len(seen) > 1:
+    yield from _unequal(runs)
+
+
+# What must be equal in all runs, and the parts of the configuration that decide it: where the user asked for
+# different parts, a difference is what was asked for.
+HASHES = {
+    "tokens": ("token ids", ("data", "model", "generation")),
+    "batches": ("batches", ("data", "model", "trainer", "seed")),
+    "adapter_init": ("first adapters", ("model", "lora", "seed")),
+}
+EXPECTED_TO_DIFFER = frozenset({"backend", "infer.route", "train.route", "train.trainer_class"})
+
+
+def _unequal(runs: list[Result]) -> Iterator[str]:
+    """What makes these runs more different than they were asked to be."""
+    for key, (words, parts) in HASHES.items():
+        asked = {repr([run.requested.get(part) for part in parts]) for run in runs}
+        if len(asked) == 1 and len({run.hashes[key] for run in runs if key in run.hashes}) > 1:
             yield f"NOT COMPARABLE: the {words} differ between runs"
-    precision = sorted({f"{run.arm}: {run.effective['dtype']}" for run in runs if "dtype" in run.effective})
-    if len({text.rsplit(": ", 1)[1] for text in precision}) > 1:
-        yield f"NOT COMPARABLE: precision differs ({', '.join(precision)})"
+    precision = {run.arm: str(run.effective["dtype"]) for run in runs if "dtype" in run.effective}
+    if len(set(precision.values())) > 1:
+        yield f"NOT COMPARABLE: precision differs ({_values(precision)})"
+    in_effect = {run.arm: _flat(run.effective) for run in runs if run.status == Status.finished.value}
+    for key in sorted(set().union(*in_effect.values()) - EXPECTED_TO_DIFFER if in_effect else ()):
+        values = {arm: str(flat.get(key)) for arm, flat in in_effect.items() if key in flat}
+        if len(set(values.values())) > 1 and key.rsplit(".", 1)[-1] != "dtype":
+            yield f"differs in effect: {key} ({_values(values)})"
+
+
+def _flat(effective: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in effective.items():
+        flat |= {f"{key}.{inner}": v for inner, v in value.items()} if isinstance(value, dict) else {key: value}
+    return flat
+
+
+def _values(by_arm: dict[str, str]) -> str:
+    return ", ".join(f"{arm}: {value}" for arm, value in by_arm.items())

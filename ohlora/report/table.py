@@ -106,7 +106,9 @@ def _failures(arms: Sequence[Arm]) -> list[str]:
     for arm in arms:
         for run in arm.runs:
             if run.status != Status.finished.value:
-                lines.append(f"- {_label(arm, arms)} ({run.run_id}): {run.status}: {(run.reason or {}).get('text', '')}")
+                lines.append(
+                    f"- {_label(arm, arms)} ({run.run_id}): {run.status}: {(run.reason or {}).get('text', '')}"
+                )
         if arm.planned > len(arm.runs):
             lines.append(f"- {_label(arm, arms)}: {arm.planned - len(arm.runs)} planned and not run")
     return lines

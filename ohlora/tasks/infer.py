@@ -7,10 +7,10 @@ from typing import Any
 
 from ohlora.data.rows import load_rows, select
 from ohlora.data.tokens import Tokens
+from ohlora.job import Job
 from ohlora.measure.clock import Clock
 from ohlora.samples import Sample, write_samples
 from ohlora.tasks.loading import load, record_memory
-from ohlora.worker import Job
 
 
 def run(job: Job) -> None:

@@ -10,10 +10,10 @@ from ohlora.data import tokens as token_files
 from ohlora.data.rows import load_rows, select
 from ohlora.data.tokens import Tokens
 from ohlora.device import describe, resolve_device, resolve_dtype
+from ohlora.job import Job, Unsupported
 from ohlora.measure.clock import process_age_s
 from ohlora.measure.memory import PhaseMemory
 from ohlora.models.folder import model_folder
-from ohlora.worker import Job, Unsupported
 
 
 def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:

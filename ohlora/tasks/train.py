@@ -1,4 +1,4 @@
-"""python -m ohlora.run task=train trainer=sft: LoRA SFT on the responses, through TRL's SFTTrainer for every back end."""
+"""python -m ohlora.run task=train trainer=sft: LoRA SFT on the responses, by TRL's SFTTrainer for every back end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ohlora.backends import Backend, Loaded
 from ohlora.config.schema import Config
 from ohlora.data.rows import load_rows, select
 from ohlora.data.tokens import Tokens
+from ohlora.job import Job
 from ohlora.measure.memory import PhaseMemory
 from ohlora.models.folder import model_folder
 from ohlora.samples import Sample, write_samples
@@ -17,7 +18,6 @@ from ohlora.training.adapter import adapter_hash, initialise, save
 from ohlora.training.batches import Collator
 from ohlora.training.evaluate import evaluate
 from ohlora.training.steps import StepTimer
-from ohlora.worker import Job
 
 
 def run(job: Job) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ohlora.job import Job
 from ohlora.measure.clock import Clock
 from ohlora.training.batches import BatchCount, Collator
-from ohlora.worker import Job
 
 
 class StepTimer:
@@ -58,7 +58,9 @@ class StepTimer:
             def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
                 timer.end(state.global_step)
 
-            def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+            def on_log(
+                self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
+            ) -> None:
                 timer.log(state.global_step, logs or {})
 
             def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -1,0 +1,87 @@
+"""Token ids and labels: the prompt masked, the end of an answer learned, the same for plain and chat prompts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ohlora.config.compose import composed
+from ohlora.config.schema import Config
+from ohlora.config.validate import validated
+from ohlora.data import tokens as token_files
+from ohlora.data.rows import Row, Selection
+from ohlora.data.tokens import IGNORED, encode
+from ohlora.errors import UserError
+
+ROW = Row("1", "train", "greeting", "안녕?", "반가워요!", "[이름: 민수]")
+EOS, END_OF_TURN = 1, 6
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_tokenizer: Path):
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(tiny_tokenizer)
+
+
+def config(*overrides: str) -> Config:
+    return validated(composed(list(overrides)))
+
+
+def one(tokenizer, setting: Config, stop_ids: list[int]):
+    return encode(tokenizer, Selection([ROW], [], [ROW]), setting, stop_ids)
+
+
+def test_plain_prompts(tokenizer) -> None:
+    tokens = one(tokenizer, config(), [])
+    (example,) = tokens.train
+    learned = [token for token in example.labels if token != IGNORED]
+    assert example.input_ids[0] == tokenizer.bos_token_id
+    assert learned[-1] == EOS and tokenizer.decode(learned[:-1]) == "반가워요!"
+    asked = example.input_ids[: example.labels.count(IGNORED)]
+    assert tokenizer.decode(asked, skip_special_tokens=True) == "질문: [이름: 민수] 안녕?\n답변: "
+    assert tokens.prompts == [("1", asked)] and tokens.stop_ids == [EOS]
+
+
+def test_chat_prompts_end_with_the_end_of_turn(tokenizer) -> None:
+    tokens = one(tokenizer, config("model=gemma2-2b-it"), [EOS, END_OF_TURN])
+    (example,) = tokens.train
+    learned = [token for token in example.labels if token != IGNORED]
+    assert learned[-1] == END_OF_TURN and tokenizer.decode(learned[:-1]) == "반가워요!"
+    assert example.input_ids.count(tokenizer.bos_token_id) == 1
+    assert tokenizer.decode(tokens.prompts[0][1]).endswith("<start_of_turn>model\n")
+    assert tokens.prompts[0][1] == example.input_ids[: example.labels.count(IGNORED)]
+
+
+def test_long_rows_are_cut_and_named(tokenizer) -> None:
+    whole = len(one(tokenizer, config(), []).train[0].input_ids)
+    setting = config(f"trainer.max_length={whole - 2}")
+    tokens = one(tokenizer, setting, [])
+    assert tokens.truncated == ["1"] and len(tokens.train[0].input_ids) == whole - 2
+    with pytest.raises(UserError, match="trainer.max_length=8: nothing of the response is left in row 1"):
+        one(tokenizer, config("trainer.max_length=8"), [])
+
+
+def test_no_chat_template_is_said(tokenizer) -> None:
+    import copy
+
+    plain = copy.deepcopy(tokenizer)
+    plain.chat_template = None
+    with pytest.raises(UserError, match="give model.prompt_format=plain"):
+        one(plain, config("model=gemma2-2b-it"), [])
+
+
+def test_the_file_is_named_by_what_decides_it(tokenizer, tiny_tokenizer: Path, tmp_path: Path) -> None:
+    selection = Selection([ROW], [], [ROW])
+    base = replace(config(), outputs=str(tmp_path))
+    path = token_files.tokens_path(base, tiny_tokenizer, selection)
+    assert path != token_files.tokens_path(base, tiny_tokenizer, Selection([replace(ROW, response="x")], [], [ROW]))
+    longer = replace(base, trainer=replace(base.trainer, max_length=99))
+    assert path != token_files.tokens_path(longer, tiny_tokenizer, selection)
+    tokens = encode(tokenizer, selection, base, [])
+    token_files.save(tokens, path)
+    assert token_files.load(path) == tokens
+    assert json.loads(path.read_text())["hash"] == tokens.hash

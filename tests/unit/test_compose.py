@@ -1,0 +1,115 @@
+"""Every option of every group composes and is valid; every key is read by some code; bad input is said in one line."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+from ohlora.config.compose import composed
+from ohlora.config.paths import PACKAGE, conf_dir, options
+from ohlora.config.schema import Config
+from ohlora.config.validate import known_keys, validated
+from ohlora.errors import UserError
+
+GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+NEEDS = {"data=csv": ["data.path=x.csv"], "data=jsonl": ["data.path=x.jsonl"]}
+
+
+@pytest.mark.parametrize("choice", [f"{group}={option}" for group in GROUPS for option in options(group)])
+def test_every_option_composes(choice: str) -> None:
+    config = validated(composed([choice, *NEEDS.get(choice, [])]))
+    group, option = choice.split("=")
+    if group not in ("experiment", "lora"):
+        assert getattr(config, group).name == option
+
+
+def test_every_preset_shows_its_command() -> None:
+    for path in (conf_dir() / "experiment").glob("*.yaml"):
+        lines = path.read_text("utf-8").splitlines()
+        assert lines[0] == "# @package _global_"
+        assert lines[1].startswith(f"# python -m ohlora.run -m experiment={path.stem}")
+
+
+def test_schema_has_a_field_for_every_group() -> None:
+    groups = {item.name for item in fields(Config)}
+    assert set(GROUPS) - {"experiment"} <= groups
+
+
+def test_no_key_is_dead() -> None:
+    """Each leaf of the schema is read as an attribute somewhere outside the schema."""
+    read: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        if path.name != "schema.py":
+            tree = ast.parse(path.read_text("utf-8"))
+            read |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    leaves = {key.rsplit(".", 1)[-1] for key, kind in known_keys().items() if not is_dataclass(kind)}
+    assert leaves - read == set()
+
+
+def test_defaults_are_the_users_test() -> None:
+    config = validated(composed([]))
+    assert (config.task.name, config.trainer.name, config.lora.rank) == ("benchmark", "unsloth_test", 64)
+    trainer = config.trainer
+    assert (trainer.train_rows, trainer.eval_rows, trainer.epochs, trainer.batch_size) == (20, 5, 2, 2)
+    assert (config.generation.min_new_tokens, config.generation.max_new_tokens, config.generation.prompts) == (
+        40,
+        40,
+        25,
+    )
+
+
+def test_all_problems_at_once() -> None:
+    with pytest.raises(UserError) as raised:
+        validated(composed(["lora.rank=0", "trainer.epochs=-1", "lora.dropout=1.5", "generation.min_new_tokens=99"]))
+    text = "\n".join(raised.value.problems)
+    assert len(raised.value.problems) == 4
+    for part in ("lora.rank=0: must be >= 1", "trainer.epochs=-1", "lora.dropout=1.5", "generation.max_new_tokens=40"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["lora.rnk=3"], ["lora.rnk=3: this key does not exist", "did you mean lora.rank?"]),
+        (["+typo=1"], ["typo: this key does not exist"]),
+        (["+trainer.epoch=1"], ["trainer.epoch: this key does not exist", "did you mean trainer.epochs?"]),
+        (["lora.rank=many"], ["lora.rank=many: must be an integer"]),
+        (["lora.targets=abc"], ["lora.targets=abc: must be a list such as [a,b]"]),
+        (["model.dtype=int3"], ["model.dtype=int3: must be auto | float32 | bfloat16 | float16"]),
+        (["backend=usloth"], ["backend=usloth: choose from hf, unsloth", "did you mean unsloth?"]),
+        (["model=gema"], ["model=gema: choose from"]),
+        (["modle=x"], ["modle=x: this key does not exist", "did you mean model?"]),
+        (["data=csv"], ["data.path=null: data=csv needs the file; give data.path=<file>"]),
+        (["model.path=nowhere"], ["model.path=nowhere: no such folder"]),
+        (["data=csv", "data.path=none.csv"], ["data.path=none.csv: cannot be read (No such file or directory)"]),
+        (["task=infer", "adapter=nowhere"], ["adapter=nowhere: no adapter there"]),
+        (["adapter=x"], ["adapter=x: only task=infer takes an adapter"]),
+        (["launch.isolate=false"], ["launch.isolate=false: task=benchmark has two phases"]),
+        (["outputs=/dev/null/x"], ["outputs=/dev/null/x: /dev/null is a file, not a folder"]),
+        (["lora.rank=[1"], ["lora.rank=[1: not of the form key=value"]),
+        (["trainer.max_steps=0", "seed=-1"], ["2 problems", "trainer.max_steps=0", "seed=-1: must be >= 0"]),
+        (["-m", "backend=hf,nope"], ["backend=nope: choose from hf, unsloth"]),
+        (["-m", "backend=hf,unsloth", "lora.rank=0"], ["error: lora.rank=0: must be >= 1"]),
+        (["-m", "lora.rank=0,16,-2"], ["[lora.rank=0] lora.rank=0", "[lora.rank=-2] lora.rank=-2"]),
+    ],
+)
+def test_bad_input_is_one_clear_message(ohlora, tmp_path: Path, arguments: list[str], said: list[str]) -> None:
+    ran = ohlora(*arguments)
+    assert ran.code == 2
+    assert ran.err.startswith("error: ")
+    assert "Traceback" not in ran.err and "HYDRA_FULL_ERROR" not in ran.err
+    for part in said:
+        assert part in ran.err
+    assert not list(tmp_path.rglob("attempt-*")) and not (tmp_path / "mlflow.db").exists()
+
+
+def test_the_parent_imports_nothing_heavy() -> None:
+    heavy = ("torch", "transformers", "mlflow", "unsloth", "trl", "peft", "datasets", "rich")
+    code = f"import sys, ohlora.run, ohlora.sweep, ohlora.report.write; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

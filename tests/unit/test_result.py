@@ -1,0 +1,77 @@
+"""Identity and result of a run: the contract that other programs read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ohlora.config.compose import composed
+from ohlora.config.identity import run_id, slug
+from ohlora.result import PhaseRecord, Result, exit_code, read_result
+from ohlora.runs import plain
+
+
+def test_the_same_configuration_has_the_same_identity() -> None:
+    base = plain(composed([]))
+    assert run_id(base, "backend=hf", 0) == run_id(
+        plain(composed(["outputs=x", "study=y", "tracking=none"])), "backend=hf", 0
+    )
+    assert run_id(base, "backend=hf", 0).startswith("hf-r0-")
+    others = {
+        run_id(base, "backend=hf", 1),
+        run_id(base, "other", 0),
+        run_id(plain(composed(["lora.rank=8"])), "backend=hf", 0),
+        run_id(plain(composed(["seed=1"])), "backend=hf", 0),
+    }
+    assert len(others | {run_id(base, "backend=hf", 0)}) == 5
+
+
+@pytest.mark.parametrize(
+    ("arm", "name"),
+    [("backend=hf,lora=r16", "hf-r16"), ("data.path=/a b/c.csv", "a-b-c.csv"), ("", "run"), ("../..", "run")],
+)
+def test_arms_become_file_names(arm: str, name: str) -> None:
+    assert slug(arm) == name
+
+
+def test_phases_are_merged(tmp_path: Path) -> None:
+    result = Result("id", "failed", "benchmark", "backend=hf")
+    result.add(
+        "infer",
+        PhaseRecord("finished", None, {"load/load_s": 1.0, "infer/x": 2.0}, {"backend": "hf", "infer": {"a": 1}}),
+    )
+    result.add(
+        "train", PhaseRecord("oom", {"code": "c", "text": "t"}, {"load/load_s": 3.0}, {"backend": "hf", "train": {}})
+    )
+    assert result.metrics == {"load/load_s": 1.0, "infer/x": 2.0, "train_load/load_s": 3.0}
+    assert result.effective == {"backend": "hf", "infer": {"a": 1}, "train": {}}
+    assert (result.status, result.reason) == ("oom", {"code": "c", "text": "t"})
+    result.write(tmp_path)
+    raw = json.loads((tmp_path / "result.json").read_text())
+    assert raw["schema"] == 1
+    raw["from_the_future"] = True
+    (tmp_path / "result.json").write_text(json.dumps(raw))
+    assert read_result(tmp_path / "result.json") == result
+
+
+@pytest.mark.parametrize("text", ['{"schema": 2}', "[]", '{"schema": 1}', '{"schema": 1, "run_id": "a", "sta'])
+def test_foreign_results_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(ValueError):
+        read_result(tmp_path / "result.json")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        (["finished", "finished"], 0),
+        (["finished", "unsupported"], 2),
+        (["unsupported", "oom"], 1),
+        (["failed", "cancelled"], 130),
+        ([], 1),
+    ],
+)
+def test_exit_codes(statuses: list[str], code: int) -> None:
+    assert exit_code(statuses) == code

@@ -1,0 +1,46 @@
+"""What a multirun will do, known before it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ohlora.report.comparison import read_comparison
+from ohlora.sweep import expand, plan, planned_job, write_plan
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_repeats_make_no_arms_of_their_own() -> None:
+    jobs, _ = plan(["backend=hf,unsloth", "repeat=0,1", "trainer=smoke"])
+    assert [(job.arm, job.repeat) for job in jobs] == [
+        ("backend=hf", 0), ("backend=hf", 1), ("backend=unsloth", 0), ("backend=unsloth", 1),
+    ]  # fmt: skip
+    assert len({job.run_id for job in jobs}) == 4
+
+
+def test_arms_are_any_overrides() -> None:
+    jobs, _ = plan(["lora=r16,r64", "trainer.learning_rate=1e-4,2e-4"])
+    assert [job.arm for job in jobs][:2] == [
+        "lora=r16,trainer.learning_rate=0.0001",
+        "lora=r16,trainer.learning_rate=0.0002",
+    ]
+
+
+def test_hydras_own_keys_are_no_jobs() -> None:
+    jobs, swept = expand(["backend=hf,unsloth", "hydra.sweep.dir=x"])
+    assert jobs == [["backend=hf"], ["backend=unsloth"]] and swept == {"backend"}
+
+
+def test_the_plan_is_found_again_by_the_jobs_overrides(tmp_path: Path) -> None:
+    overrides = ["backend=hf,unsloth", "trainer=smoke"]
+    jobs, _ = plan(overrides)
+    write_plan(tmp_path / "s", jobs, overrides, "parent")
+    job, order, parent = planned_job(tmp_path / "s", ["backend=unsloth", "trainer=smoke"])
+    assert (job["run_id"], order, parent) == (jobs[1].run_id, 1, "parent")
+    comparison = read_comparison(tmp_path / "s")
+    assert [(arm.name, arm.planned) for arm in comparison.arms] == [("backend=hf", 1), ("backend=unsloth", 1)]

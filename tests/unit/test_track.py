@@ -1,0 +1,109 @@
+"""MLflow on a real temporary store: what is logged, how runs end, and that tracking never ends a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ohlora.config.compose import composed
+from ohlora.config.schema import Config
+from ohlora.config.validate import validated
+from ohlora.result import Result
+from ohlora.runs import plain
+from ohlora.track import Tracker, open_tracker, store_uri
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.chdir(tmp_path)
+    return validated(composed([]))
+
+
+@pytest.fixture
+def tracker(config: Config) -> Tracker:
+    said: list[str] = []
+    made = open_tracker(config, said.append)
+    assert made is not None and said == []
+    return made
+
+
+def begin(tracker: Tracker, config: Config, attempt: Path, parent: str | None = None) -> str:
+    attempt.mkdir()
+    result = Result("id", "failed", "benchmark", "backend=hf", requested=plain(composed([])))
+    tracker.begin(config, result, attempt, parent)
+    assert tracker.run_id
+    return tracker.run_id
+
+
+def line(path: Path, **fields: object) -> None:
+    with (path / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": None, "time": 1.5, **fields}) + "\n")
+
+
+def test_a_run_from_begin_to_end(tracker: Tracker, config: Config, tmp_path: Path) -> None:
+    parent = tracker.begin_sweep("sweep", "note")
+    run = begin(tracker, config, tmp_path / "a", parent)
+    line(tmp_path / "a", key="train/loss", value=4.0, step=1)
+    line(tmp_path / "a", key="eval/eval_loss", value=3.9, step=1)
+    tracker.feed()
+    tracker.feed()
+    line(tmp_path / "a", key="train/loss", value=3.0, step=2)
+    line(tmp_path / "a", key="eval/eval_loss", value=3.9)
+    line(tmp_path / "a", key="infer/peak_rss_mib", value=100.5)
+    (tmp_path / "a" / "metrics.jsonl").open("a").write('{"key": "torn')
+    result = Result("id", "finished", "benchmark", "backend=hf", metrics={"infer/infer_time_s": 2.0})
+    result.write(tmp_path / "a")
+    tracker.end(result, tmp_path / "a")
+    logged = tracker.client.get_run(run)
+    assert logged.info.status == "FINISHED"
+    assert logged.data.tags["mlflow.parentRunId"] == parent
+    assert logged.data.params["lora.rank"] == "64" and logged.data.params["backend.name"] == "hf"
+    assert logged.data.metrics == {"train/loss": 3.0, "eval/eval_loss": 3.9, "infer/peak_rss_mib": 100.5}
+    assert [m.value for m in tracker.client.get_metric_history(run, "train/loss")] == [4.0, 3.0]
+    assert {item.path for item in tracker.client.list_artifacts(run)} == {"result.json", "table.md"}
+
+
+@pytest.mark.parametrize(
+    ("status", "logged"),
+    [
+        ("failed", "FAILED"),
+        ("oom", "FAILED"),
+        ("unsupported", "FAILED"),
+        ("timeout", "FAILED"),
+        ("killed", "KILLED"),
+        ("cancelled", "KILLED"),
+    ],
+)
+def test_every_end_is_recorded(tracker: Tracker, config: Config, tmp_path: Path, status: str, logged: str) -> None:
+    run = begin(tracker, config, tmp_path / "a")
+    result = Result("id", status, "benchmark", "backend=hf", reason={"code": "c", "text": "why"})
+    tracker.end(result, tmp_path / "a")
+    found = tracker.client.get_run(run)
+    assert found.info.status == logged
+    assert (found.data.tags["status"], found.data.tags["reason"]) == (status, "why")
+
+
+def test_a_run_whose_process_is_gone_is_closed_by_the_next(tracker: Tracker, config: Config, tmp_path: Path) -> None:
+    run = begin(tracker, config, tmp_path / "a")
+    tracker.client.set_tag(run, "ohlora.pid", str(2**22 + 1))
+    alive = begin(tracker, config, tmp_path / "b")
+    open_tracker(config, print)
+    assert tracker.client.get_run(run).info.status == "KILLED"
+    assert tracker.client.get_run(alive).info.status == "RUNNING"
+
+
+def test_a_broken_store_is_said_and_nothing_more(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("this is no database" * 100)
+    said: list[str] = []
+    assert open_tracker(config, said.append) is None
+    assert said and said[0].startswith("MLflow: ")
+
+
+def test_the_store_is_what_a_bare_mlflow_ui_opens(config: Config, tmp_path: Path) -> None:
+    assert store_uri(config) == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    other = replace(config, tracking=replace(config.tracking, uri="http://127.0.0.1:5000"))
+    assert store_uri(other) == "http://127.0.0.1:5000"
+    assert open_tracker(replace(config, tracking=replace(config.tracking, name="none")), print) is None
