@@ -22,9 +22,10 @@ def shown(title: str) -> Iterator[Shown]:
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.text import Text
 
     console = Console(stderr=True)
-    console.rule(title, align="left", style="cyan")
+    console.rule(Text(title), align="left", style="cyan")
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description:<28}"),

@@ -1,0 +1,98 @@
+"""Numbers against what is known: memory against real allocations, step times and tokens against their definitions."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from ohlora.data.tokens import Example
+from ohlora.job import Job
+from ohlora.measure.memory import PhaseMemory, process_peak_mib
+from ohlora.training.batches import Collator
+from ohlora.training.evaluate import evaluate
+from ohlora.training.steps import StepTimer
+
+
+def test_a_known_allocation_is_found_in_its_phase() -> None:
+    memory = PhaseMemory("cpu")
+    with memory.phase("quiet"):
+        time.sleep(0.05)
+    with memory.phase("big"):
+        block = bytearray(b"x") * (256 * 2**20)
+        time.sleep(0.05)
+        del block
+    found = memory.metrics()
+    grown = found["big/peak_rss_mib"] - found["quiet/peak_rss_mib"]
+    assert grown == pytest.approx(256, abs=8)
+    assert found["big/peak_rss_anon_mib"] - found["quiet/peak_rss_anon_mib"] == pytest.approx(256, abs=8)
+    assert process_peak_mib() >= found["big/peak_rss_mib"] - 1
+    assert not any("vram" in key for key in found)
+
+
+def test_a_phase_entered_again_keeps_its_highest_peak() -> None:
+    memory = PhaseMemory("cpu")
+    for size in (64, 1):
+        with memory.phase("eval"):
+            block = bytearray(b"x") * (size * 2**20)
+            time.sleep(0.05)
+            del block
+    high = memory.metrics()["eval/peak_rss_mib"]
+    with memory.phase("other"):
+        time.sleep(0.05)
+    assert high - memory.metrics()["other/peak_rss_mib"] > 50
+
+
+def test_batches_are_padded_masked_and_counted() -> None:
+    collator = Collator(pad_id=9)
+    rows = [{"input_ids": [2, 5, 6, 1], "labels": [-100, -100, 6, 1]}, {"input_ids": [2, 1], "labels": [-100, 1]}]
+    batch = collator(rows)
+    assert batch["input_ids"].tolist() == [[2, 5, 6, 1], [2, 1, 9, 9]]
+    assert batch["labels"].tolist() == [[-100, -100, 6, 1], [-100, 1, -100, -100]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
+    (count,) = collator.counts
+    assert (count.positions, count.tokens, count.loss_tokens) == (8, 6, 3)
+    other = Collator(pad_id=9)
+    other(rows[::-1])
+    assert other.hash() != collator.hash()
+
+
+def test_step_metrics_follow_their_definitions(tmp_path: Path) -> None:
+    events: list[dict] = []
+    job = Job(None, tmp_path, "train", events.append, io.StringIO())  # type: ignore[arg-type]
+    collator = Collator(0)
+    timer = StepTimer(job, collator, "cpu", warm_steps=1)
+    times = iter([0.0, 10.0, 20.0, 22.0, 30.0, 32.0])
+    timer.clock.now = lambda: next(times)  # type: ignore[method-assign]
+    for step in (1, 2, 3):
+        collator([{"input_ids": [1, 2, 3], "labels": [-100, 2, 3]}, {"input_ids": [1], "labels": [1]}])
+        timer.begin()
+        timer.end(step)
+        timer.log(step, {"loss": 4.0 - step, "grad_norm": 1.0, "learning_rate": 0.1})
+    found = timer.metrics()
+    assert found["train_time_s"] == 14 and found["train_warm_time_s"] == 4 and found["train_first_step_s"] == 10
+    assert found["train_tokens_per_s"] == 8 / 4 and found["train_loss_tokens_per_s"] == 4 / 4
+    assert found["padding_ratio"] == pytest.approx(1 - 4 / 6) and found["train_steps"] == 3
+    assert found["train_loss"] == 1.0 and events[-1] == {"event": "progress", "done": 3, "loss": 1.0}
+
+
+def test_eval_loss_is_weighted_by_tokens() -> None:
+    """Against cross entropy summed by hand over every loss-carrying token, whatever the batches."""
+
+    class Bigram(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = torch.nn.Parameter(torch.randn(8, 8, generator=torch.Generator().manual_seed(1)))
+
+        def forward(self, input_ids: torch.Tensor, **_: object) -> object:
+            return type("Output", (), {"logits": self.table[input_ids]})
+
+    model = Bigram()
+    examples = [Example("a", [2, 3, 4, 5, 1], [-100, -100, 4, 5, 1]), Example("b", [2, 1], [-100, 1])]
+    by_hand = [-torch.log_softmax(model.table[a], 0)[b].item() for a, b in ((3, 4), (4, 5), (5, 1), (2, 1))]
+    for batch_size in (1, 2):
+        assert evaluate(model, examples, 0, batch_size) == pytest.approx(sum(by_hand) / 4, rel=1e-6)
+    assert not model.training
