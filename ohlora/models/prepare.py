@@ -1,4 +1,4 @@
-"""One model into `<models>/<name>`: made in a folder beside it and renamed when whole, so half a model is never seen."""
+"""One model into `<models>/<name>`: made beside it and renamed when whole, so that half a model is never seen."""
 
 from __future__ import annotations
 

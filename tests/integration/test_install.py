@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import subprocess
@@ -70,7 +71,10 @@ with progress.shown("train · backend=hf") as show:
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "160"}
     done = subprocess.run([sys.executable, "-c", code], stderr=theirs, stdin=theirs, env=env, check=True)
     os.close(theirs)
-    shown = os.read(ours, 65536).decode()
+    shown = ""
+    with contextlib.suppress(OSError):  # what Linux says at the end of a terminal
+        while chunk := os.read(ours, 65536):
+            shown += chunk.decode()
     os.close(ours)
     assert done.returncode == 0
     for part in ("train · backend=hf", "train: training", "2/2", "loss 2.500", "oom ([too] big)"):
