@@ -42,7 +42,7 @@ def test_plain_prompts(tokenizer) -> None:
     assert example.input_ids[0] == tokenizer.bos_token_id
     assert learned[-1] == EOS and tokenizer.decode(learned[:-1]) == "반가워요!"
     asked = example.input_ids[: example.labels.count(IGNORED)]
-    assert tokenizer.decode(asked, skip_special_tokens=True) == "질문: [이름: 민수] 안녕?\n답변: "
+    assert tokenizer.decode(asked, skip_special_tokens=True) == "질문: [이름: 민수] 안녕?\n답변:\n"
     assert tokens.prompts == [("1", asked)] and tokens.stop_ids == [EOS]
 
 
