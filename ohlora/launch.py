@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -18,16 +20,13 @@ EventSink = Callable[[dict[str, Any]], None]
 LOG_TAIL_LINES = 12
 
 
-def run_phases(config: Config, attempt: Path, phases: tuple[Phase, ...], result: Result, sink: EventSink) -> Result:
-    """Run the phases until one does not finish, and write `result.json`. `config.yaml` stands in `attempt` already."""
+def run_phases(config: Config, attempt: Path, phases: tuple[Phase, ...], result: Result, sink: EventSink) -> None:
+    """Run the phases until one does not finish, taking each into `result`; `attempt` holds config.yaml already."""
     (attempt / "phases").mkdir(exist_ok=True)
-    started = time.time()
-    result.status, result.reason = Status.failed.value, {"code": "not_run", "text": "no phase was run"}
+    result.timings["started"] = time.time()
     with (attempt / "events.jsonl").open("a", encoding="utf-8") as events:
 
         def on_event(event: dict[str, Any]) -> None:
-            import json
-
             events.write(json.dumps({"time": time.time(), **event}, ensure_ascii=False) + "\n")
             events.flush()
             sink(event)
@@ -39,9 +38,7 @@ def run_phases(config: Config, attempt: Path, phases: tuple[Phase, ...], result:
             on_event({"event": "end", "phase": phase.name, "status": record.status, "reason": record.reason})
             if record.status != Status.finished.value:
                 break
-    result.timings |= {"started": started, "ended": time.time()}
-    result.write(attempt)
-    return result
+    result.timings["ended"] = time.time()
 
 
 def _run_phase(config: Config, attempt: Path, phase: Phase, on_event: EventSink) -> PhaseRecord:
@@ -53,7 +50,8 @@ def _run_phase(config: Config, attempt: Path, phase: Phase, on_event: EventSink)
         run_phase(attempt, phase.name, on_event)
         return PhaseRecord(**read_json(record_path))
     log = attempt / "phases" / f"{phase.name}.log"
-    env = process.child_env({"UNSLOTH_COMPILE_LOCATION": str(attempt / "unsloth_compiled_cache")})
+    caches = ("UNSLOTH_COMPILE_LOCATION", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")  # each run compiles for itself
+    env = process.child_env({name: str(attempt / "compiled" / name.lower()) for name in caches})
     if phase.backend:
         env["HF_HUB_OFFLINE"] = "1"
     if config.launch.threads:
@@ -89,8 +87,6 @@ def _death(ended: process.Ended, timeout_s: float | None) -> tuple[Status, str, 
         return Status.cancelled, "interrupted", "cancelled by Ctrl-C or SIGTERM"
     if ended.code >= 0:
         return Status.failed, "exit", f"the process ended with exit code {ended.code} and no result"
-    import signal
-
     name = signal.Signals(-ended.code).name
     if ended.code == -signal.SIGKILL and ended.oom_kills > 0:
         return Status.oom, "os_oom_kill", "the operating system killed it for want of memory"

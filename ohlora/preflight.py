@@ -10,9 +10,7 @@ from ohlora.config.schema import Config
 from ohlora.data.rows import load_rows, select
 from ohlora.errors import UserError
 from ohlora.files import read_json
-from ohlora.models.folder import folder_hash, is_prepared, model_folder, problems
-
-ADAPTER_CARD = "ohlora-adapter.json"
+from ohlora.models.folder import ADAPTER_CARD, folder_hash, is_prepared, model_folder, prepared_otherwise, problems
 
 
 def check(config: Config) -> None:
@@ -45,6 +43,8 @@ def _problems(config: Config) -> Iterator[str]:
         yield from _writable("tracking.uri (the working directory)", Path.cwd())
     if config.model.path is not None:
         yield from problems(Path(config.model.path), "model.path", config.model.architecture)
+    elif otherwise := prepared_otherwise(config):
+        yield otherwise
     elif not is_prepared(model_folder(config)):
         yield from _writable("models", Path(config.models))
     if config.task.name != "prepare":
@@ -76,6 +76,9 @@ def _adapter_problems(config: Config) -> Iterator[str]:
             "task=benchmark, or a folder with adapter_config.json"
         )
         return
+    if not any((folder / name).is_file() for name in ("adapter_model.safetensors", "adapter_model.bin")):
+        yield f"adapter={config.adapter}: {folder} holds no adapter_model.safetensors; it was not written whole"
+        return
     base = model_folder(config)
     if (folder / ADAPTER_CARD).is_file():
         try:
@@ -84,16 +87,18 @@ def _adapter_problems(config: Config) -> Iterator[str]:
         except (ValueError, KeyError, TypeError):
             yield f"adapter={config.adapter}: {ADAPTER_CARD} cannot be read; the adapter was not written whole"
             return
-        if (
-            base.is_dir()
-            and (config.model.path is None or not problems(base, "model.path", config.model.architecture))
-            and digest != folder_hash(base, Path(config.outputs) / ".hashes.json")
-        ):
+        whole = base.is_dir() and not problems(base, "model", config.model.architecture)
+        here = folder_hash(base, Path(config.outputs) / ".hashes.json") if whole else None
+        if (here and digest != here) or (here is None and trained_on != config.model.name):
             yield (
                 f"adapter={config.adapter}: was trained on {trained_on} (weights {digest[:12]}), not on the weights of "
                 f"model={config.model.name}; choose model={trained_on} or the folder it was trained from"
             )
         return
-    named = str(read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "")
+    try:
+        named = str(read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "")
+    except (ValueError, AttributeError):
+        yield f"adapter={config.adapter}: adapter_config.json cannot be read; copy the adapter again"
+        return
     if named and config.model.repo and Path(named).name not in {Path(config.model.repo).name, base.name}:
         yield f"adapter={config.adapter}: its base model is {named}, not {config.model.repo}; choose that model"

@@ -8,8 +8,9 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def run(
     """Start the command in a process group of its own and block on its event pipe until it has ended.
 
     It cannot outlive us: a pipe that only we hold open closes with us, and the child ends its group then.
-    Ctrl-C and SIGTERM end the group, then the call returns with by='cancel'.
+    Ctrl-C, and SIGTERM under `sigterm_as_interrupt`, end the group; the call then returns with by='cancel'.
     """
     started, kills = time.monotonic(), _oom_kills()
     event_read, event_write = os.pipe()
@@ -61,7 +62,7 @@ def run(
     env = {**env, EVENT_FD: str(event_write), LIFE_FD: str(life_read)}
     by = ""
     try:
-        with log.open("ab") as output, _sigterm_as_interrupt():
+        with log.open("ab") as output:
             child = subprocess.Popen(
                 list(command),
                 env=env,
@@ -79,7 +80,9 @@ def run(
             except KeyboardInterrupt:
                 by = "cancel"
             finally:
-                _end_group(child)
+                # A second Ctrl-C must not leave the child half ended.
+                with _signals({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}):
+                    _end_group(child)
     finally:
         for fd in (event_read, event_write, life_read, life_write):
             if fd >= 0:
@@ -135,21 +138,28 @@ def _signal_group(pgid: int, number: int) -> None:
 
 
 @contextlib.contextmanager
-def _sigterm_as_interrupt() -> Any:
-    """While a child runs, SIGTERM to us is Ctrl-C: the child is ended and the run recorded as cancelled."""
+def sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM to us is Ctrl-C: the child is ended, the run recorded as cancelled, MLflow closed."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread, as under some launchers
+    with _signals({signal.SIGTERM: interrupt}):
+        yield
+
+
+@contextlib.contextmanager
+def _signals(handlers: dict[signal.Signals, Any]) -> Iterator[None]:
+    """These handlers for the block; nothing outside the main thread, as under some launchers."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _oom_kills() -> int:

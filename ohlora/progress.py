@@ -49,7 +49,7 @@ class _Bars:
         self.progress, self.task, self.phase = progress, None, ""
 
     def line(self, text: str) -> None:
-        self.progress.console.print(text, style="dim", highlight=False)
+        self.progress.console.print(text, style="dim", highlight=False, markup=False)
 
     def event(self, event: dict[str, Any]) -> None:
         kind = event["event"]
@@ -68,7 +68,9 @@ class _Bars:
 
     def _stage(self, name: str, total: int | None) -> None:
         self._finish()
-        self.task = self.progress.add_task(f"{self.phase}: {name}", total=total, note="")
+        from rich.markup import escape
+
+        self.task = self.progress.add_task(escape(f"{self.phase}: {name}"), total=total, note="")
 
     def _finish(self) -> None:
         if self.task is not None:

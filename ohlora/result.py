@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
@@ -101,9 +102,13 @@ def read_result(path: Path) -> Result:
     return result
 
 
-def exit_code(statuses: list[str]) -> int:
-    """0 all finished; 130 one was cancelled; 2 one was unsupported and nothing worse; else 1."""
-    if not statuses:
-        return 1
-    codes = {EXIT_CODES.get(Status(status), 1) for status in statuses}
-    return next((code for code in (130, 1, 2) if code in codes), 0)
+def exit_code(results: Iterable[Result]) -> int:
+    """0 all finished; 130 one was cancelled; 2 what failed was bad input or an unsupported back end; else 1."""
+    codes = {_exit_code(result) for result in results}
+    return next((code for code in (130, 1, 2, 0) if code in codes), 1)
+
+
+def _exit_code(result: Result) -> int:
+    if (result.reason or {}).get("code") == "bad_input":
+        return 2
+    return EXIT_CODES.get(Status(result.status), 1)

@@ -7,26 +7,34 @@ python -m ohlora.run --help
 
 from __future__ import annotations
 
+import argparse
 import os
 import secrets
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ohlora.config.compose import explained
+from ohlora.config.compose import composed, explained, quoted
 from ohlora.config.paths import conf_dir
 from ohlora.config.schema import Config, register
 from ohlora.config.validate import validated
 from ohlora.errors import UserError
+from ohlora.process import sigterm_as_interrupt
 from ohlora.result import Result, Status, exit_code
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from ohlora.track import Tracker
-
 CANCELLED = 130
+
+
+class _Task:
+    """What the task function leaves for main(): Hydra gives its return value to nobody and prints what it raises."""
+
+    started = False
+    result: Result | None = None
+    error: Exception | None = None
 
 
 def main() -> int:
@@ -34,69 +42,85 @@ def main() -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises to us instead of printing and exiting
     from hydra._internal.utils import get_args_parser
 
+    sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
     args = get_args_parser().parse_args()
-    overrides = list(args.overrides)
-    sweeping = bool(args.multirun)
+    sweeping = bool(args.multirun) or "hydra.mode=MULTIRUN" in args.overrides
     os.environ.setdefault("OHLORA_STUDY", _sweep_name() if sweeping else "runs")
+    _Task.started, _Task.result, _Task.error = False, None, None
     try:
-        if sweeping and not (args.help or args.hydra_help or args.cfg or args.info):
-            return _sweep(overrides)
-        _hydra()
-        if _refused:
-            raise _refused
+        with sigterm_as_interrupt():
+            showing = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
+            return _sweep(args) if sweeping and not showing else _single()
     except KeyboardInterrupt:
         return CANCELLED
-    except Exception as error:
-        print(explained(error, overrides).report(), file=sys.stderr)
+    except UserError as error:
+        print(error.report(), file=sys.stderr)
         return 2
-    return exit_code([_done.status]) if _done else 0
+    except OSError as error:
+        print(f"error: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        return 1
 
 
-# What the task function leaves for main(): Hydra gives its return value to nobody and prints what it raises.
-_done: Result | None = None
-_refused: UserError | None = None
+def _single() -> int:
+    _hydra()
+    if _Task.error:
+        raise _Task.error
+    return exit_code([_Task.result]) if _Task.result else 0
 
 
 def _hydra() -> None:
+    """Hand over to Hydra. What it raises before a task has started is about the command line."""
     import hydra
 
     register()
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
+    except Exception as error:
+        if _Task.started:
+            raise
+        raise explained(error, sys.argv[1:]) from error
 
 
-def _job(composed: DictConfig) -> float:
-    """One run under Hydra, in whatever process its launcher chose. Never raises for a run that failed."""
+def _job(node: DictConfig) -> float:
+    """One run under Hydra, in whatever process its launcher chose; its eval loss, for sweepers that minimise it."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    global _refused  # noqa: PLW0603
-    if HydraConfig.get().mode is RunMode.MULTIRUN:
-        return _sweep_job(composed)
+    _Task.started = True
+    run = _sweep_job if HydraConfig.get().mode is RunMode.MULTIRUN else _single_job
     try:
-        _single_job(composed)
-    except UserError as error:
-        _refused = error
-    return 0.0
+        _Task.result = run(node)
+    except Exception as error:
+        # In a sweep the next job still has its turn; what is wrong stands in this one's result.
+        _Task.error = error
+        if not isinstance(error, UserError | OSError):
+            raise
+        if run is _sweep_job:
+            print(f"error: {error}", file=sys.stderr)
+        return float("inf")
+    if _Task.result.status == Status.cancelled.value:
+        raise KeyboardInterrupt
+    return float(_Task.result.metrics.get("eval/eval_loss", float("inf")))
 
 
-def _single_job(composed: DictConfig) -> None:
+def _single_job(node: DictConfig) -> Result:
     from hydra.core.hydra_config import HydraConfig
 
     from ohlora.preflight import check
+    from ohlora.report.table import run_text
     from ohlora.runs import execute, plain
 
-    global _done  # noqa: PLW0603
-    config = validated(composed)
+    config = validated(node)
     check(config)
     _show_licence(config)
     under = HydraConfig.get()
     chosen = any(override.startswith("hydra.run.dir=") for override in under.overrides.hydra)
-    _done = execute(config, plain(composed), Path(under.runtime.output_dir) if chosen else None)
-    print(_single(_done))
+    result = execute(config, plain(node), Path(under.runtime.output_dir) if chosen else None)
+    print(run_text(result))
+    return result
 
 
-def _sweep_job(composed: DictConfig) -> float:
-    """Returns the eval loss, infinite where there is none, for sweepers that minimise it."""
+def _sweep_job(node: DictConfig) -> Result:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import open_dict
 
@@ -104,72 +128,44 @@ def _sweep_job(composed: DictConfig) -> float:
     from ohlora.sweep import planned_job
 
     under = HydraConfig.get()
-
-    sweep_folder = Path(under.sweep.dir)
-    planned, order, parent = planned_job(sweep_folder, list(under.overrides.task))
-    with open_dict(composed):
-        composed.arm = planned.get("arm") or ",".join(under.overrides.task) or None
-    config = validated(composed)
-    resolved = plain(composed)
-    identity = planned.get("run_id")
-    result = execute(config, resolved, sweep_folder / identity if identity else None, order, parent)
-    if result.status == Status.cancelled.value:
-        raise KeyboardInterrupt
-    return float(result.metrics.get("eval/eval_loss", float("inf")))
+    arm, place = planned_job(Path(under.sweep.dir), list(under.overrides.task))
+    with open_dict(node):
+        node.arm = arm
+    return execute(validated(node), plain(node), Path(under.sweep.dir) / place.run_id, place)
 
 
-def _sweep(overrides: list[str]) -> int:
+def _sweep(args: argparse.Namespace) -> int:
     from ohlora.report.write import write_comparison
     from ohlora.sweep import plan, write_plan
     from ohlora.track import open_tracker
 
-    if not any(o.startswith("hydra/sweeper=") for o in overrides):
-        jobs, first = plan(overrides)
-    else:
+    overrides = list(args.overrides)
+    if args.config_dir or args.config_name or args.config_path:
+        raise UserError("-m: --config-dir, --config-name and --config-path are for single runs only")
+    if any(o.startswith("hydra/sweeper=") for o in overrides):
         raise UserError("hydra/sweeper: only Hydra's basic sweeper is supported with -m; list the values with commas")
-    folder = _sweep_folder(overrides, first)
+    jobs, first = plan(overrides)
+    folder = Path(composed([*jobs[0].overrides, *_hydras(overrides)], hydra=True).hydra.sweep.dir)
     _show_licence(first)
-    tracker: Tracker | None = open_tracker(first, lambda text: print(text, file=sys.stderr))
-    parent = tracker.begin_sweep(folder.name, " ".join(overrides)) if tracker else None
-    write_plan(folder, jobs, overrides, parent)
-    cancelled = False
+    write_plan(folder, jobs, overrides, None)
+    tracker = open_tracker(first, lambda text: print(text, file=sys.stderr))
+    code, note = 1, ""
     try:
-        _hydra()
-    except KeyboardInterrupt:
-        cancelled = True
-    comparison, text = write_comparison(folder)
-    print(text)
-    runs = [run for arm in comparison.arms for run in arm.runs]
-    complete = len(runs) == sum(arm.planned for arm in comparison.arms)
-    code = CANCELLED if cancelled else exit_code([run.status for run in runs]) or int(not complete)
-    if tracker:
-        tracker.run_id = parent
-        tracker.end_sweep(folder, (folder / "comparison.md").read_text("utf-8"), finished=code == 0)
+        if tracker:
+            write_plan(folder, jobs, overrides, tracker.begin_sweep(folder.name, " ".join(overrides)))
+        try:
+            _hydra()
+            cancelled = False
+        except KeyboardInterrupt:
+            cancelled = True
+        comparison, text = write_comparison(folder)
+        note = (folder / "comparison.md").read_text("utf-8")
+        print(text)
+        code = CANCELLED if cancelled else comparison.exit_code()
+    finally:
+        if tracker:
+            tracker.end_sweep(folder, note, finished=code == 0)
     return code
-
-
-def run_again(directory: Path) -> int:
-    """Run a run directory again, as a new attempt beside the old ones."""
-    from omegaconf import DictConfig, OmegaConf
-
-    from ohlora.preflight import check
-    from ohlora.runs import execute, newest_attempt, plain
-
-    try:
-        attempt = newest_attempt(directory)
-        register()
-        loaded = OmegaConf.load(attempt / "config.yaml")
-        node = OmegaConf.merge(OmegaConf.structured(Config), loaded)
-        assert isinstance(node, DictConfig)
-        config = validated(node)
-        check(config)
-        folder = attempt.parent if attempt.name.startswith("attempt-") else attempt
-        result = execute(config, plain(node), folder)
-    except UserError as error:
-        print(error.report(), file=sys.stderr)
-        return 2
-    print(_single(result))
-    return exit_code([result.status])
 
 
 def _show_licence(config: Config) -> None:
@@ -180,25 +176,12 @@ def _show_licence(config: Config) -> None:
         print(notice, file=sys.stderr)
 
 
-def _single(result: Result) -> str:
-    from ohlora.report.table import single_table
-
-    if result.status != Status.finished.value:
-        reason = result.reason or {}
-        lines = [f"error: {result.status}: {reason.get('text', '')}"]
-        return "\n".join(lines + ([reason["log"]] if reason.get("log") else []))
-    if result.task == "prepare":
-        return f"{result.model.get('label')}: {result.effective.get('folder')}"
-    return single_table(result)
+def _hydras(overrides: list[str]) -> list[str]:
+    return [o for o in overrides if o.lstrip("+~").startswith("hydra")]
 
 
 def _sweep_name() -> str:
     return f"sweep-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-
-
-def _sweep_folder(overrides: list[str], config: Any) -> Path:
-    chosen = [o.split("=", 1)[1] for o in overrides if o.startswith("hydra.sweep.dir=")]
-    return Path(chosen[-1]) if chosen else Path(config.outputs) / config.study
 
 
 if __name__ == "__main__":

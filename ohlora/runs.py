@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,15 @@ from ohlora.tasks import PREPARE, TASKS, TOKENIZE, Phase
 from ohlora.track import Tracker, open_tracker
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a run stands: its identity, its place in its sweep's order, the MLflow run above it."""
+
+    run_id: str
+    order: int = 0
+    parent: str | None = None
+
+
 def plain(composed: DictConfig) -> dict[str, Any]:
     """The resolved configuration as plain dicts, as it is hashed and written."""
     resolved = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
@@ -37,41 +46,60 @@ def arm_of(config: Config) -> str:
 
 
 def execute(
-    config: Config, resolved: dict[str, Any], folder: Path | None = None, order: int = 0, parent: str | None = None
+    config: Config,
+    resolved: dict[str, Any],
+    folder: Path | None = None,
+    place: Place | None = None,
 ) -> Result:
     """Run this configuration in a new attempt and leave `result.json` in the attempt and in the run directory.
 
-    `folder` is the run directory; by default `<outputs>/<study>/<run_id>`. `parent` is the MLflow run it belongs to.
+    `folder` is the run directory; by default `<outputs>/<study>/<run_id>`. However it ends, a result is written and
+    the MLflow run closed.
     """
     arm = arm_of(config)
-    identity = run_id(resolved, arm, config.repeat)
-    folder = folder or Path(config.outputs) / config.study / identity
+    place = place or Place(run_id(resolved, arm, config.repeat))
+    folder = folder or Path(config.outputs) / config.study / place.run_id
     attempt = _new_attempt(folder)
     config = _absolute(config)
     written = {**resolved, "arm": arm, "outputs": config.outputs, "models": config.models, "adapter": config.adapter}
     written["model"] = {**resolved["model"], "path": config.model.path}
     written["data"] = {**resolved["data"], "path": config.data.path}
     write_atomic(attempt / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(written)))
-    result = Result(identity, Status.failed.value, config.task.name, arm, config.repeat, order, requested=written)
+    result = Result(
+        place.run_id, Status.cancelled.value, config.task.name, arm, config.repeat, place.order, requested=written
+    )
+    result.reason = {"code": "interrupted", "text": "cancelled before it began"}
     with progress.shown(f"{config.task.name} · {arm} · {config.model.name}") as show:
-        phases = planned_phases(config)
-        if any(phase.backend for phase in phases) and len(phases) > len(TASKS[config.task.name].phases):
-            making = phases[: -len(TASKS[config.task.name].phases)]
-            result = launch.run_phases(config, attempt, making, result, show.event)
-            phases = TASKS[config.task.name].phases if result.status == Status.finished.value else ()
         tracker = open_tracker(config, show.line) if TASKS[config.task.name].tracked else None
-        if tracker:
-            tracker.begin(config, result, attempt, parent)
-        if phases:
-            result = launch.run_phases(config, attempt, phases, result, _both(show.event, tracker))
-        if model_folder(config).is_dir():
+        try:
+            if tracker:
+                tracker.begin(config, result, attempt, place.parent)
+            launch.run_phases(config, attempt, planned_phases(config), result, _both(show.event, tracker))
+        except Exception as error:  # a defect of ours or a full disk: the run has ended all the same
+            result.status, result.reason = Status.failed.value, {"code": type(error).__name__, "text": str(error)}
+            raise
+        finally:
+            _finish(config, result, attempt, folder, tracker)
+    return result
+
+
+def _finish(config: Config, result: Result, attempt: Path, folder: Path, tracker: Tracker | None) -> None:
+    """Write the result and close the MLflow run, whatever happened before."""
+    try:
+        if is_whole(config):
             digest = folder_hash(model_folder(config), Path(config.outputs) / ".hashes.json")
             result.model = facts(config, digest)
-            result.write(attempt)
+        result.write(attempt)
         result.write(folder)
+    finally:
         if tracker:
             tracker.end(result, attempt)
-    return result
+
+
+def is_whole(config: Config) -> bool:
+    """True when the model's folder is there to be loaded."""
+    folder = model_folder(config)
+    return is_prepared(folder) or (config.model.path is not None and folder.is_dir())
 
 
 def planned_phases(config: Config) -> tuple[Phase, ...]:
@@ -80,8 +108,7 @@ def planned_phases(config: Config) -> tuple[Phase, ...]:
     if config.task.name == "prepare":
         return phases
     folder = model_folder(config)
-    ready = config.model.path is not None or is_prepared(folder)
-    if not ready:
+    if not is_whole(config):
         return (PREPARE, TOKENIZE, *phases)
     if not tokens_path(config, folder, select(load_rows(config.data), config)).is_file():
         return (TOKENIZE, *phases)
@@ -110,6 +137,7 @@ def _new_attempt(folder: Path) -> Path:
             except FileExistsError:
                 number += 1
                 continue
+            (folder / "result.json").unlink(missing_ok=True)  # it belongs to the attempt before
             return (folder / f"attempt-{number}").resolve()
     except OSError as error:
         raise UserError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from ohlora.config.compose import composed
 from ohlora.config.identity import run_id
@@ -14,7 +13,7 @@ from ohlora.config.validate import validated
 from ohlora.errors import UserError
 from ohlora.files import read_json, write_json
 from ohlora.preflight import check
-from ohlora.runs import plain
+from ohlora.runs import Place, plain
 
 MANIFEST = "manifest.json"
 
@@ -99,16 +98,20 @@ def write_plan(folder: Path, jobs: Sequence[Job], overrides: Sequence[str], pare
         ) from None
 
 
-def planned_job(folder: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], int, str | None]:
-    """(the planned run of these overrides, its place in the order, the MLflow parent). ({}, 0, None) without a plan."""
+def planned_job(folder: Path, overrides: Sequence[str]) -> tuple[str, Place]:
+    """(arm, place) of the planned run that has these overrides.
+
+    Raises:
+        UserError: the folder holds no plan for them.
+    """
     try:
         manifest = read_json(folder / MANIFEST)
-    except (OSError, ValueError):
-        return {}, 0, None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder / MANIFEST}: cannot be read ({error})") from None
     for order, job in enumerate(manifest["planned"]):
         if sorted(job["overrides"]) == sorted(overrides):
-            return job, order, manifest.get("mlflow_parent")
-    return {}, 0, manifest.get("mlflow_parent")
+            return job["arm"], Place(job["run_id"], order, manifest.get("mlflow_parent"))
+    raise UserError(f"{folder / MANIFEST}: plans no run with {' '.join(overrides)}")
 
 
 def _shared(problems: list[str], jobs: int) -> list[str]:

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from ohlora.config.schema import Config
 from ohlora.files import read_jsonl
@@ -49,18 +53,23 @@ class Tracker:
         os.environ.setdefault("MLFLOW_DISABLE_AGENT_SKILLS_HINT", "true")
         import logging
 
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a dead server must not hold a run up
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         from mlflow import MlflowClient
 
         for name in ("alembic", "mlflow", "mlflow.store.db.utils"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
-        self.client, self.say = MlflowClient(uri), say
-        found = self.client.get_experiment_by_name(experiment)
-        if found is None:
-            location = (Path.cwd() / "mlruns").as_uri() if uri.startswith("sqlite:///") else None
-            self.experiment_id = self.client.create_experiment(experiment, artifact_location=location)
-        else:
-            self.experiment_id = found.experiment_id
+        self.say = say
+        local = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+        # Two processes that make one database at once break it, so the second waits for the first.
+        with FileLock(f"{local}.lock") if local else contextlib.nullcontext():
+            self.client = MlflowClient(uri)
+            found = self.client.get_experiment_by_name(experiment)
+            location = (local.parent / "mlruns").as_uri() if local else None
+            self.experiment_id = (
+                found.experiment_id if found else self.client.create_experiment(experiment, artifact_location=location)
+            )
         self.run_id: str | None = None
         self._close_orphans()
 
@@ -69,7 +78,8 @@ class Tracker:
         from mlflow.entities import Param
 
         self.metrics_path, self.fed = attempt / "metrics.jsonl", set[tuple[str, int]]()
-        name = f"{result.arm} · {config.model.name} · r{config.lora.rank} · {config.task.name}"
+        rank = "" if config.task.name == "infer" else f" · r{config.lora.rank}"
+        name = f"{result.arm} · {config.model.name}{rank} · {config.task.name}"
         tags = {
             "backend": config.backend.name,
             "arm": result.arm,
@@ -90,28 +100,28 @@ class Tracker:
         return self.run_id
 
     def feed(self) -> None:
-        """Log what metrics.jsonl has gained. Safe to call again: (run, key, step) is logged once."""
+        """Log what the curves in metrics.jsonl have gained. Safe to call again: (run, key, step) is logged once."""
         from mlflow.entities import Metric
 
-        lines = read_jsonl(self.metrics_path)
-        curves = {line["key"] for line in lines if line["step"] is not None}
         new = []
-        for line in lines:
-            step = line["step"]
-            if step is None and line["key"] in curves:  # its last step says the same
-                continue
-            where = (line["key"], step or 0)
-            if where not in self.fed:
+        for line in read_jsonl(self.metrics_path):
+            where = (line["key"], line["step"])
+            if line["step"] is not None and where not in self.fed:
                 self.fed.add(where)
-                new.append(Metric(line["key"], line["value"], int(line["time"] * 1000), step or 0))
+                new.append(Metric(line["key"], line["value"], int(line["time"] * 1000), line["step"]))
         self._safely(self._log, metrics=new)
 
     def end(self, result: Result, attempt: Path) -> None:
-        """Log the rest, attach the files, close the run with how it really ended."""
-        self.feed()
+        """Log the final numbers, attach the files, close the run with how it really ended."""
         if self.run_id is None:
             return
-        run = self.run_id
+        from mlflow.entities import Metric
+
+        self.feed()
+        run, now = self.run_id, int(time.time() * 1000)
+        curves = {key for key, _ in self.fed}  # the last step of a curve says the same as its final number
+        final = [Metric(key, value, now, 0) for key, value in result.metrics.items() if key not in curves]
+        self._safely(self._log, metrics=final)
         tags = {
             "status": result.status,
             "device": str(result.device.get("name", "")),

@@ -69,8 +69,7 @@ def die_with_parent(life_fd: int) -> None:
     A shell of our group waits for the pipe that only the parent holds open: unlike a thread it needs no GIL,
     unlike a parent-death signal it takes the grandchildren along, and it works on every Unix.
     """
-    guard = f"read _ <&{life_fd}; kill -KILL 0"
-    subprocess.Popen(["/bin/sh", "-c", guard], pass_fds=[life_fd], stdin=subprocess.DEVNULL)
+    subprocess.Popen(["/bin/sh", "-c", "read _; kill -KILL 0"], stdin=life_fd)
     os.close(life_fd)
 
 
@@ -90,13 +89,15 @@ def main() -> int:
     parser.add_argument("--phase", choices=sorted(PHASES), help="only this phase, in this process")
     given = parser.parse_args()
     if given.phase:
+        if not (given.directory / "config.yaml").is_file():
+            parser.error(f"{given.directory}: holds no config.yaml; --phase takes one attempt of a run")
         life = os.environ.pop(LIFE_FD, None)
         if life is not None:
             die_with_parent(int(life))
         (given.directory / "phases").mkdir(exist_ok=True)
         run_phase(given.directory.resolve(), given.phase, _event_writer())
         return 0
-    from ohlora.run import run_again
+    from ohlora.again import run_again
 
     return run_again(given.directory)
 

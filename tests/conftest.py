@@ -47,8 +47,6 @@ def ohlora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     def call(*arguments: str) -> Ran:
         from ohlora import run
 
-        monkeypatch.setattr(run, "_done", None)
-        monkeypatch.setattr(run, "_refused", None)
         monkeypatch.delenv("OHLORA_STUDY", raising=False)
         monkeypatch.setattr(sys, "argv", ["ohlora", *arguments])
         code = run.main()

@@ -5,13 +5,15 @@ from __future__ import annotations
 from importlib import metadata
 from typing import Any
 
+from ohlora.backends import LoadSpec
+
 
 def versions(*packages: str) -> dict[str, str]:
     """Package -> installed version, from metadata alone."""
     return {name: metadata.version(name) for name in packages}
 
 
-def in_effect(model: Any) -> dict[str, Any]:
+def in_effect(model: Any, spec: LoadSpec) -> dict[str, Any]:
     """Precision, attention, checkpointing and size of a loaded model (PEFT or plain)."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     parameters = list(model.named_parameters())
@@ -19,10 +21,11 @@ def in_effect(model: Any) -> dict[str, Any]:
     sizes = {"parameters": sum(p.numel() for _, p in parameters)}
     if adapter:
         sizes["adapter_parameters"] = sum(p.numel() for _, p in adapter)
+    if spec.mode == "train":
         sizes["trainable_parameters"] = sum(p.numel() for _, p in parameters if p.requires_grad)
     return {
         "model_class": type(base).__name__,
-        "dtype": str(base.dtype).removeprefix("torch."),
+        "dtype": str(base.get_input_embeddings().weight.dtype).removeprefix("torch."),
         "adapter_dtype": sorted({str(p.dtype).removeprefix("torch.") for _, p in adapter}),
         "attention": getattr(base.config, "_attn_implementation", None),
         "gradient_checkpointing": bool(getattr(base, "is_gradient_checkpointing", False)),

@@ -49,7 +49,7 @@ class HFBackend:
             model = PeftModel.from_pretrained(model, str(spec.saved_adapter), is_trainable=False)
         loaded = Loaded(model, tokenizer)
         self.set_mode(loaded, spec.mode)
-        loaded.effective = {**in_effect(model), "route": "transformers"}
+        loaded.effective = {**in_effect(model, spec), "route": "transformers"}
         return loaded
 
     def set_mode(self, loaded: Loaded, mode: Mode) -> None:
@@ -58,15 +58,10 @@ class HFBackend:
 
     @staticmethod
     def _new_adapter(model: Any, spec: LoadSpec) -> Any:
-        from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+        from peft import LoraConfig, get_peft_model
 
-        if spec.quantization == "nf4":
-            model = prepare_model_for_kbit_training(
-                model,
-                use_gradient_checkpointing=spec.gradient_checkpointing,
-                gradient_checkpointing_kwargs={"use_reentrant": False},
-            )
-        elif spec.gradient_checkpointing:
+        # Not prepare_model_for_kbit_training: it raises embeddings and norms to float32, which unsloth does not.
+        if spec.gradient_checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
             model.enable_input_require_grads()
         assert spec.new_adapter is not None

@@ -67,6 +67,7 @@ class UnslothBackend:
                 load_in_4bit=spec.quantization == "nf4",
                 use_gradient_checkpointing=spec.gradient_checkpointing,
                 use_exact_model_name=True,
+                offload_embedding=False,  # its "auto" moves the embedding off a full GPU, in this arm only
                 attn_implementation=spec.attention,
                 local_files_only=True,
             )
@@ -85,7 +86,9 @@ class UnslothBackend:
         tokenizer.padding_side = "right"
         loaded = Loaded(model, tokenizer)
         self.set_mode(loaded, spec.mode)
-        loaded.effective = {**in_effect(model), "route": self._route(model)}
+        if spec.saved_adapter and spec.mode == "infer":
+            model.requires_grad_(False)  # it loads adapters to be trained on
+        loaded.effective = {**in_effect(model, spec), "route": self._route(model)}
         return loaded
 
     def set_mode(self, loaded: Loaded, mode: Mode) -> None:
@@ -106,7 +109,7 @@ class UnslothBackend:
 
 
 class _rebased:
-    """The folder to load: the model's, or a copy of the saved adapter that names this machine's model folder."""
+    """The folder to load: the model's, or the saved adapter's files linked beside a config that names that model."""
 
     def __init__(self, spec: LoadSpec) -> None:
         self.spec = spec
@@ -116,11 +119,12 @@ class _rebased:
         if self.spec.saved_adapter is None:
             return self.spec.path
         self.copy = Path(tempfile.mkdtemp(prefix="ohlora-adapter-"))
-        shutil.copytree(self.spec.saved_adapter, self.copy, dirs_exist_ok=True)
-        described = self.copy / "adapter_config.json"
-        config = json.loads(described.read_text("utf-8"))
-        config["base_model_name_or_path"] = str(self.spec.path)
-        described.write_text(json.dumps(config), "utf-8")
+        for path in self.spec.saved_adapter.iterdir():
+            if path.name == "adapter_config.json":
+                config = {**json.loads(path.read_text("utf-8")), "base_model_name_or_path": str(self.spec.path)}
+                (self.copy / path.name).write_text(json.dumps(config), "utf-8")
+            elif path.is_file():
+                (self.copy / path.name).symlink_to(path)
         return self.copy
 
     def __exit__(self, *_: object) -> None:

@@ -11,8 +11,8 @@ from ohlora.config.validate import allowed_values, known_keys
 from ohlora.errors import UserError, suggest
 
 
-def composed(overrides: Sequence[str]) -> Any:
-    """The configuration for these overrides, as a DictConfig without Hydra's own node.
+def composed(overrides: Sequence[str], hydra: bool = False) -> Any:
+    """The configuration for these overrides, as a DictConfig; with Hydra's own node only if `hydra`.
 
     Raises:
         UserError: in place of every composition error of Hydra.
@@ -24,22 +24,30 @@ def composed(overrides: Sequence[str]) -> Any:
     register()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return compose("config", overrides=list(overrides))
+            return compose("config", overrides=list(overrides), return_hydra_config=hydra)
     except Exception as error:
         raise explained(error, overrides) from error
 
 
+def quoted(argument: str) -> str:
+    """`data.path=데이터.csv` as Hydra's grammar wants it: letters beyond ASCII need quotes there. Others unchanged."""
+    key, equals, value = argument.partition("=")
+    if not equals or value.isascii() or re.search(r"[\"'\[\]{}(),\\]", value):
+        return argument
+    return f"{key}='{value}'"
+
+
 def explained(error: Exception, overrides: Sequence[str]) -> UserError:
-    """A Hydra or OmegaConf exception as a UserError. Anything else is a defect of ours and is raised again."""
+    """An exception of Hydra's or OmegaConf's composition as a UserError. Anything else is raised again."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     if isinstance(error, UserError):
         return error
-    if not isinstance(error, HydraException | OmegaConfBaseException | OSError):
+    if not isinstance(error, HydraException | OmegaConfBaseException | ValueError | OSError):
         raise error
     text = str(error)
-    for explain in (_option, _group, _key, _value, _syntax):
+    for explain in (_option, _null_group, _group, _key, _value, _syntax):
         message = explain(error, text, overrides)
         if message:
             return UserError(message)
@@ -47,12 +55,20 @@ def explained(error: Exception, overrides: Sequence[str]) -> UserError:
 
 
 def _option(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
-    found = re.search(r"Could not find '([^'/]+)/([^']+)'", text)
+    found = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
     if not found:
         return None
     group, option = found.groups()
-    allowed = options(group)
+    allowed = options(group) or re.findall(r"^\t(\S+)$", text, re.MULTILINE)
     return f"{group}={option}: choose from {', '.join(allowed)}{suggest(option, allowed)}"
+
+
+def _null_group(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
+    if "Config group override must be a string" not in text:
+        return None
+    groups = {path.name for path in conf_dir().iterdir() if path.is_dir()}
+    given = next((o for o in overrides if o.split("=")[0] in groups and o.endswith("=null")), None)
+    return given and f"{given}: choose from {', '.join(options(given.split('=')[0]))}"
 
 
 def _group(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
@@ -98,9 +114,8 @@ def _syntax(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
 
     if not isinstance(_, OverrideParseException):
         return None
-    return (
-        f"{_.override}: not of the form key=value; quote values that hold spaces, commas or brackets, as 'key=\"a, b\"'"
-    )
+    quoting = "put quotes around a value that holds blanks, letters beyond ASCII or any of , = ( ) [ ] { } ~ &"
+    return f"{_.override}: not of the form key=value; {quoting}, as in 'key=\"값, b\"'"
 
 
 def _first_key(text: str) -> str | None:

@@ -137,7 +137,6 @@ class TrainerConfig:
     epochs: float = MISSING
     max_steps: int | None = None
     batch_size: int = MISSING
-    eval_batch_size: int = MISSING
     gradient_accumulation: int = 1
     learning_rate: float = MISSING
     schedule: Schedule = Schedule.linear

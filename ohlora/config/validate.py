@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from math import isfinite
 from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ohlora.backends import BACKENDS
-from ohlora.config.paths import options
 from ohlora.config.schema import Config, PromptFormat, Quantization, Source
 from ohlora.errors import UserError, choose_from, suggest
 from ohlora.models.licences import LICENCES
@@ -91,6 +91,7 @@ def _problems(c: Config) -> Iterator[str]:
     yield from _choices(c)
     yield from _ranges(c)
     yield from _combinations(c)
+    yield from _sources(c)
 
 
 def _choices(c: Config) -> Iterator[str]:
@@ -113,7 +114,6 @@ def _ranges(c: Config) -> Iterator[str]:
         "trainer.epochs": (c.trainer.epochs, 0.01),
         "trainer.max_steps": (c.trainer.max_steps, 1),
         "trainer.batch_size": (c.trainer.batch_size, 1),
-        "trainer.eval_batch_size": (c.trainer.eval_batch_size, 1),
         "trainer.gradient_accumulation": (c.trainer.gradient_accumulation, 1),
         "trainer.train_rows": (c.trainer.train_rows, 1),
         "trainer.eval_rows": (c.trainer.eval_rows, 0),
@@ -131,15 +131,15 @@ def _ranges(c: Config) -> Iterator[str]:
         "seed": (c.seed, 0),
     }
     for key, (value, least) in at_least.items():
-        if value is not None and value < least:
+        if value is not None and not (isfinite(value) and value >= least):
             yield f"{key}={value}: must be >= {least:g}"
     if not 0 <= c.lora.dropout < 1:
         yield f"lora.dropout={c.lora.dropout}: must be >= 0 and < 1"
     if c.trainer.warmup_ratio > 1:
         yield f"trainer.warmup_ratio={c.trainer.warmup_ratio}: must be <= 1"
-    if c.trainer.learning_rate <= 0:
+    if not (isfinite(c.trainer.learning_rate) and c.trainer.learning_rate > 0):
         yield f"trainer.learning_rate={c.trainer.learning_rate}: must be > 0"
-    if c.launch.timeout_s is not None and c.launch.timeout_s <= 0:
+    if c.launch.timeout_s is not None and not c.launch.timeout_s > 0:
         yield f"launch.timeout_s={c.launch.timeout_s}: must be > 0, or null for no limit"
 
 
@@ -153,15 +153,6 @@ def _combinations(c: Config) -> Iterator[str]:
         yield f"model.prompt_template={c.model.prompt_template}: must contain {{prompt}} when model.prompt_format=plain"
     if not (c.lora.targets or c.model.lora_targets):
         yield "lora.targets=[]: name at least one module, for example lora.targets=[q_proj,v_proj]"
-    if c.model.path is None:
-        if c.model.source is Source.embedded and not c.model.package:
-            yield "model.package=null: an embedded model needs the name of the package that holds its weights"
-        if c.model.source is Source.hub and not c.model.repo:
-            yield "model.repo=null: a hub model needs owner/name, or give model.path=<folder>"
-        if c.model.source is Source.local:
-            yield "model.path=null: a local model needs its folder; give model.path=<folder>"
-    if c.data.path is None and c.data.name != "ohlora":
-        yield f"data.path=null: data={c.data.name} needs the file; give data.path=<file>"
     if c.adapter is not None and c.task.name != "infer":
         yield f"adapter={c.adapter}: only task=infer takes an adapter; leave it out or give task=infer"
     if c.lora.quantization is Quantization.nf4 and c.model.dtype.value == "float16" and c.device.value == "cpu":
@@ -170,5 +161,20 @@ def _combinations(c: Config) -> Iterator[str]:
         yield (
             "launch.isolate=false: task=benchmark has two phases that need a process each; use task=infer or task=train"
         )
-    for group in ("task", "backend", "data", "tracking"):
-        assert options(group), f"conf/{group} is empty"
+
+
+def _sources(c: Config) -> Iterator[str]:
+    if c.data.path is not None and c.data.manifest is not None:
+        yield (
+            f"data.path={c.data.path}: data.manifest={c.data.manifest} lists ids of the shipped set; "
+            "use data=csv or data=jsonl"
+        )
+    if c.data.path is None and c.data.name != "ohlora":
+        yield f"data.path=null: data={c.data.name} needs the file; give data.path=<file>"
+    if c.model.path is None:
+        if c.model.source is Source.embedded and not c.model.package:
+            yield "model.package=null: an embedded model needs the name of the package that holds its weights"
+        if c.model.source is Source.hub and not c.model.repo:
+            yield "model.repo=null: a hub model needs owner/name, or give model.path=<folder>"
+        if c.model.source is Source.local:
+            yield "model.path=null: a local model needs its folder; give model.path=<folder>"

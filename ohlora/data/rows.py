@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,12 @@ def select(rows: list[Row], config: Config) -> Selection:
     if config.trainer.eval_rows is not None:
         chosen = [by_id[i] for i in listed.get("validation", [])]
         validation = _first("trainer.eval_rows", chosen or validation, config.trainer.eval_rows)
-    return Selection(train, validation, _prompts(rows, train + validation, config))
+    if config.task.name in ("train", "benchmark") and not train:
+        raise UserError("data: no row is of split train, so there is nothing to train on")
+    prompts = _prompts(rows, train + validation, config)
+    if not prompts:
+        raise UserError("data: no row is of split train or validation; give generation.split=test to ask the others")
+    return Selection(train, validation, prompts)
 
 
 def _prompts(rows: list[Row], used: list[Row], config: Config) -> list[Row]:
@@ -130,7 +136,7 @@ def _csv(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _jsonl(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -139,15 +145,19 @@ def _jsonl(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             raise UserError(f"data.path={path}: line {number} is not JSON ({error})") from None
         if not isinstance(record, dict):
             raise UserError(f'data.path={path}: line {number} is not a JSON object such as {{"prompt": …}}')
+        for key, value in record.items():
+            if not isinstance(value, str | int | float | None):
+                raise UserError(f"data.path={path}: line {number}: {key} is a {type(value).__name__}, not a text")
         yield number, {key: "" if value is None else str(value) for key, value in record.items()}
 
 
 def _rows(records: list[tuple[int, dict[str, str]]], columns: ColumnsConfig, path: Path) -> list[Row]:
     have = set().union(*(record for _, record in records))
+    usual = ColumnsConfig()
     problems = [
         f"data.columns.{key}={name}: {path} has no such column; it has {', '.join(sorted(have))}{suggest(name, have)}"
-        for key, name in (("prompt", columns.prompt), ("response", columns.response))
-        if name not in have
+        for key, name in vars(columns).items()
+        if name is not None and name not in have and (key in ("prompt", "response") or name != getattr(usual, key))
     ]
     if problems:
         raise UserError(problems)
@@ -173,10 +183,9 @@ def _rows(records: list[tuple[int, dict[str, str]]], columns: ColumnsConfig, pat
         if split not in SPLITS:
             problems.append(f"data.path={path}: line {line}: split={split!r}: choose from {', '.join(SPLITS)}")
         rows.append(row)
-    repeated = {row.id for row in rows} if len({row.id for row in rows}) < len(rows) else set()
-    if repeated:
-        seen: set[str] = set()
-        twice = sorted({row.id for row in rows if row.id in seen or seen.add(row.id)})  # type: ignore[func-returns-value]
+    counts = Counter(row.id for row in rows)
+    twice = [row for row, count in counts.items() if count > 1]
+    if twice:
         problems.append(f"data.path={path}: ids that stand twice: {', '.join(twice[:5])}")
     if problems:
         raise UserError(problems[:10] + ([f"… and {len(problems) - 10} more"] if len(problems) > 10 else []))

@@ -12,6 +12,7 @@ from ohlora.errors import UserError
 from ohlora.files import read_json, sha256_of, write_json
 from ohlora.models.folder import tokenizer_hash
 
+ENCODING = 1  # raise it when the same text would become other ids
 IGNORED = -100  # label of a position that carries no loss
 
 
@@ -41,6 +42,7 @@ def tokens_path(config: Config, folder: Path, selection: Selection) -> Path:
     """The file that holds these rows' tokens; its name is a hash of everything that decides them."""
     key = sha256_of(
         [
+            ENCODING,
             tokenizer_hash(folder),
             config.model.prompt_format.value,
             config.model.prompt_template,

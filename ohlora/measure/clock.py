@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 
 class Clock:
@@ -22,7 +24,15 @@ class Clock:
 
 
 def process_age_s() -> float:
-    """Seconds since the operating system started this process: interpreter and imports included."""
-    import psutil
+    """Seconds since the operating system started this process: interpreter and imports included.
 
-    return time.time() - psutil.Process().create_time()
+    Linux counts a process's start from the machine's boot, to 10 ms; elsewhere psutil tells, to about a second.
+    """
+    try:
+        after_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        started = int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+    except (OSError, AttributeError):
+        import psutil
+
+        return time.time() - psutil.Process().create_time()

@@ -13,46 +13,64 @@ SAMPLE_S = 0.02
 
 
 class PhaseMemory:
-    """Peaks of named phases of this process. A phase entered again keeps its highest peak.
+    """Peaks of named phases of this process. Phases exclude each other: while an inner one runs, the outer pauses.
 
-    Units: MiB (2^20 bytes). Without a GPU the VRAM keys are absent. Resident memory is sampled every 20 ms
-    by a thread that reads one small file; anonymous memory leaves out file-backed pages such as mapped weights.
+    A phase entered again keeps its highest peak. Units: MiB (2^20 bytes). Without a GPU the VRAM keys are absent.
+    Resident memory is sampled every 20 ms by a thread that reads one small file; anonymous memory leaves out
+    file-backed pages such as mapped weights.
     """
 
     def __init__(self, device: str) -> None:
-        self.device = device
         self.peaks: dict[str, dict[str, float]] = {}
+        self._cuda = None
+        if device == "cuda":
+            import torch
+
+            self._cuda = torch.cuda
+        self._open: list[str] = []
+        self._sampler: _Sampler | None = None
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Measure the peaks of the block as `name/peak_…_mib`."""
-        cuda = None
-        if self.device == "cuda":
-            import torch
-
-            cuda = torch.cuda
-            cuda.synchronize()
-            cuda.reset_peak_memory_stats()
-        sampler = _Sampler()
-        sampler.start()
+        self._stop()
+        self._open.append(name)
+        self._start()
         try:
             yield
         finally:
-            rss, anonymous = sampler.stop()
-            found = {"peak_rss_mib": rss / MIB}
-            if anonymous is not None:
-                found["peak_rss_anon_mib"] = anonymous / MIB
-            if cuda:
-                cuda.synchronize()
-                found["peak_vram_mib"] = cuda.max_memory_allocated() / MIB
-                found["peak_vram_reserved_mib"] = cuda.max_memory_reserved() / MIB
-            held = self.peaks.setdefault(name, {})
-            for key, value in found.items():
-                held[key] = max(value, held.get(key, 0.0))
+            self._stop()
+            self._open.pop()
+            self._start()
 
     def metrics(self) -> dict[str, float]:
         """'phase/key' -> MiB, of all phases so far."""
         return {f"{phase}/{key}": value for phase, peaks in self.peaks.items() for key, value in peaks.items()}
+
+    def _start(self) -> None:
+        if not self._open:
+            return
+        if self._cuda:
+            self._cuda.synchronize()
+            self._cuda.reset_peak_memory_stats()
+        self._sampler = _Sampler()
+        self._sampler.start()
+
+    def _stop(self) -> None:
+        if self._sampler is None:
+            return
+        rss, anonymous = self._sampler.stop()
+        self._sampler = None
+        found = {"peak_rss_mib": rss / MIB}
+        if anonymous is not None:
+            found["peak_rss_anon_mib"] = anonymous / MIB
+        if self._cuda:
+            self._cuda.synchronize()
+            found["peak_vram_mib"] = self._cuda.max_memory_allocated() / MIB
+            found["peak_vram_reserved_mib"] = self._cuda.max_memory_reserved() / MIB
+        held = self.peaks.setdefault(self._open[-1], {})
+        for key, value in found.items():
+            held[key] = max(value, held.get(key, 0.0))
 
 
 def process_peak_mib() -> float | None:

@@ -11,7 +11,14 @@ from ohlora.config.schema import Config, Source
 from ohlora.files import read_json, sha256_file, sha256_of, write_json
 
 MARKER = "ohlora-model.json"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "chat_template.jinja")
+ADAPTER_CARD = "ohlora-adapter.json"  # beside an adapter: which base model it was trained on
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "generation_config.json",  # names the tokens that end an answer
+)
 
 
 def model_folder(config: Config) -> Path:
@@ -26,6 +33,25 @@ def is_prepared(folder: Path) -> bool:
         return all((folder / name).stat().st_size == entry["bytes"] for name, entry in files.items())
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def prepared_otherwise(config: Config) -> str | None:
+    """Why the prepared folder of this name is not the model that is asked for; None when it is."""
+    folder = model_folder(config)
+    if config.model.path or not is_prepared(folder):
+        return None
+    marker = read_json(folder / MARKER)
+    asked = {"repo": config.model.repo, "package": config.model.package, "revision": config.model.revision}
+    for key, value in asked.items():
+        if value is not None and value not in (
+            marker.get(key),
+            marker.get("asked_revision") if key == "revision" else None,
+        ):
+            return (
+                f"model.{key}={value}: {folder} was prepared from {marker.get(key)}; give another model.name, or "
+                "remove that folder to prepare it again"
+            )
+    return None
 
 
 def write_marker(folder: Path, **facts: Any) -> None:
@@ -93,7 +119,7 @@ def facts(config: Config, digest: str) -> dict[str, Any]:
         "name": config.model.name,
         "label": config.model.label,
         "source": marker.get("source", Source.local.value if config.model.path else config.model.source.value),
-        "repo": config.model.repo,
+        "repo": marker.get("repo", config.model.repo),
         "params_m": config.model.params_m,
         "revision": marker.get("revision", config.model.revision),
         "quantisation": marker.get("quantisation", "none"),

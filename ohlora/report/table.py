@@ -29,7 +29,7 @@ def comparison_markdown(comparison: Comparison) -> str:
 def user_table(comparison: Comparison) -> str:
     """One row per arm and, for one arm with and one without Unsloth, a row of what it saves."""
     cells = [[_label(arm, comparison.arms), *_cells(arm)] for arm in comparison.arms]
-    saved = _savings(comparison.arms)
+    saved = _savings(comparison.arms) if comparison.comparable else None
     return _markdown(HEADER, cells + ([saved] if saved else []))
 
 
@@ -38,9 +38,20 @@ def single_table(result: Result) -> str:
     return user_table(Comparison([Arm(result.arm, runs=[result])], [], []))
 
 
+def run_text(result: Result) -> str:
+    """What is printed at the end of a single run: its table, or what went wrong."""
+    if result.status != Status.finished.value:
+        reason = result.reason or {}
+        lines = [f"error: {result.status}: {reason.get('text', '')}"]
+        return "\n".join(lines + ([reason["log"]] if reason.get("log") else []))
+    if result.task == "prepare":
+        return f"{result.model.get('label')}: {result.effective.get('folder')}"
+    return single_table(result)
+
+
 def comparison_csv(comparison: Comparison) -> str:
     """One line per run: its identity, how it ended, and every metric as a column."""
-    runs = [run for arm in comparison.arms for run in arm.runs]
+    runs = comparison.runs
     keys = sorted({key for run in runs for key in run.metrics})
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

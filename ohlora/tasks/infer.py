@@ -16,12 +16,14 @@ from ohlora.tasks.loading import load, record_memory
 def run(job: Job) -> None:
     """Greedy answers to the run's prompts; writes samples/infer.jsonl and the `infer/…` numbers."""
     _, loaded, tokens, memory = load(job, "infer")
+    device = job.record.effective["device"]
     generation = job.config.generation
-    generator = Generator(loaded.model, tokens, memory.device, generation.min_new_tokens, generation.max_new_tokens)
+    generator = Generator(loaded.model, tokens, device, generation.min_new_tokens, generation.max_new_tokens)
     with memory.phase("infer"):
         if generation.warmup:
             job.stage("warming up")
-            job.metric("infer/infer_warmup_s", generator(tokens.prompts[0][1]).seconds)
+            by_length = sorted((ids for _, ids in tokens.prompts), key=len)
+            job.metric("infer/infer_warmup_s", sum(generator(ids).seconds for ids in (by_length[0], by_length[-1])))
         job.stage("answering", total=len(tokens.prompts), unit="prompt")
         answers = []
         for number, (_, ids) in enumerate(tokens.prompts, 1):

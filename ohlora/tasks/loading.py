@@ -15,6 +15,8 @@ from ohlora.measure.clock import process_age_s
 from ohlora.measure.memory import PhaseMemory
 from ohlora.models.folder import model_folder
 
+SAMPLE_TOKENS = 64  # of an answer that shows what a training did
+
 
 def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
     """Bring the model up in this process and record `load/…`.
@@ -40,7 +42,7 @@ def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
             raise Unsupported("import_refused", f"backend={config.backend.name}: {error}") from None
         imported = process_age_s()
         job.stage("loading the model")
-        spec = load_spec(config, device, mode)
+        spec = load_spec(config, device, mode, tokens)
         _seed(config.seed)
         loaded = made.load(spec)
         ready = process_age_s()
@@ -53,13 +55,16 @@ def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
         "backend": config.backend.name,
         "device": device,
         "dtype": loaded.effective["dtype"],
+        "truncated_rows": len(tokens.truncated),
         job.phase: loaded.effective,
     }
     return made, loaded, tokens, memory
 
 
-def load_spec(config: Config, device: str, mode: Mode) -> LoadSpec:
-    """What this run asks of its back end."""
+def load_spec(config: Config, device: str, mode: Mode, tokens: Tokens) -> LoadSpec:
+    """What this run asks of its back end. Its length holds every row and every prompt with its answer."""
+    rows = [len(example.input_ids) for example in tokens.train + tokens.validation]
+    answers = [len(ids) + config.generation.max_new_tokens for _, ids in tokens.prompts]
     new_adapter = None
     if mode == "train":
         targets = tuple(config.lora.targets or config.model.lora_targets)
@@ -71,7 +76,7 @@ def load_spec(config: Config, device: str, mode: Mode) -> LoadSpec:
         dtype=resolve_dtype(config.model.dtype, device),
         quantization=config.lora.quantization.value,
         attention=None if config.model.attention is Attention.auto else config.model.attention.value,
-        max_length=config.trainer.max_length + config.generation.max_new_tokens,
+        max_length=max([config.trainer.max_length, *answers, *(length + SAMPLE_TOKENS for length in rows)]),
         gradient_checkpointing=mode == "train" and config.trainer.gradient_checkpointing,
         seed=config.seed,
         new_adapter=new_adapter,

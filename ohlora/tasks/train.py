@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ohlora.backends import Backend, Loaded
 from ohlora.config.schema import Config
 from ohlora.data.rows import load_rows, select
-from ohlora.data.tokens import Tokens
+from ohlora.data.tokens import IGNORED, Tokens
+from ohlora.errors import UserError
+from ohlora.files import write_json
 from ohlora.job import Job
-from ohlora.measure.memory import PhaseMemory
 from ohlora.models.folder import model_folder
 from ohlora.samples import Sample, write_samples
 from ohlora.tasks.infer import Generator
-from ohlora.tasks.loading import load, record_memory
-from ohlora.training.adapter import adapter_hash, initialise, save
-from ohlora.training.batches import Collator
+from ohlora.tasks.loading import SAMPLE_TOKENS, load, record_memory
+from ohlora.training.adapter import adapter_hash, initialise, keep_float32, save
+from ohlora.training.batches import Collator, batches_of_step
 from ohlora.training.evaluate import evaluate
 from ohlora.training.steps import StepTimer
 
@@ -23,18 +25,22 @@ from ohlora.training.steps import StepTimer
 def run(job: Job) -> None:
     """Fine-tune, evaluate, save the adapter, answer a few validation prompts."""
     made, loaded, tokens, memory = load(job, "train")
-    config = job.config
+    config, device = job.config, job.record.effective["device"]
     initialise(loaded.model, config.seed)
     job.record.hashes["adapter_init"] = adapter_hash(loaded.model)
     collator = Collator(tokens.pad_id)
-    timer = StepTimer(job, collator, memory.device, config.trainer.warm_steps)
+    t = config.trainer
+    batches_of = partial(
+        batches_of_step, rows=len(tokens.train), batch_size=t.batch_size, accumulation=t.gradient_accumulation
+    )
+    timer = StepTimer(job, collator, device, t.warm_steps, batches_of)
     trainer = _trainer(config, loaded, tokens, collator, timer, job)
 
     def evaluated(step: int) -> float | None:
         if not tokens.validation:
             return None
         with memory.phase("eval"):
-            loss = evaluate(loaded.model, tokens.validation, tokens.pad_id, config.trainer.eval_batch_size)
+            loss = evaluate(loaded.model, tokens.validation)
         made.set_mode(loaded, "train")
         job.metric("eval/eval_loss", loss, step=step)
         return loss
@@ -44,7 +50,7 @@ def run(job: Job) -> None:
     with memory.phase("train"):
         trainer.train()
     job.record.effective["train"] |= _in_effect(trainer, loaded)
-    job.record.hashes |= {"batches": collator.hash(), "adapter": adapter_hash(loaded.model)}
+    job.record.hashes |= {"batches": timer.batches_hash(), "adapter": adapter_hash(loaded.model)}
     for key, value in timer.metrics().items():
         job.metric(f"train/{key}", value)
     job.stage("evaluating")
@@ -52,7 +58,7 @@ def run(job: Job) -> None:
     if loss is not None:
         job.metric("eval/eval_loss", loss)
     save(loaded, job.attempt / "adapter", model_folder(config), config, job.record.hashes)
-    _answer(job, made, loaded, tokens, memory)
+    _answer(job, made, loaded, tokens, device)
     record_memory(job, memory)
 
 
@@ -108,14 +114,21 @@ def _trainer(config: Config, loaded: Loaded, tokens: Tokens, collator: Any, time
 
     device, dtype = job.record.effective["device"], loaded.effective["dtype"]
     rows = [{"input_ids": e.input_ids, "labels": e.labels} for e in tokens.train]
-    return SFTTrainer(
+    try:
+        settings = SFTConfig(**sft_settings(config, device, dtype, str(job.attempt / "checkpoints")))
+    except ValueError as error:
+        raise UserError(f"trainer: {error}") from None
+    trainer = SFTTrainer(
         model=loaded.model,
-        args=SFTConfig(**sft_settings(config, device, dtype, str(job.attempt / "checkpoints"))),
+        args=settings,
         train_dataset=Dataset.from_list(rows),
         data_collator=collator,
         processing_class=loaded.tokenizer,
         callbacks=[timer.callback()],
     )
+    keep_float32(loaded.model)
+    write_json(job.attempt / "phases" / "train-arguments.json", trainer.args.to_dict())
+    return trainer
 
 
 def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
@@ -136,7 +149,7 @@ def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, memory: PhaseMemory) -> None:
+def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, device: str) -> None:
     """A few validation prompts answered to their natural end, untimed: what did the training do?"""
     count = job.config.trainer.samples
     rows = select(load_rows(job.config.data), job.config).validation[:count]
@@ -144,10 +157,10 @@ def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, memory: Pha
         return
     made.set_mode(loaded, "infer")
     job.stage("answering", total=len(rows), unit="prompt")
-    generator = Generator(loaded.model, tokens, memory.device, 0, 64)
+    generator = Generator(loaded.model, tokens, device, 0, SAMPLE_TOKENS)
     samples = []
     for number, (row, example) in enumerate(zip(rows, tokens.validation, strict=False), 1):
-        prompt = [i for i, label in zip(example.input_ids, example.labels, strict=True) if label == -100]
+        prompt = [i for i, label in zip(example.input_ids, example.labels, strict=True) if label == IGNORED]
         samples.append(Sample(row.id, row.question, row.response, generator(prompt).text(loaded.tokenizer)))
         job.advance(number)
     write_samples(job.attempt / "samples" / "train.jsonl", samples)

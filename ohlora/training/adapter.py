@@ -10,9 +10,8 @@ from typing import Any
 from ohlora.backends import Loaded
 from ohlora.config.schema import Config
 from ohlora.files import write_json
+from ohlora.models.folder import ADAPTER_CARD, folder_hash
 from ohlora.models.licences import carry
-
-CARD = "ohlora-adapter.json"
 
 
 def initialise(model: Any, seed: int) -> None:
@@ -33,6 +32,15 @@ def initialise(model: Any, seed: int) -> None:
             parameter.copy_(values.to(parameter.dtype))
 
 
+def keep_float32(model: Any) -> None:
+    """Adapters train in float32 in every arm: TRL gives a quantised model's adapters bfloat16, unsloth does not."""
+    import torch
+
+    for _, parameter in _lora(model):
+        parameter.data = parameter.data.to(torch.float32)
+        assert parameter.requires_grad, f"{_} would not be trained"
+
+
 def adapter_hash(model: Any) -> str:
     """sha256 over names and float32 values of all adapter weights."""
     digest = hashlib.sha256()
@@ -44,13 +52,11 @@ def adapter_hash(model: Any) -> str:
 
 def save(loaded: Loaded, folder: Path, base: Path, config: Config, hashes: dict[str, str]) -> None:
     """Adapter, tokenizer, the base model's notice and terms, and a card that says which base it belongs to."""
-    from ohlora.models.folder import folder_hash
-
     loaded.model.save_pretrained(str(folder))
     loaded.tokenizer.save_pretrained(str(folder))
     carry(base, folder, config.model.license)
     write_json(
-        folder / CARD,
+        folder / ADAPTER_CARD,
         {
             "schema": 1,
             "base": config.model.name,

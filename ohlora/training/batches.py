@@ -1,8 +1,9 @@
-"""Batches: padded on the right, hashed one by one, counted."""
+"""Batches: padded on the right, hashed one by one, counted; and how many of them each step takes."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,21 +11,24 @@ from ohlora.data.tokens import IGNORED
 
 
 @dataclass(frozen=True)
-class BatchCount:
-    """Positions fed, tokens that are no padding, tokens that carry loss (the first position never does)."""
+class Batch:
+    """Positions, tokens that are no padding, tokens that carry loss (the first position never does), and a hash."""
 
     positions: int
     tokens: int
     loss_tokens: int
+    hash: str
 
 
 class Collator:
-    """Rows of ids and labels -> tensors of shape (rows, longest row). Keeps a count and a hash of every batch."""
+    """Rows of ids and labels -> tensors of shape (rows, longest row). Keeps a count and a hash of every batch made.
+
+    The data loader makes a batch or two ahead of the steps: `ohlora.training.steps` says which were really fed.
+    """
 
     def __init__(self, pad_id: int) -> None:
         self.pad_id = pad_id
-        self.counts: list[BatchCount] = []
-        self.batch_hashes: list[str] = []
+        self.made: list[Batch] = []
 
     def __call__(self, rows: list[dict[str, list[int]]]) -> dict[str, Any]:
         import torch
@@ -37,10 +41,14 @@ class Collator:
             labels.append(row["labels"] + [IGNORED] * gap)
             mask.append([1] * len(row["input_ids"]) + [0] * gap)
         carrying = sum(label != IGNORED for line in labels for label in line[1:])
-        self.counts.append(BatchCount(longest * len(rows), sum(map(sum, mask)), carrying))
-        self.batch_hashes.append(hashlib.sha256(repr((ids, labels)).encode()).hexdigest()[:16])
+        digest = hashlib.sha256(repr((ids, labels)).encode()).hexdigest()
+        self.made.append(Batch(longest * len(rows), sum(map(sum, mask)), carrying, digest))
         return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask), "labels": torch.tensor(labels)}
 
-    def hash(self) -> str:
-        """One hash over all batches in the order they were fed."""
-        return hashlib.sha256("".join(self.batch_hashes).encode()).hexdigest()
+
+def batches_of_step(step: int, rows: int, batch_size: int, accumulation: int) -> int:
+    """How many batches optimizer step `step` (from 1) takes: the last step of an epoch may take fewer."""
+    batches = math.ceil(rows / batch_size)
+    steps = math.ceil(batches / accumulation)
+    last = (step - 1) % steps == steps - 1
+    return batches - accumulation * (steps - 1) if last else accumulation

@@ -2,45 +2,55 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 from ohlora.job import Job
 from ohlora.measure.clock import Clock
-from ohlora.training.batches import BatchCount, Collator
+from ohlora.training.batches import Batch, Collator
 
 
 class StepTimer:
-    """Times steps, writes the curves, asks for an evaluation after each epoch but the last."""
+    """Times steps, writes the curves, asks for an evaluation after each epoch but the last.
 
-    def __init__(self, job: Job, collator: Collator, device: str, warm_steps: int) -> None:
-        self.job, self.collator, self.warm_steps = job, collator, warm_steps
+    `batches_of` says how many of the collator's batches a step takes.
+    """
+
+    def __init__(
+        self, job: Job, collator: Collator, device: str, warm_steps: int, batches_of: Callable[[int], int]
+    ) -> None:
+        self.job, self.collator, self.warm_steps, self.batches_of = job, collator, warm_steps, batches_of
         self.clock = Clock(device)
         self.seconds: list[float] = []
         self.losses: list[float] = []
-        self.batches_of_step: list[list[BatchCount]] = []
-        self.on_epoch: Callable[[int], float | None] = lambda step: None
+        self.fed: list[list[Batch]] = []
+        self.on_epoch: Callable[[int], object] = lambda _: None
         self._started = 0.0
-        self._batches_seen = 0
+        self._taken = 0
 
     def metrics(self) -> dict[str, float]:
         """Times in s, throughputs in tokens/s over the warm steps; docs/result.md defines each."""
         warm = min(self.warm_steps, len(self.seconds) - 1)
-        times, counts = self.seconds[warm:], [count for step in self.batches_of_step[warm:] for count in step]
-        fed = [count for step in self.batches_of_step for count in step]
+        times, timed = self.seconds[warm:], [batch for step in self.fed[warm:] for batch in step]
+        fed = [batch for step in self.fed for batch in step]
         found = {
             "train_time_s": sum(self.seconds),
             "train_warm_time_s": sum(times),
             "train_first_step_s": self.seconds[0],
-            "train_tokens_per_s": sum(c.tokens for c in counts) / sum(times),
-            "train_loss_tokens_per_s": sum(c.loss_tokens for c in counts) / sum(times),
-            "padding_ratio": 1 - sum(c.tokens for c in fed) / sum(c.positions for c in fed),
+            "train_tokens_per_s": sum(b.tokens for b in timed) / sum(times),
+            "train_loss_tokens_per_s": sum(b.loss_tokens for b in timed) / sum(times),
+            "padding_ratio": 1 - sum(b.tokens for b in fed) / sum(b.positions for b in fed),
             "train_steps": len(self.seconds),
-            "train_tokens": sum(c.tokens for c in fed),
+            "train_tokens": sum(b.tokens for b in fed),
         }
         if self.losses:
             found["train_loss"] = self.losses[-1]
         return found
+
+    def batches_hash(self) -> str:
+        """One hash over all batches that were fed, in order."""
+        return hashlib.sha256("".join(batch.hash for step in self.fed for batch in step).encode()).hexdigest()
 
     def callback(self) -> Any:
         """The transformers callback; its class exists only where transformers is imported."""
@@ -58,9 +68,7 @@ class StepTimer:
             def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
                 timer.end(state.global_step)
 
-            def on_log(
-                self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
-            ) -> None:
+            def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
                 timer.log(state.global_step, logs or {})
 
             def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -74,11 +82,13 @@ class StepTimer:
 
     def end(self, step: int) -> None:
         self.seconds.append(self.clock.now() - self._started)
-        self.batches_of_step.append(self.collator.counts[self._batches_seen :])
-        self._batches_seen = len(self.collator.counts)
+        count = self.batches_of(step)
+        self.fed.append(self.collator.made[self._taken : self._taken + count])
+        assert len(self.fed[-1]) == count, f"step {step} took {count} batches, {len(self.fed[-1])} were made"
+        self._taken += count
         self.job.metric("train/step_s", self.seconds[-1], step=step)
 
-    def log(self, step: int, logs: dict[str, float]) -> None:
+    def log(self, step: int, logs: dict[str, Any]) -> None:
         for name, key in (("loss", "train/loss"), ("grad_norm", "train/grad_norm"), ("learning_rate", "train/lr")):
             if name in logs:
                 self.job.metric(key, float(logs[name]), step=step)

@@ -258,6 +258,27 @@ def test_a_python_out_of_memory_is_oom(tiny_model: Callable[[str], Path], tmp_pa
     assert result["status"] == "oom", result["reason"]
 
 
+def test_a_sweep_that_is_stopped_still_has_its_table(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """Ctrl-C in the first job: no second job, the table of what there is, nothing left RUNNING."""
+    arguments = ["-m", "task=train", "backend=hf,unsloth", "study=s", f"model.path={tiny_model('gemma3')}", *SMALL]
+    command = [sys.executable, "-m", "ohlora.run", *arguments, "trainer.max_steps=100000", "trainer.epochs=100000"]
+    started = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 120
+    while not any("train/loss" in path.read_text() for path in tmp_path.glob("outputs/s/*/attempt-1/metrics.jsonl")):
+        assert time.monotonic() < until and started.poll() is None
+        time.sleep(0.2)
+    os.kill(started.pid, signal.SIGINT)
+    out, err = started.communicate(timeout=60)
+    assert started.returncode == 130 and "Traceback" not in err, err
+    assert "| **w/o** Unsloth | cancelled | cancelled | cancelled | cancelled |" in out
+    assert "| backend=unsloth | not run |" in out
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("ohlora").experiment_id])
+    assert sorted(run.info.status for run in runs) == ["FAILED", "KILLED"]
+
+
 @pytest.mark.parametrize(
     ("broken", "said"),
     [

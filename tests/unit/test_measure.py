@@ -12,7 +12,7 @@ import torch
 from ohlora.data.tokens import Example
 from ohlora.job import Job
 from ohlora.measure.memory import PhaseMemory, process_peak_mib
-from ohlora.training.batches import Collator
+from ohlora.training.batches import Collator, batches_of_step
 from ohlora.training.evaluate import evaluate
 from ohlora.training.steps import StepTimer
 
@@ -46,6 +46,24 @@ def test_a_phase_entered_again_keeps_its_highest_peak() -> None:
     assert high - memory.metrics()["other/peak_rss_mib"] > 50
 
 
+def test_an_inner_phase_does_not_count_for_the_outer() -> None:
+    memory = PhaseMemory("cpu")
+    with memory.phase("train"):
+        first = bytearray(b"x") * (64 * 2**20)
+        time.sleep(0.05)
+        del first
+        with memory.phase("eval"):
+            block = bytearray(b"x") * (256 * 2**20)
+            time.sleep(0.05)
+            del block
+        time.sleep(0.05)
+    with memory.phase("quiet"):
+        time.sleep(0.05)
+    found = memory.metrics()
+    assert found["train/peak_rss_mib"] - found["quiet/peak_rss_mib"] == pytest.approx(64, abs=8)
+    assert found["eval/peak_rss_mib"] - found["quiet/peak_rss_mib"] == pytest.approx(256, abs=8)
+
+
 def test_batches_are_padded_masked_and_counted() -> None:
     collator = Collator(pad_id=9)
     rows = [{"input_ids": [2, 5, 6, 1], "labels": [-100, -100, 6, 1]}, {"input_ids": [2, 1], "labels": [-100, 1]}]
@@ -53,20 +71,36 @@ def test_batches_are_padded_masked_and_counted() -> None:
     assert batch["input_ids"].tolist() == [[2, 5, 6, 1], [2, 1, 9, 9]]
     assert batch["labels"].tolist() == [[-100, -100, 6, 1], [-100, 1, -100, -100]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
-    (count,) = collator.counts
-    assert (count.positions, count.tokens, count.loss_tokens) == (8, 6, 3)
-    other = Collator(pad_id=9)
-    other(rows[::-1])
-    assert other.hash() != collator.hash()
+    collator(rows[::-1])
+    first, second = collator.made
+    assert (first.positions, first.tokens, first.loss_tokens) == (8, 6, 3)
+    assert first.hash != second.hash
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "accumulation", "taken"),
+    [
+        (20, 2, 1, [1] * 12),
+        (5, 2, 1, [1, 1, 1, 1]),
+        (10, 2, 2, [2, 2, 1, 2, 2, 1]),
+        (4, 2, 4, [2, 2]),
+        (1, 4, 1, [1, 1]),
+    ],
+)
+def test_how_many_batches_a_step_takes(rows: int, batch_size: int, accumulation: int, taken: list[int]) -> None:
+    steps = range(1, len(taken) + 1)
+    assert [batches_of_step(step, rows, batch_size, accumulation) for step in steps] == taken
 
 
 def test_step_metrics_follow_their_definitions(tmp_path: Path) -> None:
     events: list[dict] = []
     job = Job(None, tmp_path, "train", events.append, io.StringIO())  # type: ignore[arg-type]
     collator = Collator(0)
-    timer = StepTimer(job, collator, "cpu", warm_steps=1)
+    timer = StepTimer(job, collator, "cpu", warm_steps=1, batches_of=lambda step: 1)
     times = iter([0.0, 10.0, 20.0, 22.0, 30.0, 32.0])
     timer.clock.now = lambda: next(times)  # type: ignore[method-assign]
+    for _ in range(2):  # the loader makes one batch ahead of the steps
+        collator([{"input_ids": [1, 2, 3], "labels": [-100, 2, 3]}, {"input_ids": [1], "labels": [1]}])
     for step in (1, 2, 3):
         collator([{"input_ids": [1, 2, 3], "labels": [-100, 2, 3]}, {"input_ids": [1], "labels": [1]}])
         timer.begin()
@@ -93,6 +127,5 @@ def test_eval_loss_is_weighted_by_tokens() -> None:
     model = Bigram()
     examples = [Example("a", [2, 3, 4, 5, 1], [-100, -100, 4, 5, 1]), Example("b", [2, 1], [-100, 1])]
     by_hand = [-torch.log_softmax(model.table[a], 0)[b].item() for a, b in ((3, 4), (4, 5), (5, 1), (2, 1))]
-    for batch_size in (1, 2):
-        assert evaluate(model, examples, 0, batch_size) == pytest.approx(sum(by_hand) / 4, rel=1e-6)
+    assert evaluate(model, examples) == pytest.approx(sum(by_hand) / 4, rel=1e-6)
     assert not model.training

@@ -104,8 +104,10 @@ def test_children_do_not_outlive_their_parent(tmp_path: Path, number: signal.Sig
     import sys
     from pathlib import Path
     from ohlora import process
-    ended = process.run([sys.executable, "-c", {textwrap.dedent(child)!r}], Path({str(tmp_path / "log")!r}),
-                        process.child_env({{}}), None, print)
+    keep = [open("/dev/null") for _ in range(20)]  # descriptors of two digits
+    with process.sigterm_as_interrupt():
+        ended = process.run([sys.executable, "-c", {textwrap.dedent(child)!r}], Path({str(tmp_path / "log")!r}),
+                            process.child_env({{}}), None, print)
     print(ended.by)
     """
     started = subprocess.Popen([sys.executable, "-c", textwrap.dedent(parent)], stdout=subprocess.PIPE, text=True)

@@ -89,7 +89,7 @@ def test_repeats_are_medians(tmp_path: Path) -> None:
 
 def test_what_was_planned_and_never_ran_is_shown(tmp_path: Path) -> None:
     put(tmp_path, "hf", HF)
-    planned = [{"arm": "backend=hf"}, {"arm": "backend=unsloth"}]
+    planned = [{"arm": "backend=hf", "run_id": "hf-r0-0"}, {"arm": "backend=unsloth", "run_id": "x"}]
     arms = [{"name": "backend=hf", "overrides": []}, {"name": "backend=unsloth", "overrides": ["backend=unsloth"]}]
     (tmp_path / "manifest.json").write_text(json.dumps({"arms": arms, "planned": planned}))
     _, printed = write_comparison(tmp_path)
@@ -101,7 +101,10 @@ def test_what_was_planned_and_never_ran_is_shown(tmp_path: Path) -> None:
     [
         ({"hashes": {"tokens": "other", "batches": "b"}}, "NOT COMPARABLE: the token ids differ"),
         ({"hashes": {"tokens": "t", "batches": "other"}}, "NOT COMPARABLE: the batches differ"),
-        ({"effective": {"backend": "unsloth", "dtype": "bfloat16"}}, "NOT COMPARABLE: precision differs"),
+        (
+            {"effective": {"backend": "unsloth", "dtype": "bfloat16"}},
+            "NOT COMPARABLE: differs in effect: dtype (backend=hf: float32, backend=unsloth: bfloat16)",
+        ),
         ({"device": {"type": "cpu", "name": "CPU (other)"}}, "different machines"),
         ({"effective": {"backend": "unsloth", "dtype": "float32", "train": {"optimizer": "SGD"}}}, "train.optimizer"),
     ],
@@ -111,6 +114,31 @@ def test_what_makes_arms_unequal_is_said(tmp_path: Path, changed: dict[str, obje
     put(tmp_path, "unsloth", UNSLOTH, **changed)
     _, printed = write_comparison(tmp_path)
     assert said in printed
+    assert ("절감" in printed) == ("NOT COMPARABLE" not in said)
+
+
+def test_what_is_not_finite_is_not_compared(tmp_path: Path) -> None:
+    put(tmp_path, "hf", {**HF, "train/train_loss": float("nan")})
+    put(tmp_path, "unsloth", UNSLOTH, 1)
+    _, printed = write_comparison(tmp_path)
+    assert "NOT COMPARABLE: backend=hf has no finite train/train_loss" in printed and "절감" not in printed
+    assert json.loads((tmp_path / "comparison.json").read_text())["verdict"] == "not_comparable"
+
+
+def test_runs_at_the_same_time_are_not_compared(tmp_path: Path) -> None:
+    put(tmp_path, "hf", HF, timings={"started": 1.0, "ended": 9.0})
+    put(tmp_path, "unsloth", UNSLOTH, 1, timings={"started": 5.0, "ended": 12.0})
+    assert "NOT COMPARABLE: runs overlapped in time" in write_comparison(tmp_path)[1]
+
+
+def test_runs_of_another_plan_are_left_out(tmp_path: Path) -> None:
+    put(tmp_path, "hf", HF)
+    put(tmp_path, "unsloth", UNSLOTH, 1)
+    plan = {"arms": [{"name": "backend=hf", "overrides": []}], "planned": [{"arm": "backend=hf", "run_id": "hf-r0-0"}]}
+    (tmp_path / "manifest.json").write_text(json.dumps(plan))
+    _, printed = write_comparison(tmp_path)
+    assert "**with** Unsloth" not in printed
+    assert "unsloth-r0-0: not of this sweep's plan" in (tmp_path / "comparison.md").read_text()
 
 
 def test_unreadable_results_are_listed_not_used(tmp_path: Path) -> None:

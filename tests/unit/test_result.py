@@ -74,4 +74,8 @@ def test_foreign_results_are_refused(tmp_path: Path, text: str) -> None:
     ],
 )
 def test_exit_codes(statuses: list[str], code: int) -> None:
-    assert exit_code(statuses) == code
+    assert exit_code([Result("id", status, "train", "a") for status in statuses]) == code
+
+
+def test_bad_input_found_in_a_child_is_the_users_to_fix() -> None:
+    assert exit_code([Result("id", "failed", "train", "a", reason={"code": "bad_input", "text": ""})]) == 2

@@ -38,6 +38,7 @@ def read(path: Path, text: str | bytes, **columns: str) -> list[Row]:
         ("a.csv", "id,prompt,response\n1,a,b\n1,c,d\n", "ids that stand twice: 1"),
         ("a.csv", "prompt,response\n안녕,네\n".encode("cp949"), "line 2 is not UTF-8"),
         ("a.jsonl", '{"prompt": "a", "response": "b"}\n{broken\n', "line 2 is not JSON"),
+        ("a.jsonl", '{"prompt": ["a"], "response": "b"}\n', "line 1: prompt is a list, not a text"),
         ("a.jsonl", "[1, 2]\n", "line 1 is not a JSON object"),
     ],
 )
@@ -45,6 +46,16 @@ def test_bad_files(tmp_path: Path, name: str, content: str | bytes, said: str) -
     with pytest.raises(UserError) as raised:
         read(tmp_path / name, content)
     assert said in raised.value.report()
+
+
+def test_a_column_that_was_named_and_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="data.columns.split=part: .* has no such column"):
+        read(tmp_path / "a.csv", "prompt,response\na,b\n", split="part")
+
+
+def test_line_separators_within_json_are_text(tmp_path: Path) -> None:
+    (row,) = read(tmp_path / "a.jsonl", '{"prompt": "a\u2028b", "response": "c"}\n')
+    assert row.prompt == "a\u2028b"
 
 
 def test_columns_are_renamed_and_the_tail_is_held_out(tmp_path: Path) -> None:

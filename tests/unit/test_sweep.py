@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ohlora.errors import UserError
 from ohlora.report.comparison import read_comparison
+from ohlora.runs import Place
 from ohlora.sweep import expand, plan, planned_job, write_plan
 
 
@@ -40,7 +42,9 @@ def test_the_plan_is_found_again_by_the_jobs_overrides(tmp_path: Path) -> None:
     overrides = ["backend=hf,unsloth", "trainer=smoke"]
     jobs, _ = plan(overrides)
     write_plan(tmp_path / "s", jobs, overrides, "parent")
-    job, order, parent = planned_job(tmp_path / "s", ["backend=unsloth", "trainer=smoke"])
-    assert (job["run_id"], order, parent) == (jobs[1].run_id, 1, "parent")
+    arm, place = planned_job(tmp_path / "s", ["trainer=smoke", "backend=unsloth"])
+    assert (arm, place) == ("backend=unsloth", Place(jobs[1].run_id, 1, "parent"))
+    with pytest.raises(UserError, match="plans no run with backend=other"):
+        planned_job(tmp_path / "s", ["backend=other"])
     comparison = read_comparison(tmp_path / "s")
     assert [(arm.name, arm.planned) for arm in comparison.arms] == [("backend=hf", 1), ("backend=unsloth", 1)]

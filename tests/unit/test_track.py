@@ -52,16 +52,17 @@ def test_a_run_from_begin_to_end(tracker: Tracker, config: Config, tmp_path: Pat
     tracker.feed()
     line(tmp_path / "a", key="train/loss", value=3.0, step=2)
     line(tmp_path / "a", key="eval/eval_loss", value=3.9)
-    line(tmp_path / "a", key="infer/peak_rss_mib", value=100.5)
     (tmp_path / "a" / "metrics.jsonl").open("a").write('{"key": "torn')
-    result = Result("id", "finished", "benchmark", "backend=hf", metrics={"infer/infer_time_s": 2.0})
+    result = Result(
+        "id", "finished", "benchmark", "backend=hf", metrics={"infer/infer_time_s": 2.0, "eval/eval_loss": 3.9}
+    )
     result.write(tmp_path / "a")
     tracker.end(result, tmp_path / "a")
     logged = tracker.client.get_run(run)
     assert logged.info.status == "FINISHED"
     assert logged.data.tags["mlflow.parentRunId"] == parent
     assert logged.data.params["lora.rank"] == "64" and logged.data.params["backend.name"] == "hf"
-    assert logged.data.metrics == {"train/loss": 3.0, "eval/eval_loss": 3.9, "infer/peak_rss_mib": 100.5}
+    assert logged.data.metrics == {"train/loss": 3.0, "eval/eval_loss": 3.9, "infer/infer_time_s": 2.0}
     assert [m.value for m in tracker.client.get_metric_history(run, "train/loss")] == [4.0, 3.0]
     assert {item.path for item in tracker.client.list_artifacts(run)} == {"result.json", "table.md"}
 
