@@ -117,6 +117,7 @@ def facts(config: Config, digest: str) -> dict[str, Any]:
     marker = read_json(folder / MARKER) if is_prepared(folder) else {}
     return {
         "name": config.model.name,
+        "folder": str(folder),
         "label": config.model.label,
         "source": marker.get("source", Source.local.value if config.model.path else config.model.source.value),
         "repo": marker.get("repo", config.model.repo),

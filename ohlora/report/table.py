@@ -45,7 +45,7 @@ def run_text(result: Result) -> str:
         lines = [f"error: {result.status}: {reason.get('text', '')}"]
         return "\n".join(lines + ([reason["log"]] if reason.get("log") else []))
     if result.task == "prepare":
-        return f"{result.model.get('label')}: {result.effective.get('folder')}"
+        return f"{result.model['label']}: {result.model['folder']}"
     return single_table(result)
 
 
