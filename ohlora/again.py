@@ -14,7 +14,7 @@ from ohlora.config.validate import validated
 from ohlora.errors import UserError
 from ohlora.preflight import check
 from ohlora.process import sigterm_as_interrupt
-from ohlora.report.table import run_text
+from ohlora.report.single import show_run
 from ohlora.result import exit_code, read_result
 from ohlora.runs import Place, execute, newest_attempt, plain
 
@@ -32,13 +32,13 @@ def run_again(directory: Path) -> int:
         check(config)
         folder = attempt.parent if attempt.name.startswith("attempt-") else attempt
         with sigterm_as_interrupt():
-            result = execute(config, plain(node), folder, _place_before(attempt))
+            result, attempt = execute(config, plain(node), folder, _place_before(attempt))
     except UserError as error:
         print(error.report(), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    print(run_text(result))
+    show_run(result, attempt)
     return exit_code([result])
 
 

@@ -107,7 +107,7 @@ def _single_job(node: DictConfig) -> Result:
     from hydra.core.hydra_config import HydraConfig
 
     from ohlora.preflight import check
-    from ohlora.report.table import run_text
+    from ohlora.report.single import show_run
     from ohlora.runs import execute, plain
 
     config = validated(node)
@@ -115,8 +115,8 @@ def _single_job(node: DictConfig) -> Result:
     _show_licence(config)
     under = HydraConfig.get()
     chosen = any(override.startswith("hydra.run.dir=") for override in under.overrides.hydra)
-    result = execute(config, plain(node), Path(under.runtime.output_dir) if chosen else None)
-    print(run_text(result))
+    result, attempt = execute(config, plain(node), Path(under.runtime.output_dir) if chosen else None)
+    show_run(result, attempt)
     return result
 
 
@@ -131,7 +131,7 @@ def _sweep_job(node: DictConfig) -> Result:
     arm, place = planned_job(Path(under.sweep.dir), list(under.overrides.task))
     with open_dict(node):
         node.arm = arm
-    return execute(validated(node), plain(node), Path(under.sweep.dir) / place.run_id, place)
+    return execute(validated(node), plain(node), Path(under.sweep.dir) / place.run_id, place)[0]
 
 
 def _sweep(args: argparse.Namespace) -> int:

@@ -50,11 +50,11 @@ def execute(
     resolved: dict[str, Any],
     folder: Path | None = None,
     place: Place | None = None,
-) -> Result:
+) -> tuple[Result, Path]:
     """Run this configuration in a new attempt and leave `result.json` in the attempt and in the run directory.
 
     `folder` is the run directory; by default `<outputs>/<study>/<run_id>`. However it ends, a result is written and
-    the MLflow run closed.
+    the MLflow run closed. Returns the result and the attempt's folder.
     """
     arm = arm_of(config)
     place = place or Place(run_id(resolved, arm, config.repeat))
@@ -80,7 +80,7 @@ def execute(
             raise
         finally:
             _finish(config, result, attempt, folder, tracker)
-    return result
+    return result, attempt
 
 
 def _finish(config: Config, result: Result, attempt: Path, folder: Path, tracker: Tracker | None) -> None:

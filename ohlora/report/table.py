@@ -38,17 +38,6 @@ def single_table(result: Result) -> str:
     return user_table(Comparison([Arm(result.arm, runs=[result])], [], []))
 
 
-def run_text(result: Result) -> str:
-    """What is printed at the end of a single run: its table, or what went wrong."""
-    if result.status != Status.finished.value:
-        reason = result.reason or {}
-        lines = [f"error: {result.status}: {reason.get('text', '')}"]
-        return "\n".join(lines + ([reason["log"]] if reason.get("log") else []))
-    if result.task == "prepare":
-        return f"{result.model['label']}: {result.model['folder']}"
-    return single_table(result)
-
-
 def comparison_csv(comparison: Comparison) -> str:
     """One line per run: its identity, how it ended, and every metric as a column."""
     runs = comparison.runs

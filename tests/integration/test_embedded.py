@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import run_cli
+from conftest import run_cli, started
 
 from ohlora.models.folder import MARKER, is_prepared
 
@@ -22,14 +20,12 @@ pytestmark = pytest.mark.slow
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory whose model was interrupted in the middle, then prepared."""
     cwd = tmp_path_factory.mktemp("embedded")
-    command = [sys.executable, "-m", "ohlora.run", "task=prepare"]
-    started = subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True)
-    assert started.stderr
-    for line in started.stderr:
-        if "dequantising" in line:
-            break
-    os.kill(started.pid, signal.SIGKILL)
-    started.wait()
+    with started(sys.executable, "-m", "ohlora.run", "task=prepare", cwd=cwd) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if "dequantising" in line:
+                break
+        process.send_signal(signal.SIGKILL)
     assert not (cwd / "models" / "gemma3-270m").exists()
     time.sleep(0.5)  # the orphan has gone by now and with it its lock
     ran = run_cli("task=prepare", cwd=cwd)

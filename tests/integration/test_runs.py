@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Ran, run_cli
+from conftest import Ran, run_cli, started
 
 SMALL = [
     "trainer=smoke",
@@ -130,6 +129,8 @@ def test_answers_of_a_fine_tuned_model(
     assert result["effective"]["infer"]["adapter_parameters"] > 0
     (answers,) = (cwd / f"answers-{backend}").glob("attempt-1/samples/infer.jsonl")
     lines = [json.loads(line) for line in answers.read_text().splitlines()]
+    assert all(f"Q: {line['question']}\nA: {line['answer']}\n" in ran.out for line in lines)
+    assert f"{cwd / f'answers-{backend}' / 'attempt-1'}" in ran.out
     assert len(lines) == 2 and set(lines[0]) == {"id", "question", "reference", "answer"}
     if backend == "unsloth":
         other = cwd / "answers-hf" / "attempt-1" / "samples" / "infer.jsonl"
@@ -198,27 +199,25 @@ def test_chat_format_and_softcapped_architecture(tiny_model: Callable[[str], Pat
     assert result["effective"]["train"]["model_class"] == "Gemma2ForCausalLM"
 
 
+ENDLESS = ["trainer.max_steps=100000", "trainer.epochs=100000"]
+
+
+def wait_for_training(process: subprocess.Popen[str], folder: Path) -> None:
+    until = time.monotonic() + 120
+    while not any("train/loss" in path.read_text() for path in folder.glob("**/metrics.jsonl")):
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.2)
+
+
 def test_a_run_that_is_stopped_is_recorded(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
     """SIGTERM in the middle: the child goes, the result says cancelled, MLflow says KILLED."""
-    arguments = [
-        "task=train",
-        f"model.path={tiny_model('gemma3')}",
-        *SMALL,
-        "trainer.max_steps=100000",
-        "trainer.epochs=100000",
-    ]
-    command = [sys.executable, "-m", "ohlora.run", *arguments, "hydra.run.dir=here"]
-    started = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    metrics = tmp_path / "here" / "attempt-1" / "metrics.jsonl"
-    until = time.monotonic() + 120
-    while not (metrics.exists() and "train/loss" in metrics.read_text()):
-        assert time.monotonic() < until and started.poll() is None
-        time.sleep(0.2)
-    children = psutil.Process(started.pid).children(recursive=True)
-    os.kill(started.pid, signal.SIGTERM)
-    _, err = started.communicate(timeout=60)
-    assert started.returncode == 130, err
-    assert "Traceback" not in err
+    arguments = ["task=train", f"model.path={tiny_model('gemma3')}", *SMALL, *ENDLESS, "hydra.run.dir=here"]
+    with started(sys.executable, "-m", "ohlora.run", *arguments, cwd=tmp_path) as process:
+        wait_for_training(process, tmp_path / "here")
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err, err
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     assert json.loads((tmp_path / "here" / "result.json").read_text())["status"] == "cancelled"
     from mlflow import MlflowClient
@@ -226,6 +225,23 @@ def test_a_run_that_is_stopped_is_recorded(tiny_model: Callable[[str], Path], tm
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     (run,) = client.search_runs([client.get_experiment_by_name("ohlora").experiment_id])
     assert run.info.status == "KILLED" and run.data.tags["status"] == "cancelled"
+
+
+def test_a_sweep_that_is_stopped_still_has_its_table(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """Ctrl-C in the first job: no second job, the table of what there is, nothing left RUNNING."""
+    arguments = ["-m", "task=train", "backend=hf,unsloth", "study=s", f"model.path={tiny_model('gemma3')}", *SMALL]
+    with started(sys.executable, "-m", "ohlora.run", *arguments, *ENDLESS, cwd=tmp_path) as process:
+        wait_for_training(process, tmp_path / "outputs" / "s")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err, err
+    assert "| **w/o** Unsloth | cancelled | cancelled | cancelled | cancelled |" in out
+    assert "| backend=unsloth | not run |" in out
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("ohlora").experiment_id])
+    assert sorted(run.info.status for run in runs) == ["FAILED", "KILLED"]
 
 
 def test_a_python_out_of_memory_is_oom(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
@@ -256,27 +272,6 @@ def test_a_python_out_of_memory_is_oom(tiny_model: Callable[[str], Path], tmp_pa
     assert ran.code == 1
     result = json.loads((tmp_path / "x" / "result.json").read_text())
     assert result["status"] == "oom", result["reason"]
-
-
-def test_a_sweep_that_is_stopped_still_has_its_table(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
-    """Ctrl-C in the first job: no second job, the table of what there is, nothing left RUNNING."""
-    arguments = ["-m", "task=train", "backend=hf,unsloth", "study=s", f"model.path={tiny_model('gemma3')}", *SMALL]
-    command = [sys.executable, "-m", "ohlora.run", *arguments, "trainer.max_steps=100000", "trainer.epochs=100000"]
-    started = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 120
-    while not any("train/loss" in path.read_text() for path in tmp_path.glob("outputs/s/*/attempt-1/metrics.jsonl")):
-        assert time.monotonic() < until and started.poll() is None
-        time.sleep(0.2)
-    os.kill(started.pid, signal.SIGINT)
-    out, err = started.communicate(timeout=60)
-    assert started.returncode == 130 and "Traceback" not in err, err
-    assert "| **w/o** Unsloth | cancelled | cancelled | cancelled | cancelled |" in out
-    assert "| backend=unsloth | not run |" in out
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    runs = client.search_runs([client.get_experiment_by_name("ohlora").experiment_id])
-    assert sorted(run.info.status for run in runs) == ["FAILED", "KILLED"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from conftest import started
 
 from ohlora import launch, process
 from ohlora.result import PhaseRecord, Status
@@ -110,11 +110,11 @@ def test_children_do_not_outlive_their_parent(tmp_path: Path, number: signal.Sig
                             process.child_env({{}}), None, print)
     print(ended.by)
     """
-    started = subprocess.Popen([sys.executable, "-c", textwrap.dedent(parent)], stdout=subprocess.PIPE, text=True)
-    wait_for(lambda: (tmp_path / "pids").exists() and len((tmp_path / "pids").read_text().split()) == 2)
-    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
-    started.send_signal(number)
-    out, _ = started.communicate(timeout=20)
+    with started(sys.executable, "-c", textwrap.dedent(parent), cwd=tmp_path) as process_:
+        wait_for(lambda: (tmp_path / "pids").exists() and len((tmp_path / "pids").read_text().split()) == 2)
+        pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+        process_.send_signal(number)
+        out, _ = process_.communicate(timeout=20)
     wait_for(lambda: all(gone(pid) for pid in pids))
     assert out.strip() == ("" if number is signal.SIGKILL else "cancel")
 

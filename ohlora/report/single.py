@@ -1,0 +1,30 @@
+"""What a single run prints when it has ended: its table, its answers, where it lies; or what went wrong."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ohlora.report.table import single_table
+from ohlora.result import Result, Status
+from ohlora.samples import read_samples
+
+
+def show_run(result: Result, attempt: Path) -> None:
+    """Print the outcome to stdout, or the failure to stderr with the end of what the process had printed."""
+    if result.status != Status.finished.value:
+        reason = result.reason or {}
+        print(f"error: {result.status}: {reason.get('text', '')}\n{reason.get('log', '')}".rstrip(), file=sys.stderr)
+        print(f"see {attempt}", file=sys.stderr)
+    elif result.task == "prepare":
+        print(f"{result.model['label']}: {result.model['folder']}")
+    else:
+        if result.task in ("infer", "train"):
+            print(answers(attempt / "samples" / f"{result.task}.jsonl"))
+        print(f"{single_table(result)}\n\n{attempt}")
+
+
+def answers(path: Path) -> str:
+    """The generated answers, each under its question."""
+    samples = read_samples(path) if path.is_file() else []
+    return "".join(f"Q: {s.question}\nA: {s.answer}\n\n" for s in samples).rstrip("\n") + ("\n" if samples else "")
