@@ -13,6 +13,7 @@ from typing import Any
 from ohlora import process
 from ohlora.config.schema import Config
 from ohlora.files import read_json, write_json
+from ohlora.job import run_phase
 from ohlora.result import PhaseRecord, Result, Status
 from ohlora.tasks import Phase
 
@@ -45,8 +46,6 @@ def _run_phase(config: Config, attempt: Path, phase: Phase, on_event: EventSink)
     record_path = attempt / "phases" / f"{phase.name}.json"
     record_path.unlink(missing_ok=True)
     if not config.launch.isolate:
-        from ohlora.worker import run_phase
-
         run_phase(attempt, phase.name, on_event)
         return PhaseRecord(**read_json(record_path))
     log = attempt / "phases" / f"{phase.name}.log"

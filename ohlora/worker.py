@@ -11,56 +11,13 @@ import json
 import os
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Config
-from ohlora.errors import UserError
-from ohlora.files import write_json
-from ohlora.job import Job, Unsupported
+from ohlora.job import run_phase
 from ohlora.process import EVENT_FD, LIFE_FD
-from ohlora.result import Status
 from ohlora.tasks import PHASES
-
-
-def run_phase(attempt: Path, phase: str, emit: Callable[[dict[str, Any]], None]) -> None:
-    """Run one phase and write its record, whatever happens."""
-    with (attempt / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
-        job = Job(read_config(attempt), attempt, phase, emit, metrics)
-        try:
-            import_module(PHASES[phase].module).run(job)
-        except Unsupported as error:
-            _end(job, Status.unsupported, error.code, str(error))
-        except UserError as error:
-            _end(job, Status.failed, "bad_input", str(error))
-        except Exception as error:
-            traceback.print_exc()
-            status, code = (Status.oom, "out_of_memory") if _is_oom(error) else (Status.failed, type(error).__name__)
-            _end(job, status, code, (str(error).strip() or type(error).__name__).splitlines()[0])
-        write_json(attempt / "phases" / f"{phase}.json", vars(job.record))
-
-
-def read_config(attempt: Path) -> Config:
-    """The resolved configuration of a run directory, typed."""
-    from omegaconf import OmegaConf
-
-    merged = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(attempt / "config.yaml"))
-    config = OmegaConf.to_object(merged)
-    assert isinstance(config, Config)
-    return config
-
-
-def _end(job: Job, status: Status, code: str, text: str) -> None:
-    job.record.status, job.record.reason = status.value, {"code": code, "text": text}
-
-
-def _is_oom(error: BaseException) -> bool:
-    """Out of memory, on a GPU (torch's own class), on CPU (its allocator's RuntimeError) or in Python."""
-    names = {cls.__name__ for cls in type(error).__mro__}
-    return "OutOfMemoryError" in names or isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def die_with_parent(life_fd: int) -> None:

@@ -35,7 +35,12 @@ def prepare(config: Config, say: Callable[[str], None]) -> Path:
             shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(exist_ok=True)
         make = _from_hub if config.model.source is Source.hub else _from_package
-        facts = make(config, partial, say)
+        try:
+            facts = make(config, partial, say)
+        except BaseException:
+            if config.model.source is not Source.hub or not any(partial.iterdir()):
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
         found = problems(partial, "model", config.model.architecture)
         if found:
             raise UserError(found)
@@ -52,16 +57,13 @@ def _from_package(config: Config, partial: Path, say: Callable[[str], None]) -> 
     assert config.model.package
     from transformers import AutoTokenizer
 
-    try:
-        facts = embedded.convert(config.model.package, partial, say)
-        embedded.check_tokenizer(AutoTokenizer.from_pretrained(partial, local_files_only=True))
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    facts = embedded.convert(config.model.package, partial, say)
+    embedded.check_tokenizer(AutoTokenizer.from_pretrained(partial, local_files_only=True))
     return facts
 
 
 def _from_hub(config: Config, partial: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    from httpx import HTTPError
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -74,7 +76,7 @@ def _from_hub(config: Config, partial: Path, say: Callable[[str], None]) -> dict
 
     repo, revision = config.model.repo, config.model.revision
     say(f"downloading {repo}{f' at {revision}' if revision else ''}")
-    by_hand = f"or download it elsewhere and give model.path=<folder> (see {config.model.name} in the README)"
+    by_hand = "or download it elsewhere and give model.path=<folder>"
     token = os.environ.get("HF_TOKEN")
     try:
         commit = HfApi(token=token).model_info(str(repo), revision=revision).sha
@@ -97,7 +99,7 @@ def _from_hub(config: Config, partial: Path, say: Callable[[str], None]) -> dict
         raise UserError(f"model.repo={repo}: no such repository, or it is private and HF_TOKEN is not set") from None
     except OfflineModeIsEnabled:
         raise UserError(f"model.repo={repo}: HF_HUB_OFFLINE is set; unset it to download, {by_hand}") from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, OSError) as error:
         raise UserError(
             f"model.repo={repo}: the hub could not be reached ({type(error).__name__}); call again to go on where it "
             f"stopped, {by_hand}"

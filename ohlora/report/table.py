@@ -18,9 +18,9 @@ NO_VALUE = "—"
 def comparison_markdown(comparison: Comparison) -> str:
     """comparison.md: the table first, then what it means, then every number."""
     parts = [user_table(comparison), "", *(f"- {note}" for note in comparison.notes), ""]
-    failures = _failures(comparison.arms)
-    if failures:
-        parts += ["### Runs that did not finish", "", *failures, ""]
+    failed = failures(comparison.arms)
+    if failed:
+        parts += ["### Runs that did not finish", "", *failed, ""]
     if comparison.unreadable:
         parts += ["### Files that could not be read", "", *(f"- {text}" for text in comparison.unreadable), ""]
     return "\n".join([*parts, "### All metrics (medians per arm)", "", _all_metrics(comparison.arms), ""])
@@ -101,7 +101,8 @@ def _saved(before: float | None, after: float | None) -> str:
     return f"{100 * (1 - after / before):+.1f} %"
 
 
-def _failures(arms: Sequence[Arm]) -> list[str]:
+def failures(arms: Sequence[Arm]) -> list[str]:
+    """One line per run that did not finish, with its reason, and per arm with planned runs that never ran."""
     lines = []
     for arm in arms:
         for run in arm.runs:

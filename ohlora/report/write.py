@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ohlora.files import write_atomic, write_json
 from ohlora.report.comparison import Comparison, read_comparison
-from ohlora.report.table import comparison_csv, comparison_markdown, user_table
+from ohlora.report.table import comparison_csv, comparison_markdown, failures, user_table
 
 
 def write_comparison(folder: Path) -> tuple[Comparison, str]:
@@ -15,5 +15,6 @@ def write_comparison(folder: Path) -> tuple[Comparison, str]:
     write_atomic(folder / "comparison.md", comparison_markdown(comparison))
     write_atomic(folder / "comparison.csv", comparison_csv(comparison))
     write_json(folder / "comparison.json", comparison.as_dict())
-    printed = [user_table(comparison), "", *comparison.notes, "", f"{folder / 'comparison.md'}"]
+    said = failures(comparison.arms) + [f"- {note}" for note in comparison.notes]
+    printed = [user_table(comparison), "", *said, "", f"{folder / 'comparison.md'}"]
     return comparison, "\n".join(printed)
