@@ -73,8 +73,10 @@ def _outcome(record_path: Path, log: Path, ended: process.Ended, timeout_s: floa
         record = PhaseRecord(**read_json(record_path))
     else:
         status, code, text = _death(ended, timeout_s)
-        tail = "\n".join(log.read_text("utf-8", "replace").splitlines()[-LOG_TAIL_LINES:])
-        record = PhaseRecord(status.value, {"code": code, "text": text, "log": tail})
+        reason = {"code": code, "text": text}
+        if status is not Status.cancelled:
+            reason["log"] = "\n".join(log.read_text("utf-8", "replace").splitlines()[-LOG_TAIL_LINES:])
+        record = PhaseRecord(status.value, reason)
     record.timings["process_s"] = ended.seconds
     return record
 
@@ -83,7 +85,7 @@ def _death(ended: process.Ended, timeout_s: float | None) -> tuple[Status, str, 
     if ended.by == "timeout":
         return Status.timeout, "timeout", f"still running after launch.timeout_s={timeout_s:g} s, so it was ended"
     if ended.by == "cancel":
-        return Status.cancelled, "interrupted", "cancelled by Ctrl-C or SIGTERM"
+        return Status.cancelled, "interrupted", "by Ctrl-C or SIGTERM"
     if ended.code >= 0:
         return Status.failed, "exit", f"the process ended with exit code {ended.code} and no result"
     name = signal.Signals(-ended.code).name

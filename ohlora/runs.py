@@ -13,10 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from ohlora import launch, progress
 from ohlora.config.identity import run_id
 from ohlora.config.schema import Config
-from ohlora.data.rows import load_rows, select
+from ohlora.data.rows import PACKAGED, load_rows, select
 from ohlora.data.tokens import tokens_path
 from ohlora.errors import UserError
-from ohlora.files import write_atomic
+from ohlora.files import sha256_file, sha256_of, write_atomic
 from ohlora.models.folder import facts, folder_hash, is_prepared, model_folder
 from ohlora.preflight import adapter_folder, attempts
 from ohlora.result import Result, Status
@@ -40,6 +40,18 @@ def plain(composed: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in resolved.items()}
 
 
+def identity(config: Config, resolved: dict[str, Any], arm: str) -> str:
+    """The run's id. Files count by what they hold, not by where they lie."""
+    held = {**resolved, "data": {**resolved["data"]}, "model": {**resolved["model"]}}
+    held["data"]["path"] = sha256_file(Path(config.data.path) if config.data.path else PACKAGED)
+    if config.model.path:
+        held["model"]["path"] = folder_hash(Path(config.model.path), Path(config.outputs) / ".hashes.json")
+    adapter = adapter_folder(config.adapter) if config.adapter else None
+    if adapter:
+        held["adapter"] = sha256_of(sha256_file(path) for path in sorted(adapter.glob("adapter_model.*")))
+    return run_id(held, arm, config.repeat)
+
+
 def arm_of(config: Config) -> str:
     """The run's name in a comparison: what the sweep gave it, or its back end."""
     return config.arm or f"backend={config.backend.name}"
@@ -57,7 +69,7 @@ def execute(
     the MLflow run closed. Returns the result and the attempt's folder.
     """
     arm = arm_of(config)
-    place = place or Place(run_id(resolved, arm, config.repeat))
+    place = place or Place(identity(config, resolved, arm))
     folder = folder or Path(config.outputs) / config.study / place.run_id
     attempt = _new_attempt(folder)
     config = _absolute(config)

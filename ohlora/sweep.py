@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ohlora.config.compose import composed
-from ohlora.config.identity import run_id
 from ohlora.config.schema import Config
 from ohlora.config.validate import validated
 from ohlora.errors import UserError
 from ohlora.files import read_json, write_json
 from ohlora.preflight import check
-from ohlora.runs import Place, plain
+from ohlora.runs import Place, identity, plain
 
 MANIFEST = "manifest.json"
 
@@ -49,7 +48,7 @@ def plan(overrides: Sequence[str]) -> tuple[list[Job], Config]:
             continue
         first = first or config
         arm = config.arm or arm
-        jobs.append(Job(job_overrides, arm, config.repeat, run_id(plain(node), arm, config.repeat)))
+        jobs.append(Job(job_overrides, arm, config.repeat, identity(config, plain(node), arm)))
     if problems:
         raise UserError(_shared(problems, len(expanded)))
     assert first is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -30,9 +31,11 @@ def composed(overrides: Sequence[str], hydra: bool = False) -> Any:
 
 
 def quoted(argument: str) -> str:
-    """`data.path=데이터.csv` as Hydra's grammar wants it: letters beyond ASCII need quotes there. Others unchanged."""
+    """`data.path=데이터.csv`, `data.path=~/my.csv` as Hydra's grammar wants them: in quotes there. Others unchanged."""
     key, equals, value = argument.partition("=")
-    if not equals or value.isascii() or re.search(r"[\"'\[\]{}(),\\]", value):
+    home = value.startswith("~/")
+    value = os.path.expanduser(value) if home else value  # noqa: PTH111  a shell leaves it as it is after an =
+    if not equals or (value.isascii() and not home) or re.search(r"[\"'\[\]{}(),\\]", value):
         return argument
     return f"{key}='{value}'"
 
@@ -47,7 +50,7 @@ def explained(error: Exception, overrides: Sequence[str]) -> UserError:
     if not isinstance(error, HydraException | OmegaConfBaseException | ValueError | OSError):
         raise error
     text = str(error)
-    for explain in (_option, _null_group, _group, _key, _value, _syntax):
+    for explain in (_option, _several, _null_group, _group, _key, _value, _syntax):
         message = explain(error, text, overrides)
         if message:
             return UserError(message)
@@ -61,6 +64,11 @@ def _option(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
     group, option = found.groups()
     allowed = options(group) or re.findall(r"^\t(\S+)$", text, re.MULTILINE)
     return f"{group}={option}: choose from {', '.join(allowed)}{suggest(option, allowed)}"
+
+
+def _several(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
+    found = re.search(r"Ambiguous value for argument '([^']+)'", text)
+    return found and f"{found[1]}: several values are a sweep: add -m; or put the value into quotes twice"
 
 
 def _null_group(_: Exception, text: str, overrides: Sequence[str]) -> str | None:

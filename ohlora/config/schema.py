@@ -156,6 +156,7 @@ class GenerationConfig:
     name: str = MISSING
     prompts: int | None = None
     split: Split | None = None
+    ask: list[str] | None = None
     max_new_tokens: int = MISSING
     min_new_tokens: int = 0
     warmup: bool = True

@@ -77,15 +77,20 @@ def select(rows: list[Row], config: Config) -> Selection:
     With `data.manifest` its ids come first, in its order, so that `trainer.train_rows=20` is the user's test.
     """
     listed = _manifest(config.data.manifest)
+    hint = (
+        f" in the list data.manifest={config.data.manifest}"
+        if listed
+        else " (without a split column the last fifth is validation)"
+    )
     by_id = {row.id: row for row in rows}
     train = [row for row in rows if row.split == "train"]
     validation = [row for row in rows if row.split == "validation"]
     if config.trainer.train_rows is not None:
         chosen = [by_id[i] for i in listed.get("train", [])]
-        train = _first("trainer.train_rows", chosen or train, config.trainer.train_rows)
+        train = _first("trainer.train_rows", chosen or train, config.trainer.train_rows, hint)
     if config.trainer.eval_rows is not None:
         chosen = [by_id[i] for i in listed.get("validation", [])]
-        validation = _first("trainer.eval_rows", chosen or validation, config.trainer.eval_rows)
+        validation = _first("trainer.eval_rows", chosen or validation, config.trainer.eval_rows, hint)
     if config.task.name in ("train", "benchmark") and not train:
         raise UserError("data: no row is of split train, so there is nothing to train on")
     prompts = _prompts(rows, train + validation, config)
@@ -95,18 +100,22 @@ def select(rows: list[Row], config: Config) -> Selection:
 
 
 def _prompts(rows: list[Row], used: list[Row], config: Config) -> list[Row]:
+    if config.generation.ask:
+        return [Row(f"ask-{n}", "test", "", text, "") for n, text in enumerate(config.generation.ask, 1)]
     split = config.generation.split
     if split is not None:
         used = [row for row in rows if row.split == split.value]
         if not used:
-            have = sorted({row.split for row in rows})
-            raise UserError(f"generation.split={split.value}: the data has no such rows; choose from {', '.join(have)}")
+            have = sorted({row.split for row in rows})  # train before validation
+            raise UserError(
+                f"generation.split={split.value}: the data has no such rows; give generation.split={have[-1]}"
+            )
     return used[: config.generation.prompts] if config.generation.prompts else used
 
 
-def _first(key: str, rows: list[Row], count: int) -> list[Row]:
+def _first(key: str, rows: list[Row], count: int, hint: str) -> list[Row]:
     if count > len(rows):
-        raise UserError(f"{key}={count}: the data has only {len(rows)} such rows")
+        raise UserError(f"{key}={count}: there are only {len(rows)} such rows{hint}; null takes all of the data")
     return rows[:count]
 
 

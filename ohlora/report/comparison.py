@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ohlora.config.identity import VOLATILE
 from ohlora.errors import UserError
 from ohlora.files import read_json
 from ohlora.result import Result, Status, exit_code, read_result
@@ -106,6 +107,11 @@ def read_comparison(folder: Path) -> Comparison:
             runs.append(read_result(path))
         except ValueError as error:
             unreadable.append(f"{path.parent.name}: {error}")
+    ended = {path.parent for path in paths}
+    lost = sorted({path.parent for path in folder.glob("*/attempt-*")} - ended)
+    unreadable += [
+        f"{path.name}: no result; it was killed together with its parent, or it is still running" for path in lost
+    ]
     manifest = _manifest(folder, unreadable)
     planned = {job.get("run_id") for job in manifest.get("planned", [])}
     foreign = [run.run_id for run in runs if planned and run.run_id not in planned]
@@ -141,15 +147,25 @@ def _arms(runs: list[Result], manifest: dict[str, Any]) -> list[Arm]:
     for planned in manifest.get("planned", []):
         arms.setdefault(planned["arm"], Arm(planned["arm"])).planned += 1
     for run in sorted(runs, key=lambda run: (run.order, run.repeat)):
-        arms.setdefault(run.arm, Arm(run.arm)).runs.append(run)
+        arm = arms.setdefault(run.arm, Arm(run.arm))
+        if arm.runs and _work(arm.runs[0]) != _work(run):  # the same back end, another question asked of it
+            arm = arms.setdefault(run.run_id, Arm(run.run_id))
+        arm.runs.append(run)
     for arm in arms.values():
         arm.planned = max(arm.planned, len(arm.runs))
     return list(arms.values())
 
 
+def _work(run: Result) -> str:
+    """What a run was asked to do, whichever repeat it is and wherever its files lie."""
+    return repr(sorted((key, value) for key, value in run.requested.items() if key not in VOLATILE))
+
+
 def _notes(arms: list[Arm]) -> Iterator[str]:
     runs = [run for arm in arms for run in arm.runs]
     pairs = min((len(arm.finished) for arm in arms), default=0)
+    if any((run.requested.get("trainer") or {}).get("name") == "smoke" for run in runs):
+        yield f"{NOT_COMPARABLE}: trainer=smoke only shows that everything runs; it is too short to measure anything"
     if len(arms) < 2:
         yield "one arm only: nothing to compare with"
     elif pairs < MIN_PAIRS:

@@ -15,6 +15,6 @@ def write_comparison(folder: Path) -> tuple[Comparison, str]:
     write_atomic(folder / "comparison.md", comparison_markdown(comparison))
     write_atomic(folder / "comparison.csv", comparison_csv(comparison))
     write_json(folder / "comparison.json", comparison.as_dict())
-    said = failures(comparison.arms) + [f"- {note}" for note in comparison.notes]
+    said = failures(comparison.arms) + [f"- {note}" for note in comparison.notes + comparison.unreadable]
     printed = [user_table(comparison), "", *said, "", f"{folder / 'comparison.md'}"]
     return comparison, "\n".join(printed)

@@ -10,6 +10,7 @@ from ohlora.data import tokens as token_files
 from ohlora.data.rows import load_rows, select
 from ohlora.data.tokens import Tokens
 from ohlora.device import describe, resolve_device, resolve_dtype
+from ohlora.errors import UserError
 from ohlora.job import Job, Unsupported
 from ohlora.measure.clock import process_age_s
 from ohlora.measure.memory import PhaseMemory
@@ -44,7 +45,13 @@ def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
         job.stage("loading the model")
         spec = load_spec(config, device, mode, tokens)
         _seed(config.seed)
-        loaded = made.load(spec)
+        try:
+            loaded = made.load(spec)
+        except ValueError as error:
+            if "target modules" not in str(error).lower():
+                raise
+            asked, usual = config.lora.targets, ",".join(config.model.lora_targets)
+            raise UserError(f"lora.targets={asked}: {error}; the usual ones are lora.targets=[{usual}]") from None
         ready = process_age_s()
     job.metric("load/import_s", imported)
     job.metric("load/weights_s", ready - imported)

@@ -9,9 +9,9 @@ from typing import Any
 
 from ohlora.backends import Loaded
 from ohlora.config.schema import Config
-from ohlora.files import write_json
+from ohlora.files import read_json, write_atomic, write_json
 from ohlora.models.folder import ADAPTER_CARD, folder_hash
-from ohlora.models.licences import carry
+from ohlora.models.licences import LICENCES, carry
 
 
 def initialise(model: Any, seed: int) -> None:
@@ -54,6 +54,9 @@ def save(loaded: Loaded, folder: Path, base: Path, config: Config, hashes: dict[
     """Adapter, tokenizer, the base model's notice and terms, and a card that says which base it belongs to."""
     loaded.model.save_pretrained(str(folder))
     loaded.tokenizer.save_pretrained(str(folder))
+    described = {**read_json(folder / "adapter_config.json"), "base_model_name_or_path": config.model.repo or base.name}
+    write_json(folder / "adapter_config.json", described)  # not this machine's path
+    write_atomic(folder / "README.md", _card(config))
     carry(base, folder, config.model.license)
     write_json(
         folder / ADAPTER_CARD,
@@ -66,6 +69,15 @@ def save(loaded: Loaded, folder: Path, base: Path, config: Config, hashes: dict[
             "adapter_hash": hashes["adapter"],
         },
     )
+
+
+def _card(config: Config) -> str:
+    """The model card: what it belongs to and under which terms, in the hub's form."""
+    m, entry = config.model, LICENCES[config.model.license]
+    head = ["---", *([f"base_model: {m.repo}"] if m.repo else []), f"license: {m.license}", "library_name: peft", "---"]
+    body = f"LoRA adapter (rank {config.lora.rank}, {config.data.name} data) of {m.label}, made with Oh-LoRA."
+    terms = " ".join(part for part in (f"{entry.title}: {entry.url}.", entry.notice, entry.restrictions) if part)
+    return "\n".join([*head, "", "# Adapter", "", body, "", terms, ""])
 
 
 def _lora(model: Any) -> list[tuple[str, Any]]:

@@ -97,6 +97,8 @@ def test_all_problems_at_once() -> None:
         (["data=csv", "data.path=데이터 1.csv"], ["data.path=데이터 1.csv: cannot be read (No such file"]),
         (["data.path=데이터(1).csv"], ["not of the form key=value", "letters beyond ASCII"]),
         (["data.path=x.csv"], ["data.path=x.csv: data.manifest=unsloth_test lists ids of the shipped set"]),
+        (["backend=hf,unsloth"], ["backend=hf,unsloth: several values are a sweep: add -m"]),
+        (["data=csv", "data.path=~/none.csv"], ["/none.csv: cannot be read (No such file"]),
         (["lora=null"], ["lora=null: choose from r128, r16, r32, r64"]),
         (["--run", "--cfg", "job"], ["Only one of"]),
         (["--resolve"], ["--resolve"]),

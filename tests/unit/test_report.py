@@ -125,6 +125,26 @@ def test_what_is_not_finite_is_not_compared(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "comparison.json").read_text())["verdict"] == "not_comparable"
 
 
+def test_runs_that_did_other_work_are_rows_of_their_own(tmp_path: Path) -> None:
+    put(tmp_path, "hf", HF, requested={"generation": {"prompts": 25}})
+    other = put(tmp_path, "hf", {"infer/infer_time_s": 7.0}, repeat=1, requested={"generation": {"prompts": 3}})
+    _, printed = write_comparison(tmp_path)
+    assert "| 60.0 s |" in printed and f"| {other.run_id} | — | 7.0 s | — | — |" in printed
+
+
+def test_a_run_that_left_no_result_is_said(tmp_path: Path) -> None:
+    put(tmp_path, "hf", HF)
+    (tmp_path / "unsloth-r0-0" / "attempt-1").mkdir(parents=True)
+    assert "unsloth-r0-0: no result; it was killed" in write_comparison(tmp_path)[1]
+
+
+def test_a_smoke_run_saves_nothing(tmp_path: Path) -> None:
+    put(tmp_path, "hf", HF, requested={"trainer": {"name": "smoke"}})
+    put(tmp_path, "unsloth", UNSLOTH, 1, requested={"trainer": {"name": "smoke"}})
+    _, printed = write_comparison(tmp_path)
+    assert "too short to measure anything" in printed and "절감" not in printed
+
+
 def test_runs_at_the_same_time_are_not_compared(tmp_path: Path) -> None:
     put(tmp_path, "hf", HF, timings={"started": 1.0, "ended": 9.0})
     put(tmp_path, "unsloth", UNSLOTH, 1, timings={"started": 5.0, "ended": 12.0})

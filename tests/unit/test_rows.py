@@ -74,8 +74,13 @@ def test_jsonl_with_memory(tmp_path: Path) -> None:
 def test_too_many_rows_asked_for(tmp_path: Path) -> None:
     rows = read(tmp_path / "mine.csv", "prompt,response\n" + "".join(f"q{n},a{n}\n" for n in range(10)))
     config = validated(composed(["data=csv", f"data.path={tmp_path / 'mine.csv'}"]))
-    with pytest.raises(UserError, match="trainer.train_rows=20: the data has only 8 such rows"):
+    with pytest.raises(UserError, match="trainer.train_rows=20: there are only 8 such rows"):
         select(rows, config)
+
+
+def test_questions_of_ones_own() -> None:
+    config = validated(composed(["task=infer", 'generation.ask=["오늘 뭐 먹지?","이름이 뭐야?"]']))
+    assert [row.question for row in select(load_rows(config.data), config).prompts] == ["오늘 뭐 먹지?", "이름이 뭐야?"]
 
 
 def test_the_users_test_is_a_fixed_list() -> None:
