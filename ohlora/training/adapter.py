@@ -76,7 +76,7 @@ def _card(config: Config) -> str:
     m, entry = config.model, LICENCES[config.model.license]
     head = ["---", *([f"base_model: {m.repo}"] if m.repo else []), f"license: {m.license}", "library_name: peft", "---"]
     body = f"LoRA adapter (rank {config.lora.rank}, {config.data.name} data) of {m.label}, made with Oh-LoRA."
-    terms = " ".join(part for part in (f"{entry.title}: {entry.url}.", entry.notice, entry.restrictions) if part)
+    terms = "\n\n".join(part for part in (f"{entry.title}: {entry.url}", entry.notice, entry.restrictions) if part)
     return "\n".join([*head, "", "# Adapter", "", body, "", terms, ""])
 
 
