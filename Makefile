@@ -34,7 +34,7 @@ infer: setup  ## Answers of a fine-tuned model: make infer RUN=<run directory>
 	$(BIN)/python -m ohlora.run task=infer adapter=$(RUN) $(ARGS)
 
 ui: setup  ## MLflow in the browser, on http://127.0.0.1:5000
-	$(BIN)/mlflow ui $(ARGS)
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui $(ARGS)
 
 test: lint  ## Lint and all tests
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)
