@@ -195,6 +195,18 @@ def test_a_run_directory_again_by_hand(swept: tuple[Path, Ran], tmp_path: Path) 
     assert again["metrics"]["eval/eval_loss"] == first["metrics"]["eval/eval_loss"]
 
 
+def test_four_bit_is_the_same_on_both_sides(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
+    arguments = ["task=train", "backend=hf,unsloth", "lora.quantization=nf4", "study=q", "tracking=none"]
+    ran = run_cli("-m", *arguments, f"model.path={tiny_model('gemma3')}", *SMALL, cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    assert "differs in effect" not in ran.out
+    hf, unsloth = (run for _, run in sorted(results(tmp_path / "outputs" / "q").items()))
+    for run in (hf, unsloth):
+        assert run["effective"]["train"]["quantization"] == "nf4"
+        assert run["effective"]["train"]["adapter_dtype"] == ["float32"]
+    assert hf["metrics"]["eval/eval_loss"] == pytest.approx(unsloth["metrics"]["eval/eval_loss"], rel=1e-3)
+
+
 def test_chat_format_and_softcapped_architecture(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
     arguments = ["task=train", "model=gemma2-2b-it", f"model.path={tiny_model('gemma2')}", "tracking=none"]
     ran = run_cli(*arguments, *SMALL, "hydra.run.dir=here", cwd=tmp_path)
