@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from ohlora.config.schema import Config
 from ohlora.config.validate import validated
 from ohlora.errors import UserError
+from ohlora.job import read_node
 from ohlora.preflight import check
 from ohlora.process import sigterm_as_interrupt
 from ohlora.report.single import show_run
@@ -24,10 +23,9 @@ def run_again(directory: Path) -> int:
     try:
         attempt = newest_attempt(directory)
         try:
-            node = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(attempt / "config.yaml"))
+            node = read_node(attempt)
         except (OmegaConfBaseException, YAMLError, ValueError) as error:
             raise UserError(f"{attempt / 'config.yaml'}: {str(error).splitlines()[0]}") from None
-        assert isinstance(node, DictConfig)
         config = validated(node)
         check(config)
         folder = attempt.parent if attempt.name.startswith("attempt-") else attempt

@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
+from omegaconf import DictConfig, OmegaConf
+
 from ohlora.config.schema import Config
 from ohlora.errors import UserError
 from ohlora.files import write_json
@@ -70,12 +72,16 @@ def run_phase(attempt: Path, phase: str, emit: Callable[[dict[str, Any]], None])
         write_json(attempt / "phases" / f"{phase}.json", vars(job.record))
 
 
-def read_config(attempt: Path) -> Config:
-    """The resolved configuration of a run directory, typed."""
-    from omegaconf import OmegaConf
+def read_node(attempt: Path) -> DictConfig:
+    """The resolved configuration of a run directory, held against the schema."""
+    node = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(attempt / "config.yaml"))
+    assert isinstance(node, DictConfig)
+    return node
 
-    merged = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(attempt / "config.yaml"))
-    config = OmegaConf.to_object(merged)
+
+def read_config(attempt: Path) -> Config:
+    """The same as typed objects."""
+    config = OmegaConf.to_object(read_node(attempt))
     assert isinstance(config, Config)
     return config
 

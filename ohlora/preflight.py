@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ohlora.config.schema import Config
-from ohlora.data.rows import load_rows, select
+from ohlora.data.rows import run_rows
 from ohlora.errors import UserError
 from ohlora.files import read_json
-from ohlora.models.folder import ADAPTER_CARD, folder_hash, is_prepared, model_folder, prepared_otherwise, problems
+from ohlora.models.folder import ADAPTER_CARD, is_prepared, model_folder, model_hash, prepared_otherwise, problems
 
 
 def check(config: Config) -> None:
@@ -49,7 +49,7 @@ def _problems(config: Config) -> Iterator[str]:
         yield from _writable("models", Path(config.models))
     if config.task.name != "prepare":
         try:
-            select(load_rows(config.data), config)
+            run_rows(config)
         except UserError as error:
             yield from error.problems
     if config.adapter is not None:
@@ -88,7 +88,7 @@ def _adapter_problems(config: Config) -> Iterator[str]:
             yield f"adapter={config.adapter}: {ADAPTER_CARD} cannot be read; the adapter was not written whole"
             return
         whole = base.is_dir() and not problems(base, "model", config.model.architecture)
-        here = folder_hash(base, Path(config.outputs) / ".hashes.json") if whole else None
+        here = model_hash(config) if whole else None
         if (here and digest != here) or (here is None and trained_on != config.model.name):
             yield (
                 f"adapter={config.adapter}: was trained on {trained_on} (weights {digest[:12]}), not on the weights of "

@@ -13,11 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 from ohlora import launch, progress
 from ohlora.config.identity import run_id
 from ohlora.config.schema import Config
-from ohlora.data.rows import PACKAGED, load_rows, select
+from ohlora.data.rows import PACKAGED, run_rows
 from ohlora.data.tokens import tokens_path
 from ohlora.errors import UserError
 from ohlora.files import sha256_file, sha256_of, write_atomic
-from ohlora.models.folder import facts, folder_hash, is_prepared, model_folder
+from ohlora.models.folder import facts, is_prepared, model_folder, model_hash
 from ohlora.preflight import adapter_folder, attempts
 from ohlora.result import Result, Status
 from ohlora.tasks import PREPARE, TASKS, TOKENIZE, Phase
@@ -45,7 +45,7 @@ def identity(config: Config, resolved: dict[str, Any], arm: str) -> str:
     held = {**resolved, "data": {**resolved["data"]}, "model": {**resolved["model"]}}
     held["data"]["path"] = sha256_file(Path(config.data.path) if config.data.path else PACKAGED)
     if config.model.path:
-        held["model"]["path"] = folder_hash(Path(config.model.path), Path(config.outputs) / ".hashes.json")
+        held["model"]["path"] = model_hash(config)
     adapter = adapter_folder(config.adapter) if config.adapter else None
     if adapter:
         held["adapter"] = sha256_of(sha256_file(path) for path in sorted(adapter.glob("adapter_model.*")))
@@ -99,8 +99,7 @@ def _finish(config: Config, result: Result, attempt: Path, folder: Path, tracker
     """Write the result and close the MLflow run, whatever happened before."""
     try:
         if is_whole(config):
-            digest = folder_hash(model_folder(config), Path(config.outputs) / ".hashes.json")
-            result.model = facts(config, digest)
+            result.model = facts(config)
         result.write(attempt)
         result.write(folder)
     finally:
@@ -122,7 +121,7 @@ def planned_phases(config: Config) -> tuple[Phase, ...]:
     folder = model_folder(config)
     if not is_whole(config):
         return (PREPARE, TOKENIZE, *phases)
-    if not tokens_path(config, folder, select(load_rows(config.data), config)).is_file():
+    if not tokens_path(config, folder, run_rows(config)).is_file():
         return (TOKENIZE, *phases)
     return phases
 

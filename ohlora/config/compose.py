@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ohlora.config.paths import conf_dir, options
+from ohlora.config.paths import conf_dir, groups, options
 from ohlora.config.validate import allowed_values, known_keys
 from ohlora.errors import UserError, suggest
 
@@ -74,8 +74,7 @@ def _several(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
 def _null_group(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
     if "Config group override must be a string" not in text:
         return None
-    groups = {path.name for path in conf_dir().iterdir() if path.is_dir()}
-    given = next((o for o in overrides if o.split("=")[0] in groups and o.endswith("=null")), None)
+    given = next((o for o in overrides if o.split("=")[0] in groups() and o.endswith("=null")), None)
     return given and f"{given}: choose from {', '.join(options(given.split('=')[0]))}"
 
 
@@ -83,8 +82,7 @@ def _group(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
     found = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", text)
     if not found:
         return None
-    groups = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
-    return f"{found[1]}: this group does not exist; groups are {', '.join(groups)}{suggest(found[1], groups)}"
+    return f"{found[1]}: this group does not exist; groups are {', '.join(groups())}{suggest(found[1], groups())}"
 
 
 def _key(error: Exception, text: str, overrides: Sequence[str]) -> str | None:

@@ -15,6 +15,11 @@ def conf_dir() -> Path:
     raise FileNotFoundError(f"no conf/config.yaml in {PACKAGE} or beside it: the installation is incomplete")
 
 
+def groups() -> list[str]:
+    """The names of the configuration groups, sorted: the folders of `conf/`."""
+    return sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+
+
 def options(group: str) -> list[str]:
     """The option names of a group, sorted: the YAML files of its folder."""
     return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))

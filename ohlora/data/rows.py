@@ -71,6 +71,11 @@ def load_rows(data: DataConfig) -> list[Row]:
     return _rows(records, data.columns, path)
 
 
+def run_rows(config: Config) -> Selection:
+    """The rows of this run, read from its data file."""
+    return select(load_rows(config.data), config)
+
+
 def select(rows: list[Row], config: Config) -> Selection:
     """Which rows this run trains on, evaluates on and asks.
 

@@ -43,10 +43,7 @@ def prepared_otherwise(config: Config) -> str | None:
     marker = read_json(folder / MARKER)
     asked = {"repo": config.model.repo, "package": config.model.package, "revision": config.model.revision}
     for key, value in asked.items():
-        if value is not None and value not in (
-            marker.get(key),
-            marker.get("asked_revision") if key == "revision" else None,
-        ):
+        if value not in {None, marker.get(key), marker.get(f"asked_{key}")}:
             return (
                 f"model.{key}={value}: {folder} was prepared from {marker.get(key)}; give another model.name, or "
                 "remove that folder to prepare it again"
@@ -85,6 +82,11 @@ def problems(folder: Path, key: str, architecture: str) -> list[str]:
     return found + _weight_problems(folder, key)
 
 
+def model_hash(config: Config) -> str:
+    """`folder_hash` of the model that this run loads."""
+    return folder_hash(model_folder(config), Path(config.outputs) / ".hashes.json")
+
+
 def folder_hash(folder: Path, cache: Path) -> str:
     """sha256 over the names and hashes of weights, config and tokenizer.
 
@@ -111,8 +113,8 @@ def tokenizer_hash(folder: Path) -> str:
     return sha256_of((name, sha256_file(folder / name)) for name in TOKENIZER_FILES if (folder / name).is_file())
 
 
-def facts(config: Config, digest: str) -> dict[str, Any]:
-    """The `model` part of result.json."""
+def facts(config: Config) -> dict[str, Any]:
+    """The `model` part of result.json, of a model whose folder is there."""
     folder = model_folder(config)
     marker = read_json(folder / MARKER) if is_prepared(folder) else {}
     return {
@@ -124,7 +126,7 @@ def facts(config: Config, digest: str) -> dict[str, Any]:
         "params_m": config.model.params_m,
         "revision": marker.get("revision", config.model.revision),
         "quantisation": marker.get("quantisation", "none"),
-        "hash": digest,
+        "hash": model_hash(config),
         "licence": config.model.license,
     }
 

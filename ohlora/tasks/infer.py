@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from ohlora.data.rows import load_rows, select
+from ohlora.data.rows import run_rows
 from ohlora.data.tokens import Tokens
 from ohlora.job import Job
 from ohlora.measure.clock import Clock
@@ -40,7 +40,7 @@ def run(job: Job) -> None:
         job.metric("infer/infer_decode_tokens_per_s", (generated - len(answers)) / decoding)
     job.metric("infer/prompts", len(answers))
     job.metric("infer/generated_tokens", generated)
-    rows = select(load_rows(job.config.data), job.config).prompts
+    rows = run_rows(job.config).prompts
     samples = [
         Sample(row.id, row.question, row.response, answer.text(loaded.tokenizer))
         for row, answer in zip(rows, answers, strict=True)

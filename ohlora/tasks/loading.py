@@ -7,7 +7,7 @@ from pathlib import Path
 from ohlora.backends import Backend, Loaded, LoadSpec, LoraSpec, Mode, backend
 from ohlora.config.schema import Attention, Config
 from ohlora.data import tokens as token_files
-from ohlora.data.rows import load_rows, select
+from ohlora.data.rows import run_rows
 from ohlora.data.tokens import Tokens
 from ohlora.device import describe, resolve_device, resolve_dtype
 from ohlora.errors import UserError
@@ -93,8 +93,7 @@ def load_spec(config: Config, device: str, mode: Mode, tokens: Tokens) -> LoadSp
 
 def run_tokens(config: Config) -> Tokens:
     """The arrays that the tokenize phase left for these rows."""
-    selection = select(load_rows(config.data), config)
-    return token_files.load(token_files.tokens_path(config, model_folder(config), selection))
+    return token_files.load(token_files.tokens_path(config, model_folder(config), run_rows(config)))
 
 
 def record_memory(job: Job, memory: PhaseMemory) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ohlora.data import tokens as token_files
-from ohlora.data.rows import load_rows, select
+from ohlora.data.rows import run_rows
 from ohlora.files import read_json
 from ohlora.job import Job
 from ohlora.models.folder import model_folder
@@ -14,7 +14,7 @@ def run(job: Job) -> None:
     from transformers import AutoTokenizer
 
     config, folder = job.config, model_folder(job.config)
-    selection = select(load_rows(config.data), config)
+    selection = run_rows(config)
     path = token_files.tokens_path(config, folder, selection)
     if path.is_file():
         return

@@ -6,13 +6,13 @@ from functools import partial
 from typing import Any
 
 from ohlora.backends import Backend, Loaded
+from ohlora.backends.effective import adapter_dtypes
 from ohlora.config.schema import Config
-from ohlora.data.rows import load_rows, select
+from ohlora.data.rows import run_rows
 from ohlora.data.tokens import IGNORED, Tokens
 from ohlora.errors import UserError
 from ohlora.files import write_json
 from ohlora.job import Job
-from ohlora.models.folder import model_folder
 from ohlora.samples import Sample, write_samples
 from ohlora.tasks.infer import Generator
 from ohlora.tasks.loading import SAMPLE_TOKENS, load, record_memory
@@ -57,7 +57,7 @@ def run(job: Job) -> None:
     loss = evaluated(trainer.state.global_step)
     if loss is not None:
         job.metric("eval/eval_loss", loss)
-    save(loaded, job.attempt / "adapter", model_folder(config), config, job.record.hashes)
+    save(loaded, job.attempt / "adapter", config, job.record.hashes["adapter"])
     _answer(job, made, loaded, tokens, device)
     record_memory(job, memory)
 
@@ -135,14 +135,13 @@ def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
     """What training really ran with, read back from the trainer after it ran."""
     optimizer = trainer.optimizer
     optimizer = getattr(optimizer, "optimizer", optimizer)
-    lora = sorted({str(p.dtype).removeprefix("torch.") for n, p in loaded.model.named_parameters() if "lora_" in n})
     return {
         "trainer_class": f"{type(trainer).__module__}.{type(trainer).__qualname__}",
         "optimizer": type(optimizer).__name__,
         "optimizer_fused": bool(optimizer.defaults.get("fused")),
         "loss": str(getattr(trainer.args.loss_type, "value", trainer.args.loss_type)),
         "mixed_precision": str(trainer.accelerator.mixed_precision),
-        "adapter_dtype": lora,
+        "adapter_dtype": adapter_dtypes(loaded.model),
         "gradient_checkpointing": bool(trainer.args.gradient_checkpointing),
         "batch_size": trainer.args.per_device_train_batch_size,
         "steps": trainer.state.global_step,
@@ -152,7 +151,7 @@ def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
 def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, device: str) -> None:
     """A few validation prompts answered to their natural end, untimed: what did the training do?"""
     count = job.config.trainer.samples
-    rows = select(load_rows(job.config.data), job.config).validation[:count]
+    rows = run_rows(job.config).validation[:count]
     if not rows:
         return
     made.set_mode(loaded, "infer")

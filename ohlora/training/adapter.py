@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ohlora.backends import Loaded
+from ohlora.backends.effective import adapter_parameters
 from ohlora.config.schema import Config
 from ohlora.files import read_json, write_atomic, write_json
-from ohlora.models.folder import ADAPTER_CARD, folder_hash
+from ohlora.models.folder import ADAPTER_CARD, model_folder, model_hash
 from ohlora.models.licences import LICENCES, carry
 
 
@@ -23,8 +24,8 @@ def initialise(model: Any, seed: int) -> None:
 
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for _, parameter in sorted(_lora(model)):
-            if "lora_B" in _:
+        for name, parameter in sorted(adapter_parameters(model)):
+            if "lora_B" in name:
                 parameter.zero_()
                 continue
             bound = math.sqrt(3.0) * math.sqrt(2.0 / (1 + 5)) / math.sqrt(parameter.shape[1])
@@ -36,22 +37,23 @@ def keep_float32(model: Any) -> None:
     """Adapters train in float32 in every arm: TRL gives a quantised model's adapters bfloat16, unsloth does not."""
     import torch
 
-    for _, parameter in _lora(model):
+    for name, parameter in adapter_parameters(model):
         parameter.data = parameter.data.to(torch.float32)
-        assert parameter.requires_grad, f"{_} would not be trained"
+        assert parameter.requires_grad, f"{name} would not be trained"
 
 
 def adapter_hash(model: Any) -> str:
     """sha256 over names and float32 values of all adapter weights."""
     digest = hashlib.sha256()
-    for name, parameter in sorted(_lora(model)):
+    for name, parameter in sorted(adapter_parameters(model)):
         digest.update(name.encode())
         digest.update(parameter.detach().float().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 
-def save(loaded: Loaded, folder: Path, base: Path, config: Config, hashes: dict[str, str]) -> None:
+def save(loaded: Loaded, folder: Path, config: Config, digest: str) -> None:
     """Adapter, tokenizer, the base model's notice and terms, and a card that says which base it belongs to."""
+    base = model_folder(config)
     loaded.model.save_pretrained(str(folder))
     loaded.tokenizer.save_pretrained(str(folder))
     described = {**read_json(folder / "adapter_config.json"), "base_model_name_or_path": config.model.repo or base.name}
@@ -64,9 +66,9 @@ def save(loaded: Loaded, folder: Path, base: Path, config: Config, hashes: dict[
             "schema": 1,
             "base": config.model.name,
             "base_label": config.model.label,
-            "base_hash": folder_hash(base, Path(config.outputs) / ".hashes.json"),
+            "base_hash": model_hash(config),
             "licence": config.model.license,
-            "adapter_hash": hashes["adapter"],
+            "adapter_hash": digest,
         },
     )
 
@@ -78,7 +80,3 @@ def _card(config: Config) -> str:
     body = f"LoRA adapter (rank {config.lora.rank}, {config.data.name} data) of {m.label}, made with Oh-LoRA."
     terms = "\n\n".join(part for part in (f"{entry.title}: {entry.url}", entry.notice, entry.restrictions) if part)
     return "\n".join([*head, "", "# Adapter", "", body, "", terms, ""])
-
-
-def _lora(model: Any) -> list[tuple[str, Any]]:
-    return [(name, parameter) for name, parameter in model.named_parameters() if "lora_" in name]

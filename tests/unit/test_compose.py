@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from ohlora.config.compose import composed
-from ohlora.config.paths import PACKAGE, conf_dir, options
+from ohlora.config.paths import PACKAGE, conf_dir, groups, options
 from ohlora.config.schema import Config
 from ohlora.config.validate import known_keys, validated
 from ohlora.errors import UserError
 
-GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+GROUPS = groups()
 NEEDS = {"data=csv": ["data.path=x.csv"], "data=jsonl": ["data.path=x.jsonl"]}
 
 
