@@ -39,6 +39,8 @@ class PhaseRecord:
     versions: dict[str, str] = field(default_factory=dict)
     device: dict[str, Any] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
+    parity: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -52,6 +54,7 @@ class Result:
     arm: str
     repeat: int = 0
     order: int = 0
+    track: str = ""
     reason: dict[str, str] | None = None
     requested: dict[str, Any] = field(default_factory=dict)
     effective: dict[str, Any] = field(default_factory=dict)
@@ -59,6 +62,8 @@ class Result:
     device: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
+    parity: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     timings: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -77,6 +82,8 @@ class Result:
         self.versions |= record.versions
         self.device |= record.device
         self.hashes |= record.hashes
+        self.parity |= record.parity
+        self.arguments |= record.arguments
         self.timings[phase] = record.timings
         self.status, self.reason = record.status, record.reason
 

@@ -2,16 +2,20 @@
 
 python -m ohlora.run backend=unsloth
 python -m ohlora.run -m backend=hf,unsloth
+python -m ohlora.run experiment=unsloth_comparison
 python -m ohlora.run --help
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import secrets
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +38,7 @@ class _Task:
 
     started = False
     result: Result | None = None
+    comparison: tuple[Config, list[str], Path | None] | None = None
     error: Exception | None = None
 
 
@@ -46,7 +51,7 @@ def main() -> int:
     args = get_args_parser().parse_args()
     sweeping = bool(args.multirun) or "hydra.mode=MULTIRUN" in args.overrides
     os.environ.setdefault("OHLORA_STUDY", _sweep_name() if sweeping else "runs")
-    _Task.started, _Task.result, _Task.error = False, None, None
+    _Task.started, _Task.result, _Task.comparison, _Task.error = False, None, None, None
     try:
         with sigterm_as_interrupt():
             showing = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
@@ -65,6 +70,8 @@ def _single() -> int:
     _hydra()
     if _Task.error:
         raise _Task.error
+    if _Task.comparison:  # its arms are composed anew, which Hydra allows only after its own call has ended
+        return _compare(*_Task.comparison)
     return exit_code([_Task.result]) if _Task.result else 0
 
 
@@ -89,6 +96,9 @@ def _job(node: DictConfig) -> float:
     _Task.started = True
     run = _sweep_job if HydraConfig.get().mode is RunMode.MULTIRUN else _single_job
     try:
+        if run is _single_job and node.compare.arms:
+            _Task.comparison = (validated(node), list(HydraConfig.get().overrides.task), _chosen_folder())
+            return 0.0
         _Task.result = run(node)
     except Exception as error:
         # In a sweep the next job still has its turn; what is wrong stands in this one's result.
@@ -104,8 +114,6 @@ def _job(node: DictConfig) -> float:
 
 
 def _single_job(node: DictConfig) -> Result:
-    from hydra.core.hydra_config import HydraConfig
-
     from ohlora.preflight import check
     from ohlora.report.single import show_run
     from ohlora.runs import execute, plain
@@ -113,11 +121,33 @@ def _single_job(node: DictConfig) -> Result:
     config = validated(node)
     check(config)
     _show_licence(config)
-    under = HydraConfig.get()
-    chosen = any(override.startswith("hydra.run.dir=") for override in under.overrides.hydra)
-    result, attempt = execute(config, plain(node), Path(under.runtime.output_dir) if chosen else None)
+    result, attempt = execute(config, plain(node), _chosen_folder())
     show_run(result, attempt)
     return result
+
+
+def _chosen_folder() -> Path | None:
+    """What hydra.run.dir=<folder> chose; None where nothing did."""
+    from hydra.core.hydra_config import HydraConfig
+
+    under = HydraConfig.get()
+    chosen = any(override.startswith("hydra.run.dir=") for override in under.overrides.hydra)
+    return Path(under.runtime.output_dir) if chosen else None
+
+
+def _compare(config: Config, overrides: list[str], folder: Path | None) -> int:
+    """A comparison in interleaved pairs, under one MLflow run; its exit code."""
+    from ohlora.compare import drive, planned
+
+    comparison = planned(config, overrides, folder)
+    _show_licence(comparison.config)
+    before = comparison.before.mlflow_parent if comparison.before else None
+    with _parent_run(comparison.config, comparison.folder, " ".join(overrides), before) as reported:
+        comparison.manifest(overrides, reported.parent).write(comparison.folder)
+        reported.finished = drive(comparison, reported.parent)
+    if not reported.finished:
+        print("call it again to go on from here", file=sys.stderr)
+    return reported.code
 
 
 def _sweep_job(node: DictConfig) -> Result:
@@ -135,9 +165,8 @@ def _sweep_job(node: DictConfig) -> Result:
 
 
 def _sweep(args: argparse.Namespace) -> int:
-    from ohlora.report.write import write_comparison
-    from ohlora.sweep import plan, write_plan
-    from ohlora.track import open_tracker
+    from ohlora.manifest import Manifest
+    from ohlora.sweep import plan
 
     overrides = list(args.overrides)
     if args.config_dir or args.config_name or args.config_path:
@@ -147,25 +176,42 @@ def _sweep(args: argparse.Namespace) -> int:
     jobs, first = plan(overrides)
     folder = Path(composed([*jobs[0].overrides, *_hydras(overrides)], hydra=True).hydra.sweep.dir)
     _show_licence(first)
-    write_plan(folder, jobs, overrides, None)
-    tracker = open_tracker(first, lambda text: print(text, file=sys.stderr))
-    code, note = 1, ""
+    lang = first.report.lang.value
+    Manifest("sweep", jobs, ["-m", *overrides], lang).write(folder)
+    with _parent_run(first, folder, " ".join(overrides)) as reported:
+        Manifest("sweep", jobs, ["-m", *overrides], lang, reported.parent).write(folder)
+        _hydra()
+        reported.finished = True
+    return reported.code
+
+
+@dataclass
+class _Reported:
+    """The MLflow run above the runs, and how the whole of them ended."""
+
+    parent: str | None
+    finished: bool = False
+    code: int = 1
+
+
+@contextlib.contextmanager
+def _parent_run(config: Config, folder: Path, note: str, before: str | None = None) -> Iterator[_Reported]:
+    """Runs made in the block have their report when it ends, Ctrl-C or not; MLflow's parent run is closed with it."""
+    from ohlora.report.write import write_comparison
+    from ohlora.track import open_tracker
+
+    tracker = open_tracker(config, lambda text: print(text, file=sys.stderr))
+    reported = _Reported(tracker.begin_sweep(folder.name, note, before) if tracker else None)
+    comparison = None
     try:
-        if tracker:
-            write_plan(folder, jobs, overrides, tracker.begin_sweep(folder.name, " ".join(overrides)))
-        try:
-            _hydra()
-            cancelled = False
-        except KeyboardInterrupt:
-            cancelled = True
+        with contextlib.suppress(KeyboardInterrupt):
+            yield reported
         comparison, text = write_comparison(folder)
-        note = (folder / "comparison.md").read_text("utf-8")
         print(text)
-        code = CANCELLED if cancelled else comparison.exit_code()
+        reported.code = comparison.exit_code() if reported.finished else CANCELLED
     finally:
         if tracker:
-            tracker.end_sweep(folder, note, finished=code == 0)
-    return code
+            tracker.end_sweep(folder, comparison, finished=reported.code == 0)
 
 
 def _show_licence(config: Config) -> None:

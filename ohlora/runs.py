@@ -26,11 +26,12 @@ from ohlora.track import Tracker, open_tracker
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run stands: its identity, its place in its sweep's order, the MLflow run above it."""
+    """Where a run stands: its identity, its place in its sweep's order, the MLflow run above it, its track."""
 
     run_id: str
     order: int = 0
     parent: str | None = None
+    track: str = ""
 
 
 def plain(composed: DictConfig) -> dict[str, Any]:
@@ -78,7 +79,14 @@ def execute(
     written["data"] = {**resolved["data"], "path": config.data.path}
     write_atomic(attempt / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(written)))
     result = Result(
-        place.run_id, Status.cancelled.value, config.task.name, arm, config.repeat, place.order, requested=written
+        place.run_id,
+        Status.cancelled.value,
+        config.task.name,
+        arm,
+        config.repeat,
+        place.order,
+        place.track,
+        requested=written,
     )
     result.reason = {"code": "interrupted", "text": "cancelled before it began"}
     with progress.shown(f"{config.task.name} · {arm} · {config.model.name}") as show:

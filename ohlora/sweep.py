@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ohlora.config.compose import composed
 from ohlora.config.schema import Config
 from ohlora.config.validate import validated
 from ohlora.errors import UserError
-from ohlora.files import read_json, write_json
+from ohlora.manifest import Job, read_manifest
 from ohlora.preflight import check
 from ohlora.runs import Place, identity, plain
-
-MANIFEST = "manifest.json"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One planned run. `overrides` are as the launcher will hand them to the job."""
-
-    overrides: list[str]
-    arm: str
-    repeat: int
-    run_id: str
 
 
 def plan(overrides: Sequence[str]) -> tuple[list[Job], Config]:
@@ -43,6 +30,8 @@ def plan(overrides: Sequence[str]) -> tuple[list[Job], Config]:
             node = composed(job_overrides)
             config = validated(node)
             check(config)
+            if config.compare.arms:
+                raise UserError("-m: compare.arms makes its own runs; leave -m out, or give compare.arms=[]")
         except UserError as error:
             problems += [f"[{arm}] {problem}" for problem in error.problems]
             continue
@@ -50,7 +39,7 @@ def plan(overrides: Sequence[str]) -> tuple[list[Job], Config]:
         arm = config.arm or arm
         jobs.append(Job(job_overrides, arm, config.repeat, identity(config, plain(node), arm)))
     if problems:
-        raise UserError(_shared(problems, len(expanded)))
+        raise UserError(shared_problems(problems, len(expanded)))
     assert first is not None
     return jobs, first
 
@@ -73,30 +62,6 @@ def expand(overrides: Sequence[str]) -> tuple[list[list[str]], set[str]]:
     return [list(job) for job in jobs], swept
 
 
-def write_plan(folder: Path, jobs: Sequence[Job], overrides: Sequence[str], parent: str | None) -> None:
-    """manifest.json: the arms with their overrides, the planned runs in order, the MLflow run above them."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        arms: dict[str, list[str]] = {}
-        for job in jobs:
-            arms.setdefault(job.arm, [o for o in job.overrides if not o.startswith("repeat=")])
-        write_json(
-            folder / MANIFEST,
-            {
-                "schema": 1,
-                "command": ["-m", *overrides],
-                "arms": [{"name": name, "overrides": given} for name, given in arms.items()],
-                "planned": [asdict(job) for job in jobs],
-                "order": [job.run_id for job in jobs],
-                "mlflow_parent": parent,
-            },
-        )
-    except OSError as error:
-        raise UserError(
-            f"hydra.sweep.dir={folder}: cannot be written ({error.strerror}); choose another folder"
-        ) from None
-
-
 def planned_job(folder: Path, overrides: Sequence[str]) -> tuple[str, Place]:
     """(arm, place) of the planned run that has these overrides.
 
@@ -104,16 +69,17 @@ def planned_job(folder: Path, overrides: Sequence[str]) -> tuple[str, Place]:
         UserError: the folder holds no plan for them.
     """
     try:
-        manifest = read_json(folder / MANIFEST)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder / MANIFEST}: cannot be read ({error})") from None
-    for order, job in enumerate(manifest["planned"]):
-        if sorted(job["overrides"]) == sorted(overrides):
-            return job["arm"], Place(job["run_id"], order, manifest.get("mlflow_parent"))
-    raise UserError(f"{folder / MANIFEST}: plans no run with {' '.join(overrides)}")
+        manifest = read_manifest(folder)
+    except ValueError as error:
+        raise UserError(f"{folder}: {error}") from None
+    for order, job in enumerate(manifest.jobs if manifest else []):
+        if sorted(job.overrides) == sorted(overrides):
+            assert manifest
+            return job.arm, Place(job.run_id, order, manifest.mlflow_parent)
+    raise UserError(f"{folder}: plans no run with {' '.join(overrides)}")
 
 
-def _shared(problems: list[str], jobs: int) -> list[str]:
+def shared_problems(problems: list[str], jobs: int) -> list[str]:
     """A problem that every job has is said once, without the job."""
     texts = [problem.split("] ", 1)[1] for problem in problems]
     common = [text for text in dict.fromkeys(texts) if texts.count(text) == jobs]

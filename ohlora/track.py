@@ -12,13 +12,20 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from ohlora.config.schema import Config
 from ohlora.files import read_jsonl
+from ohlora.manifest import MANIFEST
 from ohlora.result import Result, Status
+
+if TYPE_CHECKING:
+    pass
+
+if TYPE_CHECKING:
+    from ohlora.report.comparison import Comparison
 
 ENDED = {Status.finished: "FINISHED", Status.killed: "KILLED", Status.cancelled: "KILLED"}
 MAX_VALUE = 6000
@@ -78,10 +85,12 @@ class Tracker:
 
         self.metrics_path, self.fed = attempt / "metrics.jsonl", set[tuple[str, int]]()
         rank = "" if config.task.name == "infer" else f" · r{config.lora.rank}"
-        name = f"{result.arm} · {config.model.name}{rank} · {config.task.name}"
+        track = f"{result.track}: " if result.track == "recommended" else ""
+        name = f"{track}{result.arm} · {config.model.name}{rank} · {config.task.name}"
         tags = {
             "backend": config.backend.name,
             "arm": result.arm,
+            "track": result.track,
             "repeat": str(result.repeat),
             "ohlora.run_id": result.run_id,
             "ohlora.folder": str(attempt),
@@ -93,10 +102,23 @@ class Tracker:
         params = [Param(key, str(value)[:MAX_VALUE]) for key, value in _flat(result.requested)]
         self._safely(self._log, params=params)
 
-    def begin_sweep(self, name: str, note: str) -> str | None:
-        """Start the parent run of a sweep; returns its id for the children."""
-        self._start(name, {**self._owner(), "mlflow.note.content": note, "ohlora.sweep": name})
+    def begin_sweep(self, name: str, note: str, before: str | None = None) -> str | None:
+        """Start the run above a sweep's, or go on with that of an earlier call; returns its id for the children."""
+        tags = {**self._owner(), "mlflow.note.content": note, "ohlora.sweep": name}
+        if before is None or not self._goes_on(before, tags):
+            self._start(name, tags)
         return self.run_id
+
+    def _goes_on(self, run: str, tags: dict[str, str]) -> bool:
+        """Open a run of an earlier call again; False where this store does not have it."""
+        try:
+            self.client.update_run(run, status="RUNNING")
+            for key, value in tags.items():
+                self.client.set_tag(run, key, value)
+        except Exception:
+            return False
+        self.run_id = run
+        return True
 
     def feed(self) -> None:
         """Log what the curves in metrics.jsonl have gained. Safe to call again: (run, key, step) is logged once."""
@@ -130,7 +152,7 @@ class Tracker:
             tags["reason"] = result.reason.get("text", "")
         for key, value in tags.items():
             self._safely(self.client.set_tag, run, key, value)
-        for name in ("config.yaml", "result.json"):
+        for name in ("config.yaml", "result.json", "metrics.jsonl", "memory.jsonl"):
             if (attempt / name).is_file():
                 self._safely(self.client.log_artifact, run, str(attempt / name))
         for name in ("samples", "phases"):
@@ -141,14 +163,22 @@ class Tracker:
         self._safely(self.client.log_text, run, single_table(result), "table.md")
         self._close(ENDED.get(Status(result.status), "FAILED"))
 
-    def end_sweep(self, folder: Path, note: str, finished: bool) -> None:
-        """Attach the comparison to the parent run and put its table into the run's description."""
+    def end_sweep(self, folder: Path, comparison: Comparison | None, finished: bool) -> None:
+        """Attach the report to the parent run, put it into the run's description, and the verdicts into its tags."""
         if self.run_id is None:
             return
         run = self.run_id
-        for path in sorted(folder.glob("comparison.*")):
-            self._safely(self.client.log_artifact, run, str(path))
-        self._safely(self.client.set_tag, run, "mlflow.note.content", note)
+        if comparison:
+            from ohlora.report.document import head
+            from ohlora.report.record import tags_of
+            from ohlora.report.write import ARTIFACTS
+
+            for name in (MANIFEST, *ARTIFACTS):
+                if (folder / name).is_file():
+                    self._safely(self.client.log_artifact, run, str(folder / name))
+            self._safely(self.client.set_tag, run, "mlflow.note.content", head(comparison))
+            for key, value in tags_of(comparison).items():
+                self._safely(self.client.set_tag, run, key, value[:MAX_VALUE])
         self._close("FINISHED" if finished else "FAILED")
 
     def _start(self, name: str, tags: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 Mode = Literal["train", "infer"]
+Checkpointing = Literal["none", "standard", "unsloth"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class LoadSpec:
     quantization: Literal["none", "nf4"]
     attention: str | None
     max_length: int
-    gradient_checkpointing: bool
+    gradient_checkpointing: Checkpointing
     seed: int
     new_adapter: LoraSpec | None = None
     saved_adapter: Path | None = None

@@ -61,7 +61,7 @@ class HFBackend:
         from peft import LoraConfig, get_peft_model
 
         # Not prepare_model_for_kbit_training: it raises embeddings and norms to float32, which unsloth does not.
-        if spec.gradient_checkpointing:
+        if spec.gradient_checkpointing == "standard":
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
             model.enable_input_require_grads()
         assert spec.new_adapter is not None

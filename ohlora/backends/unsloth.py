@@ -16,6 +16,7 @@ from ohlora.backends import Loaded, LoadSpec, Mode, Support
 from ohlora.backends.effective import in_effect, versions
 
 TRITON_NEEDS = (7, 0)  # compute capability; Unsloth has no gate of its own at import
+CHECKPOINTING: dict[str, bool | str] = {"none": False, "standard": True, "unsloth": "unsloth"}
 INSTALL = 'pip install "ohlora[unsloth]", or `make setup` in a checkout'
 
 
@@ -65,7 +66,7 @@ class UnslothBackend:
                 max_seq_length=spec.max_length,
                 dtype=getattr(torch, spec.dtype),
                 load_in_4bit=spec.quantization == "nf4",
-                use_gradient_checkpointing=spec.gradient_checkpointing,
+                use_gradient_checkpointing=CHECKPOINTING[spec.gradient_checkpointing],
                 use_exact_model_name=True,
                 offload_embedding=False,  # its "auto" moves the embedding off a full GPU, in this arm only
                 attn_implementation=spec.attention,
@@ -79,7 +80,7 @@ class UnslothBackend:
                 lora_dropout=spec.new_adapter.dropout,
                 target_modules=list(spec.new_adapter.targets),
                 bias="none",
-                use_gradient_checkpointing=spec.gradient_checkpointing,
+                use_gradient_checkpointing=CHECKPOINTING[spec.gradient_checkpointing],
                 random_state=spec.seed,
                 max_seq_length=spec.max_length,
             )

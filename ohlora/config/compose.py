@@ -31,8 +31,12 @@ def composed(overrides: Sequence[str], hydra: bool = False) -> Any:
 
 
 def quoted(argument: str) -> str:
-    """`data.path=데이터.csv`, `data.path=~/my.csv` as Hydra's grammar wants them: in quotes there. Others unchanged."""
+    """`data.path=데이터.csv`, `data.path=~/my.csv`, `compare.arms=[lora=r16,lora=r64]` as Hydra's grammar wants them:
+    in quotes there. Others unchanged.
+    """
     key, equals, value = argument.partition("=")
+    if key in ("compare.arms", "compare.recommended") and re.fullmatch(r"\[[^\[\]\"']+\]", value):
+        return f"{key}=[{','.join(repr(arm.strip()) for arm in value[1:-1].split(','))}]"
     home = value.startswith("~/")
     value = os.path.expanduser(value) if home else value  # noqa: PTH111  a shell leaves it as it is after an =
     if not equals or (value.isascii() and not home) or re.search(r"[\"'\[\]{}(),\\]", value):

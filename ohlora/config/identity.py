@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 # Where things are put and how a run is started do not change what is measured.
-VOLATILE = frozenset({"study", "outputs", "models", "tracking", "launch", "arm", "repeat"})
+VOLATILE = frozenset({"study", "outputs", "models", "tracking", "launch", "arm", "repeat", "compare", "report"})
 
 
 def run_id(resolved: dict[str, Any], arm: str, repeat: int) -> str:

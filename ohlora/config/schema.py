@@ -52,6 +52,19 @@ class Loss(Enum):
     nll = "nll"
 
 
+class Checkpointing(Enum):
+    """Activations recomputed in the backward pass; `unsloth` also moves them off the GPU, and only Unsloth has it."""
+
+    none = "none"
+    standard = "standard"
+    unsloth = "unsloth"
+
+
+class Lang(Enum):
+    en = "en"
+    ko = "ko"
+
+
 class Schedule(Enum):
     linear = "linear"
     cosine = "cosine"
@@ -145,7 +158,7 @@ class TrainerConfig:
     max_grad_norm: float = 1.0
     optimizer: str = "adamw_torch_fused"
     loss: Loss = Loss.chunked_nll
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: Checkpointing = Checkpointing.none
     max_length: int = MISSING
     warm_steps: int = MISSING
     samples: int = 0
@@ -178,6 +191,23 @@ class LaunchConfig:
 
 
 @dataclass
+class CompareConfig:
+    """`arms`: two or more, each the overrides of one arm, separated by blanks; a name may stand before: `name: …`.
+
+    The first is what the others are compared with. `recommended` is a second, labelled track of the same form.
+    """
+
+    pairs: int = 4
+    arms: list[str] = field(default_factory=list)
+    recommended: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ReportConfig:
+    lang: Lang = Lang.en
+
+
+@dataclass
 class Config:
     """Every choice a run can make."""
 
@@ -190,6 +220,8 @@ class Config:
     generation: GenerationConfig = MISSING
     tracking: TrackingConfig = MISSING
     launch: LaunchConfig = field(default_factory=LaunchConfig)
+    compare: CompareConfig = field(default_factory=CompareConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
     study: str = "runs"
     outputs: str = "outputs"
     models: str = "models"

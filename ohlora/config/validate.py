@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ohlora.backends import BACKENDS
-from ohlora.config.schema import Config, PromptFormat, Quantization, Source
+from ohlora.config.schema import Checkpointing, Config, PromptFormat, Quantization, Source
 from ohlora.errors import UserError, choose_from, suggest
 from ohlora.models.licences import LICENCES
 from ohlora.tasks import TASKS
@@ -127,6 +127,7 @@ def _ranges(c: Config) -> Iterator[str]:
         "generation.max_new_tokens": (c.generation.max_new_tokens, 1),
         "generation.min_new_tokens": (c.generation.min_new_tokens, 0),
         "launch.threads": (c.launch.threads, 1),
+        "compare.pairs": (c.compare.pairs, 1),
         "repeat": (c.repeat, 0),
         "seed": (c.seed, 0),
     }
@@ -157,6 +158,18 @@ def _combinations(c: Config) -> Iterator[str]:
         yield f"adapter={c.adapter}: only task=infer takes an adapter; leave it out or give task=infer"
     if c.lora.quantization is Quantization.nf4 and c.model.dtype.value == "float16" and c.device.value == "cpu":
         yield "model.dtype=float16: 4-bit on CPU computes in bfloat16 or float32; choose one of them"
+    if c.trainer.gradient_checkpointing is Checkpointing.unsloth and c.backend.name != "unsloth":
+        yield (
+            f"trainer.gradient_checkpointing=unsloth: backend={c.backend.name} has no such thing; choose standard "
+            "or none"
+        )
+    if c.compare.pairs > 1 and c.compare.pairs % 2:
+        yield (
+            f"compare.pairs={c.compare.pairs}: must be even, so that each arm goes first equally often (or 1, for a "
+            "table without a verdict)"
+        )
+    if c.compare.recommended and not c.compare.arms:
+        yield "compare.recommended: is a second track beside compare.arms, which is empty; give compare.arms"
     if not c.launch.isolate and c.task.name == "benchmark":
         yield (
             "launch.isolate=false: task=benchmark has two phases that need a process each; use task=infer or task=train"

@@ -2,61 +2,66 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
-from ohlora.report.comparison import Arm, Comparison
+from ohlora.report.comparison import Track
+from ohlora.report.contrast import Contrast, Figure
+from ohlora.report.headline import memory_mib
+from ohlora.report.reading import Arm
+from ohlora.report.words import say
 from ohlora.result import Result, Status
 
 HEADER = ("테스트", "Inference 메모리", "Inference 시간", "Fine-Tuning 메모리", "Fine-Tuning 시간")
-# The memory of a phase: what a GPU allocated where there is one, else what was resident.
-MEMORY = ("peak_vram_mib", "peak_rss_mib")
+KNOWN = {"unsloth": "**with** Unsloth", "hf": "**w/o** Unsloth"}
 NO_VALUE = "—"
 
 
-def comparison_markdown(comparison: Comparison) -> str:
-    """comparison.md: the table first, then what it means, then every number."""
-    parts = [user_table(comparison), "", *(f"- {note}" for note in comparison.notes), ""]
-    failed = failures(comparison.arms)
-    if failed:
-        parts += ["### Runs that did not finish", "", *failed, ""]
-    if comparison.unreadable:
-        parts += ["### Files that could not be read", "", *(f"- {text}" for text in comparison.unreadable), ""]
-    return "\n".join([*parts, "### All metrics (medians per arm)", "", _all_metrics(comparison.arms), ""])
-
-
-def user_table(comparison: Comparison) -> str:
+def user_table(track: Track, lang: str = "en") -> str:
     """One row per arm and, for one arm with and one without Unsloth, a row of what it saves."""
-    cells = [[_label(arm, comparison.arms), *_cells(arm)] for arm in comparison.arms]
-    saved = _savings(comparison.arms) if comparison.comparable else None
-    return _markdown(HEADER, cells + ([saved] if saved else []))
+    arms = sorted(track.arms, key=lambda arm: arm.backend != "unsloth") if _two_sides(track.arms) else track.arms
+    cells = [[label(arm, track.arms), *_cells(arm, lang)] for arm in arms]
+    saved = _savings(track, lang)
+    return markdown(HEADER, cells + ([saved] if saved else []))
 
 
 def single_table(result: Result) -> str:
     """The table of one run alone."""
-    return user_table(Comparison([Arm(result.arm, runs=[result])], [], []))
+    return user_table(Track("", [Arm(result.arm, runs=[result])], []))
 
 
-def comparison_csv(comparison: Comparison) -> str:
-    """One line per run: its identity, how it ended, and every metric as a column."""
-    runs = comparison.runs
-    keys = sorted({key for run in runs for key in run.metrics})
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["run_id", "arm", "repeat", "status", "reason", *keys])
-    for run in runs:
-        values = [run.metrics.get(key, "") for key in keys]
-        writer.writerow([run.run_id, run.arm, run.repeat, run.status, (run.reason or {}).get("text", ""), *values])
-    return out.getvalue()
+def label(arm: Arm, arms: Sequence[Arm]) -> str:
+    """'with' or 'w/o' Unsloth where that names the arm, else the arm's name."""
+    if arm.backend in KNOWN and [other.backend for other in arms].count(arm.backend) == 1:
+        return KNOWN[arm.backend]
+    return arm.name
 
 
-def memory_mib(metrics: dict[str, float], phase: str) -> float | None:
-    """Peak memory of a phase in MiB: allocated on a GPU, resident without one; None where not measured."""
-    return next((metrics[f"{phase}/{key}"] for key in MEMORY if f"{phase}/{key}" in metrics), None)
+def headline_name(figure: Figure, lang: str) -> str:
+    phase, what = figure.key.split("/")[0], "memory" if "peak" in figure.key else "time"
+    return say(lang, f"{phase} {what}")
 
 
-def _cells(arm: Arm) -> list[str]:
+def change(figure: Figure, digits: int = 1) -> str:
+    """'-12.3 %': by how much the other arm's figure differs from the baseline's."""
+    return f"{100 * (figure.paired.ratio - 1):+.{digits}f} %"
+
+
+def number(value: float | None) -> str:
+    if value is None:
+        return NO_VALUE
+    return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "/").split())
+
+
+def _cells(arm: Arm, lang: str) -> list[str]:
     metrics = arm.metrics()
     times = [metrics.get("infer/infer_time_s"), metrics.get("train/train_time_s")]
     warm = metrics.get("train/train_warm_time_s")
@@ -64,67 +69,42 @@ def _cells(arm: Arm) -> list[str]:
         _mib(memory_mib(metrics, "infer")),
         _seconds(times[0]),
         _mib(memory_mib(metrics, "train")),
-        _seconds(times[1]) + (f" ({warm:.1f} warm)" if times[1] is not None and warm is not None else ""),
+        _seconds(times[1])
+        + (f" ({warm:.1f} {say(lang, 'warm')})" if times[1] is not None and warm is not None else ""),
     ]
     if len(arm.finished) == len(arm.runs) == arm.planned or not arm.planned:
         return cells
-    broken = next((run.status for run in arm.runs if run.status != Status.finished.value), "not run")
+    broken = next((run.status for run in arm.runs if run.status != Status.finished.value), say(lang, "not run"))
     return [broken if cell == NO_VALUE else cell for cell in cells]
 
 
-def _label(arm: Arm, arms: Sequence[Arm]) -> str:
-    known = {"unsloth": "**with** Unsloth", "hf": "**w/o** Unsloth"}
-    backends = [other.backend for other in arms]
-    if arm.backend in known and backends.count(arm.backend) == 1:
-        return known[arm.backend]
-    return arm.name
+def _two_sides(arms: Sequence[Arm]) -> bool:
+    return sorted(arm.backend for arm in arms) == ["hf", "unsloth"]
 
 
-def _savings(arms: Sequence[Arm]) -> list[str] | None:
-    sides = {arm.backend: arm.metrics() for arm in arms if arm.finished}
-    if len(arms) != 2 or set(sides) != {"hf", "unsloth"}:
+def _savings(track: Track, lang: str) -> list[str] | None:
+    if not _two_sides(track.arms) or not track.contrasts or not track.contrasts[0].comparable:
         return None
-    without, with_unsloth = sides["hf"], sides["unsloth"]
-    return [
-        "**절감** (saved)",
-        _saved(memory_mib(without, "infer"), memory_mib(with_unsloth, "infer")),
-        _saved(without.get("infer/infer_time_s"), with_unsloth.get("infer/infer_time_s")),
-        _saved(memory_mib(without, "train"), memory_mib(with_unsloth, "train")),
-        _saved(without.get("train/train_time_s"), with_unsloth.get("train/train_time_s")),
-    ]
+    one = track.contrasts[0]
+    by_column = {(f.key.split("/")[0], "peak" in f.key): f for f in one.headline()}
+    columns = (("infer", True), ("infer", False), ("train", True), ("train", False))
+    word = "**절감** (saved)" if lang == "en" else "**절감**"
+    return [word, *(_saved(by_column.get(column), one, lang) for column in columns)]
 
 
-def _saved(before: float | None, after: float | None) -> str:
-    """'+12.3 %' saved; a negative number is what Unsloth costs more."""
-    if not before or after is None:
+def _saved(figure: Figure | None, one: Contrast, lang: str) -> str:
+    """'+12.3 % (faster)' saved by Unsloth; a negative number is what it costs more."""
+    if figure is None:
         return NO_VALUE
-    return f"{100 * (1 - after / before):+.1f} %"
+    ratio = figure.paired.ratio if one.other.backend == "unsloth" else 1 / figure.paired.ratio
+    saved = 100 * (1 - ratio)
+    shown = f"{saved:+.1f} %" if abs(saved) >= 0.05 else "0.0 %"
+    return shown if figure.verdict == "no_verdict" else f"{shown} ({say(lang, _of_unsloth(figure, one))})"
 
 
-def failures(arms: Sequence[Arm]) -> list[str]:
-    """One line per run that did not finish, with its reason, and per arm with planned runs that never ran."""
-    lines = []
-    for arm in arms:
-        for run in arm.runs:
-            if run.status != Status.finished.value:
-                lines.append(
-                    f"- {_label(arm, arms)} ({run.run_id}): {run.status}: {(run.reason or {}).get('text', '')}"
-                )
-        if arm.planned > len(arm.runs):
-            lines.append(f"- {_label(arm, arms)}: {arm.planned - len(arm.runs)} planned and not run")
-    return lines
-
-
-def _all_metrics(arms: Sequence[Arm]) -> str:
-    per_arm = [arm.metrics() for arm in arms]
-    keys = sorted(set().union(*per_arm)) if per_arm else []
-    rows = [[f"`{key}`", *(_number(m.get(key)) for m in per_arm)] for key in keys]
-    return _markdown(("metric", *(arm.name for arm in arms)), rows)
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+def _of_unsloth(figure: Figure, one: Contrast) -> str:
+    turned = {"faster": "slower", "slower": "faster", "less": "more", "more": "less"}
+    return figure.verdict if one.other.backend == "unsloth" else turned.get(figure.verdict, figure.verdict)
 
 
 def _mib(value: float | None) -> str:
@@ -133,7 +113,3 @@ def _mib(value: float | None) -> str:
 
 def _seconds(value: float | None) -> str:
     return NO_VALUE if value is None else f"{value:.1f} s"
-
-
-def _number(value: float | None) -> str:
-    return NO_VALUE if value is None else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -6,15 +6,29 @@ from pathlib import Path
 
 from ohlora.files import write_atomic, write_json
 from ohlora.report.comparison import Comparison, read_comparison
-from ohlora.report.table import comparison_csv, comparison_markdown, failures, user_table
+from ohlora.report.document import document, failures, known, loud, unusable, verdicts
+from ohlora.report.record import as_csv, as_dict
+from ohlora.report.table import user_table
+from ohlora.report.words import say
+
+ARTIFACTS = ("comparison.md", "comparison.csv", "comparison.json")
 
 
-def write_comparison(folder: Path) -> tuple[Comparison, str]:
+def write_comparison(folder: Path, lang: str | None = None) -> tuple[Comparison, str]:
     """Write comparison.md, .csv and .json; returns the comparison and what is printed of it."""
-    comparison = read_comparison(folder)
-    write_atomic(folder / "comparison.md", comparison_markdown(comparison))
-    write_atomic(folder / "comparison.csv", comparison_csv(comparison))
-    write_json(folder / "comparison.json", comparison.as_dict())
-    said = failures(comparison.arms) + [f"- {note}" for note in comparison.notes + comparison.unreadable]
-    printed = [user_table(comparison), "", *said, "", f"{folder / 'comparison.md'}"]
-    return comparison, "\n".join(printed)
+    comparison = read_comparison(folder, lang)
+    write_atomic(folder / "comparison.md", document(comparison))
+    write_atomic(folder / "comparison.csv", as_csv(comparison))
+    write_json(folder / "comparison.json", as_dict(comparison))
+    return comparison, printed(comparison)
+
+
+def printed(comparison: Comparison) -> str:
+    """The tables and what must be known of them, for the terminal."""
+    lang, parts = comparison.lang, list(loud(comparison))
+    for track in comparison.tracks:
+        parts += [f"{say(lang, f'track.{track.name}')}:"] if track.name else []
+        parts += [user_table(track, lang), ""]
+    parts += list(verdicts(comparison))
+    parts += [*failures(comparison), *(f"- {text}" for text in [*known(comparison), *unusable(comparison)])]
+    return "\n".join([*parts, "", f"{comparison.folder / 'comparison.md'}"])

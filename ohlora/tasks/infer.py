@@ -5,8 +5,10 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
+from ohlora.backends.effective import replaced_forwards
 from ohlora.data.rows import run_rows
 from ohlora.data.tokens import Tokens
+from ohlora.files import sha256_of
 from ohlora.job import Job
 from ohlora.measure.clock import Clock
 from ohlora.samples import Sample, write_samples
@@ -40,6 +42,8 @@ def run(job: Job) -> None:
         job.metric("infer/infer_decode_tokens_per_s", (generated - len(answers)) / decoding)
     job.metric("infer/prompts", len(answers))
     job.metric("infer/generated_tokens", generated)
+    job.record.hashes["prompts"] = sha256_of(generator.fed)
+    job.record.effective[job.phase]["patches"] = replaced_forwards(loaded.model)
     rows = run_rows(job.config).prompts
     samples = [
         Sample(row.id, row.question, row.response, answer.text(loaded.tokenizer))
@@ -67,6 +71,7 @@ class Generator:
         from transformers import GenerationConfig
 
         self.model, self.device, self.clock = model, device, Clock(device)
+        self.fed: list[list[int]] = []
         self.settings = GenerationConfig(
             do_sample=False,
             min_new_tokens=min_new,
@@ -80,6 +85,7 @@ class Generator:
         import torch
 
         input_ids = torch.tensor([prompt], device=self.device)
+        self.fed.append(prompt)
         first = _FirstToken(self.clock)
         started = self.clock.now()
         with torch.inference_mode():

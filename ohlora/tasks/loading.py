@@ -84,7 +84,7 @@ def load_spec(config: Config, device: str, mode: Mode, tokens: Tokens) -> LoadSp
         quantization=config.lora.quantization.value,
         attention=None if config.model.attention is Attention.auto else config.model.attention.value,
         max_length=max([config.trainer.max_length, *answers, *(length + SAMPLE_TOKENS for length in rows)]),
-        gradient_checkpointing=mode == "train" and config.trainer.gradient_checkpointing,
+        gradient_checkpointing=config.trainer.gradient_checkpointing.value if mode == "train" else "none",
         seed=config.seed,
         new_adapter=new_adapter,
         saved_adapter=Path(config.adapter) if config.adapter else None,

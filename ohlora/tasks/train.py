@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any
 
 from ohlora.backends import Backend, Loaded
-from ohlora.backends.effective import adapter_dtypes
-from ohlora.config.schema import Config
+from ohlora.backends.effective import adapter_dtypes, checkpointing, replaced, replaced_forwards
+from ohlora.config.schema import Checkpointing, Config
 from ohlora.data.rows import run_rows
 from ohlora.data.tokens import IGNORED, Tokens
 from ohlora.errors import UserError
-from ohlora.files import write_json
 from ohlora.job import Job
 from ohlora.samples import Sample, write_samples
 from ohlora.tasks.infer import Generator
@@ -51,6 +51,7 @@ def run(job: Job) -> None:
         trainer.train()
     job.record.effective["train"] |= _in_effect(trainer, loaded)
     job.record.hashes |= {"batches": timer.batches_hash(), "adapter": adapter_hash(loaded.model)}
+    job.record.parity = timer.parity()
     for key, value in timer.metrics().items():
         job.metric(f"train/{key}", value)
     job.stage("evaluating")
@@ -64,7 +65,7 @@ def run(job: Job) -> None:
 
 def sft_settings(config: Config, device: str, dtype: str, output: str) -> dict[str, Any]:
     """Every SFTConfig field that TRL or a back end has its own default for, said explicitly."""
-    t = config.trainer
+    t, standard = config.trainer, Checkpointing.standard
     return {
         "output_dir": output,
         "num_train_epochs": t.epochs,
@@ -78,8 +79,8 @@ def sft_settings(config: Config, device: str, dtype: str, output: str) -> dict[s
         "max_grad_norm": t.max_grad_norm,
         "optim": t.optimizer,
         "loss_type": t.loss.value,
-        "gradient_checkpointing": t.gradient_checkpointing,
-        "gradient_checkpointing_kwargs": {"use_reentrant": False} if t.gradient_checkpointing else None,
+        "gradient_checkpointing": t.gradient_checkpointing is not Checkpointing.none,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False} if t.gradient_checkpointing is standard else None,
         "max_length": None,  # rows are cut before, once for all arms
         "packing": False,
         "eval_packing": False,
@@ -127,7 +128,7 @@ def _trainer(config: Config, loaded: Loaded, tokens: Tokens, collator: Any, time
         callbacks=[timer.callback()],
     )
     keep_float32(loaded.model)
-    write_json(job.attempt / "phases" / "train-arguments.json", trainer.args.to_dict())
+    job.record.arguments = trainer.args.to_dict()
     return trainer
 
 
@@ -135,6 +136,7 @@ def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
     """What training really ran with, read back from the trainer after it ran."""
     optimizer = trainer.optimizer
     optimizer = getattr(optimizer, "optimizer", optimizer)
+    compute_loss = getattr(trainer.compute_loss, "__func__", trainer.compute_loss)
     return {
         "trainer_class": f"{type(trainer).__module__}.{type(trainer).__qualname__}",
         "optimizer": type(optimizer).__name__,
@@ -142,10 +144,23 @@ def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
         "loss": str(getattr(trainer.args.loss_type, "value", trainer.args.loss_type)),
         "mixed_precision": str(trainer.accelerator.mixed_precision),
         "adapter_dtype": adapter_dtypes(loaded.model),
-        "gradient_checkpointing": bool(trainer.args.gradient_checkpointing),
+        "gradient_checkpointing": checkpointing(loaded.model),
+        "loss_kernel": f"{compute_loss.__module__}.{compute_loss.__qualname__}",
+        "patches": replaced_forwards(loaded.model)
+        + replaced(trainer, ("compute_loss", "training_step", "create_optimizer", "get_train_dataloader")),
+        "allocator": _allocator(loaded),
         "batch_size": trainer.args.per_device_train_batch_size,
         "steps": trainer.state.global_step,
     }
+
+
+def _allocator(loaded: Loaded) -> str:
+    """Which allocator served the device, and how it was set."""
+    import torch
+
+    if next(loaded.model.parameters()).device.type != "cuda":
+        return "cpu"
+    return f"{torch.cuda.get_allocator_backend()} ({os.environ.get('PYTORCH_ALLOC_CONF', '')})"
 
 
 def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, device: str) -> None:

@@ -10,6 +10,8 @@ from ohlora.job import Job
 from ohlora.measure.clock import Clock
 from ohlora.training.batches import Batch, Collator
 
+PARITY_STEPS = 4  # steps 0–3: the first loss alone is blind to the adapter, since lora_B starts at zero
+
 
 class StepTimer:
     """Times steps, writes the curves, asks for an evaluation after each epoch but the last.
@@ -24,6 +26,7 @@ class StepTimer:
         self.clock = Clock(device)
         self.seconds: list[float] = []
         self.losses: list[float] = []
+        self.grad_norms: list[float] = []
         self.fed: list[list[Batch]] = []
         self.on_epoch: Callable[[int], object] = lambda _: None
         self._started = 0.0
@@ -51,6 +54,15 @@ class StepTimer:
     def batches_hash(self) -> str:
         """One hash over all batches that were fed, in order."""
         return hashlib.sha256("".join(batch.hash for step in self.fed for batch in step).encode()).hexdigest()
+
+    def parity(self) -> dict[str, Any]:
+        """What another arm must agree with: the first losses and gradient norms, the batches step by step."""
+        steps = ["".join(batch.hash for batch in step) for step in self.fed]
+        return {
+            "losses": self.losses[:PARITY_STEPS],
+            "grad_norms": self.grad_norms[:PARITY_STEPS],
+            "batches": [hashlib.sha256(step.encode()).hexdigest()[:12] for step in steps],
+        }
 
     def callback(self) -> Any:
         """The transformers callback; its class exists only where transformers is imported."""
@@ -92,6 +104,8 @@ class StepTimer:
         for name, key in (("loss", "train/loss"), ("grad_norm", "train/grad_norm"), ("learning_rate", "train/lr")):
             if name in logs:
                 self.job.metric(key, float(logs[name]), step=step)
+        if "grad_norm" in logs:
+            self.grad_norms.append(float(logs["grad_norm"]))
         if "loss" in logs:
             self.losses.append(float(logs["loss"]))
             self.job.advance(step, loss=self.losses[-1])

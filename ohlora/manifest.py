@@ -1,0 +1,92 @@
+"""manifest.json: what a sweep or a comparison planned, written before its first run starts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ohlora.errors import UserError
+from ohlora.files import read_json, write_json
+
+MANIFEST = "manifest.json"
+Kind = Literal["sweep", "pairs"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One planned run. `overrides` are the command line that makes it; `track` is '' outside a comparison."""
+
+    overrides: list[str]
+    arm: str
+    repeat: int
+    run_id: str
+    track: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A plan. The first arm of a track is what its others are compared with."""
+
+    kind: Kind
+    jobs: list[Job]
+    command: list[str]
+    lang: str = "en"
+    mlflow_parent: str | None = None
+
+    def arms(self) -> list[tuple[str, str, list[str]]]:
+        """(track, arm, its overrides), in the order of the plan's first runs."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for job in sorted(self.jobs, key=lambda job: job.repeat):
+            found.setdefault((job.track, job.arm), [o for o in job.overrides if not o.startswith("repeat=")])
+        return [(track, arm, overrides) for (track, arm), overrides in found.items()]
+
+    def write(self, folder: Path) -> None:
+        """Write it into the folder, which is made.
+
+        Raises:
+            UserError: the folder cannot be written to.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(
+                folder / MANIFEST,
+                {
+                    "schema": 1,
+                    "kind": self.kind,
+                    "lang": self.lang,
+                    "command": self.command,
+                    "arms": [{"track": t, "name": a, "overrides": o} for t, a, o in self.arms()],
+                    "planned": [asdict(job) for job in self.jobs],
+                    "mlflow_parent": self.mlflow_parent,
+                },
+            )
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The folder's plan; None where there is none.
+
+    Raises:
+        ValueError: it cannot be read, or is not one.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        raw: dict[str, Any] = read_json(path)
+        jobs = [
+            Job(
+                list(j.get("overrides", [])),
+                str(j["arm"]),
+                int(j.get("repeat", 0)),
+                str(j["run_id"]),
+                j.get("track", ""),
+            )
+            for j in raw["planned"]
+        ]
+        kind: Kind = "pairs" if raw.get("kind") == "pairs" else "sweep"
+        return Manifest(kind, jobs, list(raw.get("command", [])), raw.get("lang", "en"), raw.get("mlflow_parent"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{MANIFEST}: {type(error).__name__}: {error}") from None

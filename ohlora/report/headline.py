@@ -1,0 +1,43 @@
+"""What each metric is: its kind, which four are the headline, and what difference is too small to be measured."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Kind = Literal["time", "throughput", "memory", "quality", "work"]
+# The memory of a phase: what a GPU allocated where there is one, else what was resident.
+MEMORY = ("peak_vram_mib", "peak_rss_mib")
+# The columns of the user's table.
+HEADLINE = ("infer memory", "infer/infer_time_s", "train memory", "train/train_time_s")
+# What a run was given to do: it must be equal, it is not compared.
+WORK = frozenset(
+    {
+        "infer/prompts", "infer/generated_tokens", "train/train_steps", "train/train_tokens", "train/padding_ratio",
+        "train/nonfinite_steps", "train/skipped_steps", "train/matmul_peak_gflops",
+    }
+)  # fmt: skip
+RESOLUTION_MIB = 8.0  # the error that memory is measured with: a smaller difference is none
+
+
+def kind(key: str) -> Kind:
+    """By the unit that a metric's name carries."""
+    if key in WORK:
+        return "work"
+    if key.endswith(("memory", "_mib")):
+        return "memory"
+    if key.endswith(("_per_s", "_mfu")):
+        return "throughput"
+    if key.endswith(("_s", "_ms")):
+        return "time"
+    return "quality"
+
+
+def memory_key(metrics: dict[str, float], phase: str) -> str | None:
+    """The metric that stands for a phase's memory; None where none was measured."""
+    return next((f"{phase}/{key}" for key in MEMORY if f"{phase}/{key}" in metrics), None)
+
+
+def memory_mib(metrics: dict[str, float], phase: str) -> float | None:
+    """Peak memory of a phase in MiB: allocated on a GPU, resident without one; None where not measured."""
+    key = memory_key(metrics, phase)
+    return metrics[key] if key else None
