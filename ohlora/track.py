@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from ohlora.config.schema import Config
+from ohlora.errors import UserError
 from ohlora.files import read_jsonl
 from ohlora.manifest import MANIFEST
 from ohlora.result import Result, Status
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ENDED = {Status.finished: "FINISHED", Status.killed: "KILLED", Status.cancelled: "KILLED"}
 MAX_VALUE = 6000
+FETCHED = ("config.yaml", "result.json", "metrics.jsonl", "memory.jsonl")
 BATCH = 500
 
 
@@ -49,6 +51,37 @@ def open_tracker(config: Config, say: Callable[[str], None]) -> Tracker | None:
 def store_uri(config: Config) -> str:
     """Absolute: what a bare `mlflow ui` in this folder opens."""
     return config.tracking.uri or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+
+
+def fetch(run_id: str, into: Path, uri: str | None) -> Path:
+    """The results under an MLflow run, or its own, as a folder that can be reported; `uri` None: ./mlflow.db.
+
+    Raises:
+        UserError: no such run there, or it holds no result.
+    """
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    store = uri or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+    if uri is None and not Path("mlflow.db").is_file():
+        raise UserError(f"mlflow:{run_id}: there is no mlflow.db in this folder; give --tracking-uri")
+    client = MlflowClient(store)
+    try:
+        parent = client.get_run(run_id)
+        tag = f"tags.`mlflow.parentRunId` = '{run_id}'"
+        children = client.search_runs([parent.info.experiment_id], filter_string=tag)
+        folder = into / str(parent.data.tags.get("ohlora.sweep", run_id))
+        for run in [*children, parent]:
+            target = folder / run.data.tags.get("ohlora.run_id", "") / ("attempt-1" if run in children else "")
+            target.mkdir(parents=True, exist_ok=True)
+            for item in client.list_artifacts(run.info.run_id):
+                if item.path in (MANIFEST, *FETCHED):
+                    client.download_artifacts(run.info.run_id, item.path, str(target))
+            if run in children and (target / "result.json").is_file():
+                (target / "result.json").replace(target.parent / "result.json")
+    except MlflowException as error:
+        raise UserError(f"mlflow:{run_id}: {_short(error)}; give the id of a run in {store}") from None
+    return folder
 
 
 class Tracker:
@@ -152,7 +185,7 @@ class Tracker:
             tags["reason"] = result.reason.get("text", "")
         for key, value in tags.items():
             self._safely(self.client.set_tag, run, key, value)
-        for name in ("config.yaml", "result.json", "metrics.jsonl", "memory.jsonl"):
+        for name in FETCHED:
             if (attempt / name).is_file():
                 self._safely(self.client.log_artifact, run, str(attempt / name))
         for name in ("samples", "phases"):

@@ -1,28 +1,80 @@
-"""python -m ohlora.report <sweep folder>: the table and comparison.{md,csv,json} again, from the run folders alone."""
+"""The report again, from run folders alone; several folders or MLflow runs are put side by side.
+
+python -m ohlora.report outputs/<study>
+python -m ohlora.report outputs/<study> t4/outputs/<study> mlflow:<run id> --out all-machines
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 from ohlora.errors import UserError
+from ohlora.report.comparison import read_comparison
+from ohlora.report.machines import write_several
 from ohlora.report.write import write_comparison
+from ohlora.result import exit_code
+
+LANGS = ("en", "ko")
+MLFLOW = "mlflow:"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m ohlora.report", description=(__doc__ or "").split(": ", 1)[1])
-    parser.add_argument("folder", type=Path, help="a sweep folder (or one run directory), for example outputs/<study>")
+    """Exit code: that of the runs; 2 where there is nothing to report."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ohlora.report",
+        description=(__doc__ or "").strip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "folders", nargs="+", metavar="folder", help="a study's folder, a run directory, or mlflow:<id>"
+    )
+    parser.add_argument("--lang", choices=LANGS, help="language (default: that of the runs; also report.lang=ko)")
+    parser.add_argument(
+        "--out", type=Path, help="where to write (default: one folder into itself, several into outputs/side-by-side)"
+    )
+    parser.add_argument("--tracking-uri", help="the MLflow store of mlflow:<id> (default: mlflow.db in this folder)")
+    given = parser.parse_args()
+    languages = [text.removeprefix("report.lang=") for text in given.folders if text.startswith("report.lang=")]
+    folders = [text for text in given.folders if not text.startswith("report.lang=")]
+    if not folders:
+        parser.error("give at least one folder")
+    lang = given.lang or next(iter(languages), None)
+    if lang is not None and lang not in LANGS:
+        parser.error(f"report.lang={lang}: choose from {', '.join(LANGS)}")
     try:
-        comparison, text = write_comparison(parser.parse_args().folder)
+        with tempfile.TemporaryDirectory() as taken:
+            read = [_local(text, Path(taken), given.tracking_uri) for text in folders]
+            in_place = len(folders) == 1 and not folders[0].startswith(MLFLOW) and given.out is None
+            return _report(read, lang, None if in_place else given.out or Path("outputs") / "side-by-side")
     except UserError as error:
         print(error.report(), file=sys.stderr)
-        return 2
     except OSError as error:
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
-    print(text)
-    return comparison.exit_code()
+    return 2
+
+
+def _local(text: str, into: Path, uri: str | None) -> Path:
+    """A folder as it is; an MLflow run as the folder it is fetched into."""
+    if not text.startswith(MLFLOW):
+        return Path(text)
+    from ohlora.track import fetch
+
+    return fetch(text.removeprefix(MLFLOW), into, uri)
+
+
+def _report(folders: list[Path], lang: str | None, out: Path | None) -> int:
+    """One folder's report, in place or in `out`; or that of several in `out`."""
+    if len(folders) == 1:
+        comparison, text = write_comparison(folders[0], lang, out)
+        print(text)
+        return comparison.exit_code()
+    assert out is not None
+    comparisons = [read_comparison(folder, lang) for folder in folders]
+    print(write_several(comparisons, out))
+    return exit_code(run for comparison in comparisons for run in comparison.runs)
 
 
 if __name__ == "__main__":

@@ -211,7 +211,9 @@ def _test_settings(track: Track, lang: str) -> Iterator[str]:
         new=generation["max_new_tokens"],
         rows=trainer.get("train_rows") or NO_VALUE,
         eval_rows=trainer.get("eval_rows") or NO_VALUE,
-        epochs=f"{trainer['epochs']:g}" if not trainer.get("max_steps") else f"{trainer['max_steps']} steps /",
+        length=say(lang, "steps", n=trainer["max_steps"])
+        if trainer.get("max_steps")
+        else say(lang, "epochs", n=f"{trainer['epochs']:g}"),
         batch=trainer["batch_size"],
         rank=", ".join(sorted(rank)),
     )

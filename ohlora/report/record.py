@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from ohlora.config.identity import slug
@@ -82,18 +83,17 @@ def _contrast(one: Contrast) -> dict[str, Any]:
     }
 
 
-def as_csv(comparison: Comparison) -> str:
+def as_csv(comparisons: Sequence[Comparison]) -> str:
     """One line per run: its identity, how it ended, and every metric as a column."""
-    runs = comparison.runs
-    keys = sorted({key for run in runs for key in run.metrics})
+    keys = sorted({key for comparison in comparisons for run in comparison.runs for key in run.metrics})
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["run_id", "track", "arm", "repeat", "order", "status", "reason", *keys])
-    for track in comparison.tracks:
-        for run in (run for arm in track.arms for run in arm.runs):
+    writer.writerow(["folder", "run_id", "track", "arm", "repeat", "order", "status", "reason", *keys])
+    for comparison in comparisons:
+        for run in comparison.runs:
+            identity = [comparison.folder.name, run.run_id, run.track, run.arm, run.repeat, run.order, run.status]
             values = [run.metrics.get(key, "") for key in keys]
-            reason = (run.reason or {}).get("text", "")
-            writer.writerow([run.run_id, track.name, run.arm, run.repeat, run.order, run.status, reason, *values])
+            writer.writerow([*identity, (run.reason or {}).get("text", ""), *values])
     return out.getvalue()
 
 

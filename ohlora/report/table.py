@@ -19,9 +19,14 @@ NO_VALUE = "—"
 def user_table(track: Track, lang: str = "en") -> str:
     """One row per arm and, for one arm with and one without Unsloth, a row of what it saves."""
     arms = sorted(track.arms, key=lambda arm: arm.backend != "unsloth") if _two_sides(track.arms) else track.arms
-    cells = [[label(arm, track.arms), *_cells(arm, lang)] for arm in arms]
+    cells = [row(arm, track.arms, lang) for arm in arms]
     saved = _savings(track, lang)
     return markdown(HEADER, cells + ([saved] if saved else []))
+
+
+def row(arm: Arm, arms: Sequence[Arm], lang: str) -> list[str]:
+    """An arm's row of the user's table."""
+    return [label(arm, arms), *_cells(arm, lang)]
 
 
 def single_table(result: Result) -> str:

@@ -71,6 +71,21 @@ WORDS: dict[str, tuple[str, str]] = {
     "finite": ("all losses finite, no step skipped", "모든 손실이 유한하고 건너뛴 스텝 없음"),
     "alone": ("no two runs at the same time", "동시에 실행된 것 없음"),
     "setting {key}": ("setting in effect: {key}", "실제 적용된 설정: {key}"),
+    # several folders
+    "several": ("Several comparisons side by side", "여러 비교를 나란히"),
+    "where": ("folder", "폴더"),
+    "differ": (
+        "**Different machines**: {names}. Times and memory are compared within a machine only; nothing is pooled across.",
+        "**서로 다른 기기**: {names}. 시간과 메모리는 같은 기기 안에서만 비교하며 기기 사이에 합치지 않습니다.",
+    ),
+    "same": (
+        "The same kind of machine ({names}) in every folder. Their pairs are not pooled: they were not made in turns.",
+        "모든 폴더가 같은 종류의 기기({names})입니다. 교대로 실행한 것이 아니므로 쌍을 합치지 않습니다.",
+    ),
+    "unlike_work": (
+        "**Not the same work**: {what} differ between the folders, so their rows answer different questions.",
+        "**같은 작업이 아님**: 폴더 사이에 {what} 이(가) 다르므로 각 행은 서로 다른 질문에 대한 답입니다.",
+    ),
     # sentences
     "NOT COMPARABLE": ("NOT COMPARABLE", "비교 불가"),
     "breach": (
@@ -140,10 +155,12 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "test_settings": (
         "Settings: inference on {prompts} prompts, {new} new tokens each; fine-tuning with {rows} pairs, {eval_rows} for "
-        "validation, {epochs} epochs, batch size {batch}, LoRA rank {rank}.",
-        "설정: 프롬프트 {prompts}개로 추론(각 {new}토큰 생성); {rows}쌍으로 Fine-Tuning, 검증 {eval_rows}쌍, {epochs} epochs, "
+        "validation, {length}, batch size {batch}, LoRA rank {rank}.",
+        "설정: 프롬프트 {prompts}개로 추론(각 {new}토큰 생성); {rows}쌍으로 Fine-Tuning, 검증 {eval_rows}쌍, {length}, "
         "batch size {batch}, LoRA rank {rank}.",
     ),
+    "epochs": ("{n} epochs", "{n} epochs"),
+    "steps": ("at most {n} steps", "최대 {n} 스텝"),
     "no_differences": ("none besides what the back ends are", "백엔드 자체의 차이 외에는 없음"),
     "by_asking": ("asked", "요청됨"),
     "by_itself": ("not asked", "요청되지 않음"),

@@ -14,13 +14,14 @@ from ohlora.report.words import say
 ARTIFACTS = ("comparison.md", "comparison.csv", "comparison.json")
 
 
-def write_comparison(folder: Path, lang: str | None = None) -> tuple[Comparison, str]:
-    """Write comparison.md, .csv and .json; returns the comparison and what is printed of it."""
-    comparison = read_comparison(folder, lang)
-    write_atomic(folder / "comparison.md", document(comparison))
-    write_atomic(folder / "comparison.csv", as_csv(comparison))
-    write_json(folder / "comparison.json", as_dict(comparison))
-    return comparison, printed(comparison)
+def write_comparison(folder: Path, lang: str | None = None, out: Path | None = None) -> tuple[Comparison, str]:
+    """Write the report into `out`, by default the folder itself; returns the comparison and what is printed of it."""
+    comparison, out = read_comparison(folder, lang), out or folder
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(out / "comparison.md", document(comparison))
+    write_atomic(out / "comparison.csv", as_csv([comparison]))
+    write_json(out / "comparison.json", as_dict(comparison))
+    return comparison, f"{printed(comparison)}\n\n{out / 'comparison.md'}"
 
 
 def printed(comparison: Comparison) -> str:
@@ -31,4 +32,4 @@ def printed(comparison: Comparison) -> str:
         parts += [user_table(track, lang), ""]
     parts += list(verdicts(comparison))
     parts += [*failures(comparison), *(f"- {text}" for text in [*known(comparison), *unusable(comparison)])]
-    return "\n".join([*parts, "", f"{comparison.folder / 'comparison.md'}"])
+    return "\n".join(parts)
