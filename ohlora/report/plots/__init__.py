@@ -1,0 +1,19 @@
+"""Numbers -> plots as SVG text, by pure functions that know nothing of run folders."""
+
+from ohlora.report.plots.loss import loss_curves
+from ohlora.report.plots.memory import MemoryPoint, memory_timeline
+from ohlora.report.plots.ratios import RatioRow, ratio_intervals
+from ohlora.report.plots.svg import standalone
+from ohlora.report.plots.words import ENGLISH, KOREAN, PlotWords
+
+__all__ = [
+    "ENGLISH",
+    "KOREAN",
+    "MemoryPoint",
+    "PlotWords",
+    "RatioRow",
+    "loss_curves",
+    "memory_timeline",
+    "ratio_intervals",
+    "standalone",
+]
