@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -50,9 +50,7 @@ def page(markdown: str, plots: Sequence[tuple[str, str]], title: str, lang: str)
             token.attrSet("role", "alert")
     places = [i for i, token in enumerate(tokens) if token.type == "plots"]
     place = places[0] if places else len(tokens)
-    figures = "".join(
-        f"<figure>\n{svg}\n<figcaption>{escape(caption)}</figcaption>\n</figure>\n" for caption, svg in plots
-    )
+    figures = "".join(f"<figure>\n<figcaption>{escape(name)}</figcaption>\n{svg}\n</figure>\n" for name, svg in plots)
     before, after = (parser.renderer.render(part, parser.options, {}) for part in (tokens[:place], tokens[place:]))
     css = Path(__file__).with_name("page.css").read_text("utf-8")
     return PAGE.format(lang=escape(lang), policy=POLICY, title=escape(title), css=css, body=before + figures + after)
@@ -62,8 +60,7 @@ def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
-    inside: dict[str, Any] = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    parser.block.ruler.before("fence", "plots", _marker, inside)
+    parser.block.ruler.before("fence", "plots", _marker, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     parser.add_render_rule("plots", lambda *_: "")
     # A table wider than the screen scrolls by itself; the keyboard reaches it too.
     parser.add_render_rule("table_open", lambda *_: '<div class="wide" tabindex="0">\n<table>\n')

@@ -30,10 +30,12 @@ def loss_curves(curves: dict[str, Line], evals: dict[str, Line], words: PlotWord
     with sheet(top + HEIGHT + 44) as ground:
         axes = panel(ground, 52, top, WIDTH - 64, HEIGHT)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if not any(isfinite(value) for lines in (curves, evals) for line in lines.values() for _, value in line):
+            axes.set(yticks=[])  # no scale where nothing is
         y = 10
         for i, (arm, name) in enumerate(zip(arms, names, strict=True)):
             line, marker = _looks(i, len(arms))
-            _curve(axes, curves.get(arm, []), line, f"loss-{i}")
+            _curve(axes, curves.get(arm, []), evals.get(arm, []), line, f"loss-{i}")
             seen = [(step, value) for step, value in evals.get(arm, []) if isfinite(value)]
             axes.plot([s for s, _ in seen], [v for _, v in seen], gid=f"eval-{i}", clip_on=False, **marker)
             ground.plot([2, 32], [y, y], gid=f"key-{i}", **line)
@@ -43,7 +45,7 @@ def loss_curves(curves: dict[str, Line], evals: dict[str, Line], words: PlotWord
             y += LINE * len(name)
         for row, remark in enumerate(remarks):
             ground.text(42, y + row * LINE, remark, va="center", alpha=0.75)
-        ground.text(8, top - 15, words.loss, va="center", alpha=0.75)
+        ground.text(2, top - 15, words.loss, va="center", alpha=0.75)
         ground.text(WIDTH - 12, top + HEIGHT + 33, words.step, ha="right", va="center", alpha=0.75)
         return svg_text(ground, words.loss_title)
 
@@ -60,21 +62,28 @@ def _looks(i: int, count: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """The line and the marker of arm `i`: wide, pale and large at first, thin, dashed and small at last."""
     below = count - 1 - i  # how many are drawn above it
     colour = {"color": COLOURS[i % len(COLOURS)]}
-    line: dict[str, Any] = {"linewidth": min(1.8 + 2.8 * below, 10)}
+    line: dict[str, Any] = {"linewidth": min(1.8 + 3.8 * below, 10)}
     if below:
-        line |= {"alpha": 0.45, "solid_capstyle": "round"}
+        line |= {"alpha": 0.4, "solid_capstyle": "round"}
     elif count > 1:
-        line |= {"linestyle": (0, (3, 2)), "dash_capstyle": "butt"}
-    marker = {"marker": MARKERS[i % len(MARKERS)], "markersize": 6 + min(4 * below, 12), "markeredgewidth": 1.8}
+        line |= {"linestyle": (0, (4, 2.5)), "dash_capstyle": "butt"}
+    marker = {"marker": MARKERS[i % len(MARKERS)], "markersize": 6 + min(5 * below, 15), "markeredgewidth": 1.8}
     return colour | line, colour | marker | {"linestyle": "", "markerfacecolor": "none"}
 
 
-def _curve(axes: Axes, line: Line, look: dict[str, Any], gid: str) -> None:
+def _curve(axes: Axes, line: Line, evals: Line, look: dict[str, Any], gid: str) -> None:
     """The line with its gaps; a point alone between gaps as a dot, what is not finite as a cross on the step axis."""
     there = [False, *(isfinite(value) for _, value in line), False]
     alone = [i for i in range(len(line)) if there[i + 1] and not (there[i] or there[i + 2])]
     values = [value if isfinite(value) else nan for _, value in line]
     axes.plot([step for step, _ in line], values, gid=gid, marker="o", markersize=5, markevery=alone, **look)
-    lost = [step for step, value in line if not isfinite(value)]
-    cross: dict[str, Any] = {"marker": "x", "linestyle": "", "color": look["color"], "gid": f"{gid}-not-finite"}
+    lost = sorted({step for step, value in [*line, *evals] if not isfinite(value)})
+    cross: dict[str, Any] = {
+        "marker": "x",
+        "markersize": 7,
+        "markeredgewidth": 1.8,
+        "linestyle": "",
+        "color": look["color"],
+        "gid": f"{gid}-not-finite",
+    }
     axes.plot(lost, [0.0] * len(lost), transform=axes.get_xaxis_transform(), clip_on=False, **cross)

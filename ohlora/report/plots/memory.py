@@ -31,7 +31,8 @@ class MemoryPoint:
 
 def memory_timeline(runs: dict[str, list[MemoryPoint]], words: PlotWords = ENGLISH) -> str:
     """A row of panels per arm, a column per process; the time of each starts at its first sample."""
-    points = [point for samples in runs.values() for point in samples]
+    timed = [[point for point in samples if isfinite(point.t_s)] for samples in runs.values()]
+    points = [point for samples in timed for point in samples]
     columns = _in_order({point.process for point in points}, words.processes)
     width = (WIDTH - LEFT - 12 - GAP * (len(columns) - 1)) / max(len(columns), 1)
     names = [wrapped(arm, WIDTH - 20) for arm in runs]
@@ -44,20 +45,24 @@ def memory_timeline(runs: dict[str, list[MemoryPoint]], words: PlotWords = ENGLI
         for column, process in enumerate(columns):
             left = LEFT + column * (width + GAP)
             ground.text(left + width / 2, 38, clean(words.processes.get(process, process)), ha="center", va="center")
-            series = [sorted((p for p in run if p.process == process), key=lambda p: p.t_s) for run in runs.values()]
+            series = [sorted((p for p in run if p.process == process), key=lambda p: p.t_s) for run in timed]
             longest = max(samples[-1].t_s - samples[0].t_s for samples in series if samples) or 1.0
             for row, samples in enumerate(series):
                 axes = panel(ground, left, tops[row], width, HEIGHT)
                 axes.set(xlim=(0, longest), ylim=(0, highest * 1.35))
                 axes.yaxis.set_major_formatter("{x:,.0f}")
                 axes.tick_params(labelleft=column == 0, labelbottom=row == len(series) - 1)
-                _phases(axes, samples, longest / width, words)
-                _line(axes, samples, words, f"memory-{row}-{column}")
+                if samples:
+                    _phases(axes, samples, longest / width, words)
+                    _line(axes, samples, words, f"memory-{row}-{column}")
+                else:
+                    middle = left + width / 2
+                    ground.text(middle, tops[row] + HEIGHT / 2, words.nothing, ha="center", va="center", alpha=0.75)
         for name, top in zip(names, tops, strict=True):
             for i, text in enumerate(reversed(name)):
-                ground.text(8, top - 13 - LINE * i, text, va="center", weight="bold")
+                ground.text(2, top - 13 - LINE * i, text, va="center", weight="bold")
         if columns:
-            ground.text(8, 38, words.memory, va="center", alpha=0.75)
+            ground.text(2, 38, words.memory, va="center", alpha=0.75)
             ground.text(WIDTH - 12, tops[-1] + HEIGHT + 34, words.seconds, ha="right", va="center", alpha=0.75)
         return svg_text(ground, words.memory_title)
 
@@ -69,21 +74,18 @@ def _in_order(found: set[str], known: Mapping[str, str]) -> list[str]:
 def _key(ground: Axes, found: set[str], words: PlotWords) -> None:
     from matplotlib.patches import Rectangle
 
-    x = 8.0
+    x = 2.0
     for phase in _in_order(found, COLOURS):
         text = clean(words.phases.get(phase, phase))
         ground.add_patch(Rectangle((x, 5), 14, 11, color=COLOURS.get(phase, OTHER), alpha=0.4, linewidth=0))
         ground.text(x + 20, 11, text, va="center")
         x += 20 + text_width(text) + 18
     if not found:
-        ground.text(8, 11, words.nothing, va="center")
+        ground.text(2, 11, words.nothing, va="center")
 
 
 def _phases(axes: Axes, samples: list[MemoryPoint], s_per_px: float, words: PlotWords) -> None:
     """Shade each phase from its first sample to the next phase's; name it once, where it is widest, if it fits."""
-    if not samples:
-        axes.text(0.5, 0.5, words.nothing, transform=axes.transAxes, ha="center", va="center", alpha=0.75)
-        return
     starts = [next(group) for _, group in groupby(samples, key=lambda point: point.phase)]
     zero, ends = samples[0].t_s, [*(point.t_s for point in starts[1:]), samples[-1].t_s]
     widest: dict[str, tuple[float, float]] = {}

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 LOOKS = {"better": ("#2f86d1", "o"), "worse": ("#d2601a", "D"), "none": ("#7d8590", "s"), "void": ("#7d8590", "x")}
 LEFT, RIGHT = 184, 474  # of the axis; labels stand left of it, numbers and verdicts right
 TOP = 30
-SERIES = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 1000)
+DECADES = (0.001, 0.01, 0.1, 1, 10, 100, 1000)
+SERIES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class RatioRow:
 def ratio_intervals(rows: list[RatioRow], words: PlotWords = ENGLISH) -> str:
     """Point and interval per metric around the line of no change."""
     hollow = [words.hollow] if any(isfinite(row.ratio) and _hollow(row) for row in rows) else []
-    labels = [wrapped(row.label, LEFT - 20) for row in rows]
+    labels = [wrapped(row.label, LEFT - 16) for row in rows]
     verdicts = [wrapped(row.verdict, 124, 12.5) for row in rows]
     pitch = 12 + LINE * max(map(len, [*labels, *verdicts, ["", ""]]))
     bottom = TOP + pitch * max(len(rows), 1)
@@ -53,7 +54,7 @@ def ratio_intervals(rows: list[RatioRow], words: PlotWords = ENGLISH) -> str:
         for i, row in enumerate(rows):
             _interval(axes, i, row)
             y = TOP + pitch * (i + 0.5)
-            _column(ground, 8, y, labels[i])
+            _column(ground, 2, y, labels[i])
             _column(ground, RIGHT + 12, y, _number(row))
             _column(ground, RIGHT + 118, y, verdicts[i], LOOKS[row.colour][0])
         quiet: dict[str, Any] = {"va": "center", "alpha": 0.75}
@@ -74,9 +75,10 @@ def ratio_ticks(values: list[float]) -> list[float]:
         first, last = floor((low - 1) / step + 1e-9), ceil((high - 1) / step - 1e-9)
         if high / low <= 4 and last - first <= 5 and 1 + first * step > 0:
             return [round(1 + step * i, 2) for i in range(first, last + 1)]
-    below = max((tick for tick in SERIES if tick <= low), default=SERIES[0])
-    above = min((tick for tick in SERIES if tick >= high), default=SERIES[-1])
-    return [tick for tick in SERIES if below <= tick <= above]
+    series = SERIES if high / low < 200 else DECADES
+    below = max((tick for tick in series if tick <= low), default=series[0])
+    above = min((tick for tick in series if tick >= high), default=series[-1])
+    return [tick for tick in series if below <= tick <= above]
 
 
 def _interval(axes: Axes, y: int, row: RatioRow) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH = 720  # px; one unit of the drawing is one px where the page has room
+MARGIN = 16  # px around a plot in a file of its own
 LINE = 17  # px from one line of text to the next
 INK = "#010203"  # stands for the reader's text colour: dark on light, light on dark
 FONTS = (
@@ -101,10 +102,13 @@ def _attribute(key: str, value: str, prefix: str) -> str:
 
 
 def standalone(svg: str) -> str:
-    """A file of its own: on a white card, since what surrounds it is not known."""
+    """A file of its own: on a white card with a margin, since what surrounds it is not known."""
     head, body = svg.split(">", 1)
-    head = head.replace('style="', 'style="color: #1f2328; ', 1)
-    card = '<rect width="100%" height="100%" fill="#ffffff" />'
+    height = float(head.split('height="')[1].split('"')[0])
+    wide, high = f"{WIDTH + 2 * MARGIN}", f"{height + 2 * MARGIN:g}"
+    head = re.sub(r' width="[^"]*" height="[^"]*" viewBox="[^"]*"', "", head, count=1)
+    head += f' width="{wide}" height="{high}" viewBox="-{MARGIN} -{MARGIN} {wide} {high}" color="#1f2328"'
+    card = f'<rect x="-{MARGIN}" y="-{MARGIN}" width="{wide}" height="{high}" fill="#ffffff" />'
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}>{card}{body}\n'
 
 

@@ -1,0 +1,214 @@
+"""The plots say what the data say, stay readable for odd data, and are the same bytes for the same data."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from math import inf, nan
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from ohlora.report.plots import (
+    KOREAN,
+    MemoryPoint,
+    PlotWords,
+    RatioRow,
+    loss_curves,
+    memory_timeline,
+    ratio_intervals,
+    standalone,
+)
+from ohlora.report.plots.ratios import ratio_ticks
+from ohlora.report.plots.svg import text_width, wrapped
+
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = 'a<script>alert(1)</script> & $x^2$ ]]> \x00\x1b "q" id="b"'
+LINE = [(1, 3.0), (2, 2.5), (3, 2.25), (4, 2.0)]
+MEMORY = [
+    MemoryPoint(1e9 + t, process, phase, mib)
+    for t, process, phase, mib in [
+        (0, "infer", "load", 100.0), (5, "infer", "load", 900.0), (6, "infer", "infer", 950.0),
+        (20, "infer", "infer", 1234.0), (50, "train", "load", 900.0), (60, "train", "train", 2000.0),
+        (80, "train", "eval", 1500.0), (90, "train", "train", 2345.0), (95, "train", "train", 2345.0),
+    ]
+]  # fmt: skip
+ROWS = [
+    RatioRow("time", 0.82, 0.78, 0.86, "faster", "better"),
+    RatioRow("memory", 1.11, 1.06, 1.17, "more", "worse"),
+    RatioRow("short", 0.93, None, None, "no verdict", "none"),
+    RatioRow("loss", 1.02, 0.9, 1.1, "not comparable", "void"),
+]
+
+
+def by_id(svg: str, name: str) -> list[ElementTree.Element]:
+    """The groups whose id ends in '-name'; parsing them proves that the SVG is XML."""
+    return [
+        node for node in ElementTree.fromstring(svg).iter(f"{SVG}g") if node.get("id", "").split("-", 1)[1:] == [name]
+    ]
+
+
+def texts(svg: str) -> list[str]:
+    return ["".join(node.itertext()) for node in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+def path(svg: str, name: str) -> str:
+    (group,) = by_id(svg, name)
+    return " ".join(node.get("d", "") for node in group.findall(f"{SVG}path"))
+
+
+def style(svg: str, name: str) -> str:
+    (group,) = by_id(svg, name)
+    return next(node.get("style", "") for node in group.iter(f"{SVG}path"))
+
+
+def every() -> list[str]:
+    return [
+        loss_curves({"backend=hf": LINE, "backend=unsloth": LINE}, {"backend=hf": [(4, 2.1)]}),
+        memory_timeline({"backend=hf": MEMORY, "backend=unsloth": MEMORY}),
+        ratio_intervals(ROWS),
+    ]
+
+
+def test_the_same_data_give_the_same_bytes_and_ids_never_collide() -> None:
+    plots = every()
+    assert plots == every()
+    code = "import test_plots, hashlib; print(hashlib.sha256(''.join(test_plots.every()).encode()).hexdigest())"
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); {code}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == hashlib.sha256("".join(plots).encode()).hexdigest()
+    ids = [node.get("id") for svg in plots for node in ElementTree.fromstring(svg).iter() if node.get("id")]
+    assert len(ids) == len(set(ids))
+    for svg in plots:  # and each reference finds its target
+        root = ElementTree.fromstring(svg)
+        own = {node.get("id") for node in root.iter()}
+        used = [value for node in root.iter() for key, value in node.attrib.items() if key in ("href", "clip-path")]
+        assert used and all(value.removeprefix("url(").strip("#)") in own for value in used)
+
+
+def test_a_plot_can_stand_inside_a_page() -> None:
+    for svg in every():
+        assert svg.startswith("<svg") and svg.endswith("</svg>")
+        assert "<style" not in svg and "DejaVu" not in svg and "#010203" not in svg and "currentColor" in svg
+        assert [line for line in svg.replace("http://www.w3.org/2000/svg", "").split('"') if "http" in line] == []
+        file = standalone(svg)
+        root = ElementTree.fromstring(file.encode())
+        assert file.startswith("<?xml") and root.find(f"{SVG}rect") is not None
+        assert root.get("viewBox", "").split()[2:] == [root.get("width"), root.get("height")]
+
+
+def test_curves_that_coincide_are_both_there() -> None:
+    svg = loss_curves({"backend=hf": LINE, "backend=unsloth": list(LINE)}, {})
+    assert path(svg, "loss-0") == path(svg, "loss-1") != ""
+    wide, dashed = style(svg, "loss-0"), style(svg, "loss-1")
+    assert "stroke-dasharray" not in wide and "stroke-opacity" in wide
+    assert "stroke-dasharray" in dashed and "stroke-opacity" not in dashed
+    assert PlotWords().coincide in texts(svg)
+    assert PlotWords().coincide not in texts(loss_curves({"a": LINE, "b": LINE[:3]}, {}))
+    assert "stroke-dasharray" not in style(loss_curves({"a": LINE}, {}), "loss-0")
+
+
+@pytest.mark.parametrize("bad", [nan, inf, -inf])
+def test_what_is_not_finite_is_a_gap_and_a_cross(bad: float) -> None:
+    svg = loss_curves({"a": [(1, 3.0), (2, 2.5), (3, bad), (4, 2.0), (5, bad)]}, {"a": [(4, bad), (5, 2.0)]})
+    assert path(svg, "loss-0").count("M") == 2 and path(svg, "loss-0").count("L") == 1
+    (group,) = by_id(svg, "loss-0")
+    assert len(list(group.iter(f"{SVG}use"))) == 1  # step 4 stands alone: a dot
+    (lost,) = by_id(svg, "loss-0-not-finite")
+    assert len(list(lost.iter(f"{SVG}use"))) == 3  # two of training, one of evaluation
+    (seen,) = by_id(svg, "eval-0")
+    assert len(list(seen.iter(f"{SVG}use"))) == 1
+    assert PlotWords().not_finite in texts(svg) and "nan" not in svg.replace(PlotWords().not_finite, "").lower()
+
+
+def test_odd_data_never_fail() -> None:
+    assert PlotWords().nothing in texts(loss_curves({}, {}))
+    assert PlotWords().nothing in texts(memory_timeline({}))
+    assert PlotWords().nothing in texts(ratio_intervals([]))
+    loss_curves({"a": []}, {"b": [(0, 1.0)]})
+    assert "0.5" not in texts(loss_curves({"a": [(1, nan)]}, {"a": [(1, inf)]}))
+    loss_curves({"a": [(1, 1e300), (2, 1e-300)]}, {})
+    loss_curves({str(i): LINE for i in range(9)}, {})
+    memory_timeline({"a": [MemoryPoint(nan, "infer", "load", nan)], "b": [MemoryPoint(0, "x", "y", inf)]})
+    ratio_intervals([RatioRow("a", r, r, r, "", "void") for r in (nan, inf, -inf, 0.0, -1.0, 1e-9, 1e9)])
+
+
+def test_what_users_wrote_is_text() -> None:
+    row = RatioRow(HOSTILE, 1.0, None, None, HOSTILE, "void")
+    memory = memory_timeline({HOSTILE: [MemoryPoint(0, HOSTILE, HOSTILE, 1.0), MemoryPoint(9, HOSTILE, HOSTILE, 1.0)]})
+    for svg in (loss_curves({HOSTILE: LINE}, {HOSTILE: LINE}), memory, ratio_intervals([row])):
+        assert "<script" not in svg
+        said = " ".join(texts(svg))
+        assert "script>alert(1)" in said.replace(" ", "") and "$x^2$" in said
+        assert 'id="b"' in said.replace(" ", "")
+
+
+def test_memory_panels() -> None:
+    svg = memory_timeline({"backend=hf": MEMORY, "backend=unsloth": [p for p in MEMORY if p.process == "infer"]})
+    assert all(by_id(svg, f"memory-{name}") for name in ("0-0", "0-1", "1-0"))
+    assert not by_id(svg, "memory-1-1")
+    said = texts(svg)
+    assert said.count("not measured") == 1
+    assert said.count("peak 1,234 MiB") == 2 and said.count("peak 2,345 MiB") == 1
+    for words in ("backend=hf", "Inference process", "Fine-tuning process", "load", "inference", "training"):
+        assert words in said
+
+
+def test_a_name_that_does_not_fit_is_left_to_the_key() -> None:
+    short = [MemoryPoint(t, "train", "eval" if t == 500 else "train", 1.0) for t in range(1000)]
+    assert texts(memory_timeline({"a": short})).count("evaluation") == 1  # in the key, not in a sliver 1 px wide
+
+
+def test_ratio_rows() -> None:
+    svg = ratio_intervals(ROWS)
+    said = texts(svg)
+    for words in ("time", "0.820×", "(0.780–0.860)", "faster", "more", "no verdict", "not comparable", "1×", "0.8×"):
+        assert words in said
+    assert [bool(by_id(svg, f"interval-{i}")) for i in range(4)] == [True, True, False, True]
+    assert all(by_id(svg, f"ratio-{i}") for i in range(4))
+    assert PlotWords().hollow in said
+    assert "fill-opacity: 0" in ElementTree.tostring(by_id(svg, "ratio-2")[0], encoding="unicode")
+    assert "fill-opacity: 0" not in ElementTree.tostring(by_id(svg, "ratio-0")[0], encoding="unicode")
+    assert PlotWords().hollow not in texts(ratio_intervals(ROWS[:2]))
+
+
+@pytest.mark.parametrize("low", [0.001, 0.1, 0.3, 0.5, 0.8, 0.93, 0.999, 1.0])
+@pytest.mark.parametrize("high", [1.0, 1.001, 1.06, 1.3, 2.1, 3.9, 8, 400])
+def test_ticks_are_few_and_hold_all(low: float, high: float) -> None:
+    ticks = ratio_ticks([low, high])
+    assert 3 <= len(ticks) <= 9 and 1 in ticks and ticks[0] <= low and ticks[-1] >= high
+    assert ticks == sorted(set(ticks)) and ticks[0] > 0
+
+
+def test_korean() -> None:
+    row = RatioRow("추론 시간", 1.0, None, None, "판정 없음", "none")
+    plots = [
+        loss_curves({"가": LINE}, {}, KOREAN),
+        memory_timeline({"가": MEMORY}, KOREAN),
+        ratio_intervals([row], KOREAN),
+    ]
+    said = " ".join(text for svg in plots for text in texts(svg))
+    for words in ("손실", "최적화 스텝", "메모리", "추론 프로세스", "학습", "최대 2,345 MiB", "판정 없음", "로그 눈금"):
+        assert words in said
+    assert [ElementTree.fromstring(svg).get("aria-label") for svg in plots] == [
+        KOREAN.loss_title, KOREAN.memory_title, KOREAN.ratio_title
+    ]  # fmt: skip
+
+
+def test_wrapping() -> None:
+    name = "backend=unsloth trainer.gradient_checkpointing=unsloth trainer.optimizer=adamw_8bit"
+    for width in (90, 200, 400):
+        rows = wrapped(name, width, lines=99)
+        assert all(text_width(row) <= width for row in rows)
+        assert "".join(rows).replace(" ", "") == name.replace(" ", "")
+    assert wrapped(name, 90, lines=2)[-1].endswith("…") and len(wrapped(name, 90, lines=2)) == 2
+    assert wrapped("", 90) == [""] and wrapped("a\nb", 90) == ["a b"]
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    heavy = ("matplotlib", "numpy", "markdown_it")
+    code = f"import sys, ohlora.report.plots, ohlora.report.page; print([m for m in {heavy} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
