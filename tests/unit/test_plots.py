@@ -161,6 +161,14 @@ def test_a_name_that_does_not_fit_is_left_to_the_key() -> None:
     assert texts(memory_timeline({"a": short})).count("evaluation") == 1  # in the key, not in a sliver 1 px wide
 
 
+def test_a_long_run_stays_small_and_keeps_its_peak() -> None:
+    noise = [
+        MemoryPoint(1e9 + i / 50, "train", "train", 9000.0 if i == 12345 else i * 7919 % 1000) for i in range(30_000)
+    ]
+    svg = memory_timeline({"a": noise})
+    assert len(svg) < 100_000 and "peak 9,000 MiB" in texts(svg)
+
+
 def test_ratio_rows() -> None:
     svg = ratio_intervals(ROWS)
     said = texts(svg)
@@ -171,7 +179,7 @@ def test_ratio_rows() -> None:
     assert PlotWords().hollow in said
     assert "fill-opacity: 0" in ElementTree.tostring(by_id(svg, "ratio-2")[0], encoding="unicode")
     assert "fill-opacity: 0" not in ElementTree.tostring(by_id(svg, "ratio-0")[0], encoding="unicode")
-    assert PlotWords().hollow not in texts(ratio_intervals(ROWS[:2]))
+    assert PlotWords().hollow not in texts(ratio_intervals([*ROWS[:2], RatioRow("x", 1, None, None, "void", "void")]))
 
 
 @pytest.mark.parametrize("low", [0.001, 0.1, 0.3, 0.5, 0.8, 0.93, 0.999, 1.0])

@@ -39,7 +39,7 @@ def memory_timeline(runs: dict[str, list[MemoryPoint]], words: PlotWords = ENGLI
     tops = [
         62 + sum(LINE * len(name) + HEIGHT + 16 for name in names[:i]) + LINE * len(names[i]) for i in range(len(names))
     ]
-    highest = max((point.mib for point in points if isfinite(point.mib)), default=1.0)
+    highest = max((point.mib for point in points if isfinite(point.mib)), default=0.0) or 1.0
     with sheet((tops[-1] + HEIGHT if tops else 30) + 46) as ground:
         _key(ground, {point.phase for point in points}, words)
         for column, process in enumerate(columns):
@@ -54,7 +54,7 @@ def memory_timeline(runs: dict[str, list[MemoryPoint]], words: PlotWords = ENGLI
                 axes.tick_params(labelleft=column == 0, labelbottom=row == len(series) - 1)
                 if samples:
                     _phases(axes, samples, longest / width, words)
-                    _line(axes, samples, words, f"memory-{row}-{column}")
+                    _line(axes, _thinned(samples, longest / width), words, f"memory-{row}-{column}")
                 else:
                     middle = left + width / 2
                     ground.text(middle, tops[row] + HEIGHT / 2, words.nothing, ha="center", va="center", alpha=0.75)
@@ -98,6 +98,17 @@ def _phases(axes: Axes, samples: list[MemoryPoint], s_per_px: float, words: Plot
         if text_width(text, 11) + 6 < (end - begin) / s_per_px:
             middle = (begin + end) / 2
             axes.text(middle, 0.93, text, transform=axes.get_xaxis_transform(), ha="center", va="center", size=11)
+
+
+def _thinned(samples: list[MemoryPoint], s_per_px: float) -> list[MemoryPoint]:
+    """Per px the first, the lowest and the highest sample and a gap: all that can be seen of a long run."""
+    kept = []
+    for _, group in groupby(samples, key=lambda point: int(point.t_s / s_per_px)):
+        here = list(group)
+        finite = sorted((i for i, point in enumerate(here) if isfinite(point.mib)), key=lambda i: here[i].mib)
+        gap = [i for i, point in enumerate(here) if not isfinite(point.mib)]
+        kept += [here[i] for i in sorted({0, *finite[:1], *finite[-1:], *gap[:1]})]
+    return kept
 
 
 def _line(axes: Axes, samples: list[MemoryPoint], words: PlotWords, gid: str) -> None:

@@ -34,7 +34,9 @@ class RatioRow:
 
 def ratio_intervals(rows: list[RatioRow], words: PlotWords = ENGLISH) -> str:
     """Point and interval per metric around the line of no change."""
-    hollow = [words.hollow] if any(isfinite(row.ratio) and _hollow(row) for row in rows) else []
+    hollow = (
+        [words.hollow] if any(_hollow(row) and isfinite(row.ratio) and row.colour != "void" for row in rows) else []
+    )
     labels = [wrapped(row.label, LEFT - 16) for row in rows]
     verdicts = [wrapped(row.verdict, 124, 12.5) for row in rows]
     pitch = 12 + LINE * max(map(len, [*labels, *verdicts, ["", ""]]))
