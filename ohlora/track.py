@@ -62,6 +62,7 @@ def fetch(run_id: str, into: Path, uri: str | None) -> Path:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     store = uri or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
     if uri is None and not Path("mlflow.db").is_file():
         raise UserError(f"mlflow:{run_id}: there is no mlflow.db in this folder; give --tracking-uri")
@@ -206,9 +207,8 @@ class Tracker:
             from ohlora.report.record import tags_of
             from ohlora.report.write import ARTIFACTS
 
-            for name in (MANIFEST, *ARTIFACTS):
-                if (folder / name).is_file():
-                    self._safely(self.client.log_artifact, run, str(folder / name))
+            for path in sorted(path for name in (MANIFEST, *ARTIFACTS) for path in folder.glob(name)):
+                self._safely(self.client.log_artifact, run, str(path))
             self._safely(self.client.set_tag, run, "mlflow.note.content", head(comparison))
             for key, value in tags_of(comparison).items():
                 self._safely(self.client.set_tag, run, key, value[:MAX_VALUE])

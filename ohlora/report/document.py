@@ -7,22 +7,21 @@ from collections.abc import Iterator, Sequence
 from ohlora.report.comparison import Comparison, Note, Track
 from ohlora.report.contrast import Contrast, Figure
 from ohlora.report.headline import RESOLUTION_MIB
+from ohlora.report.page import MARKER
 from ohlora.report.settings import changed_by_itself, differences
 from ohlora.report.table import NO_VALUE, change, headline_name, label, markdown, number, user_table
 from ohlora.report.words import say
 from ohlora.result import Result, Status
 
-PLOTS_MARK = "<!-- plots -->"
-
 
 def document(comparison: Comparison) -> str:
-    """The whole report as Markdown; the plots go where PLOTS_MARK stands."""
+    """The whole report as Markdown; the plots go where MARKER stands."""
     lang, parts = comparison.lang, list(loud(comparison))
     for place, track in enumerate(comparison.tracks):  # the headline opens the file
         parts += [f"## {say(lang, f'track.{track.name}')}", ""] if place else []
         parts += [user_table(track, lang), "", *_test_settings(track, lang)]
     parts += [f"## {say(lang, 'verdicts')}", "", *verdicts(comparison), ""]
-    parts += [*(f"- {text}" for text in known(comparison)), "", PLOTS_MARK, ""]
+    parts += [f"## {say(lang, 'know')}", "", *(f"- {text}" for text in known(comparison)), "", MARKER, ""]
     parts += [f"## {say(lang, 'all_metrics')}", "", *_per_track(comparison, _all_metrics)]
     parts += [f"## {say(lang, 'parity')}", "", *_per_track(comparison, _parity)]
     parts += [f"## {say(lang, 'settings')}", "", *_per_track(comparison, _settings)]
@@ -36,7 +35,7 @@ def document(comparison: Comparison) -> str:
 
 def head(comparison: Comparison) -> str:
     """The report down to the plots: tables, verdicts, notes. MLflow cuts a description at 8,000 characters."""
-    return document(comparison).split(PLOTS_MARK)[0]
+    return document(comparison).split(MARKER)[0]
 
 
 def loud(comparison: Comparison) -> Iterator[str]:
@@ -204,7 +203,8 @@ def _test_settings(track: Track, lang: str) -> Iterator[str]:
     asked, metrics = run.requested, run.metrics
     trainer, generation = asked["trainer"], asked["generation"]
     rank = {str((arm.first.requested.get("lora") or {}).get("rank")) for arm in track.arms if arm.first}
-    yield say(
+    name = f"**{say(lang, f'track.{track.name}')}**. " if track.name else ""
+    yield name + say(
         lang,
         "test_settings",
         prompts=f"{metrics.get('infer/prompts', generation.get('prompts') or 0):g}",
