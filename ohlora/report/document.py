@@ -49,7 +49,7 @@ def loud(comparison: Comparison) -> Iterator[str]:
                 track=_prefix(track.name, lang),
                 arm=one.other.name,
                 baseline=one.baseline.name,
-                check=f"{say(lang, check.code)} {say(lang, 'breach_word')}",
+                check=say(lang, check.code),
                 detail=check.detail or NO_VALUE,
             )
             yield f"> **{say(lang, 'NOT COMPARABLE')}**: {text}"
@@ -198,17 +198,16 @@ def _short(text: str, length: int = 160) -> str:
 
 def _test_settings(track: Track, lang: str) -> Iterator[str]:
     run = next((arm.first for arm in track.arms if arm.first and arm.first.requested), None)
-    if run is None or run.task != "benchmark":
+    trainer, generation = (run.requested.get(key) or {} if run else {} for key in ("trainer", "generation"))
+    if run is None or run.task != "benchmark" or not {"epochs", "batch_size"} <= set(trainer):
         return
-    asked, metrics = run.requested, run.metrics
-    trainer, generation = asked["trainer"], asked["generation"]
     rank = {str((arm.first.requested.get("lora") or {}).get("rank")) for arm in track.arms if arm.first}
     name = f"**{say(lang, f'track.{track.name}')}**. " if track.name else ""
     yield name + say(
         lang,
         "test_settings",
-        prompts=f"{metrics.get('infer/prompts', generation.get('prompts') or 0):g}",
-        new=generation["max_new_tokens"],
+        prompts=f"{run.metrics.get('infer/prompts', generation.get('prompts') or 0):g}",
+        new=generation.get("max_new_tokens", NO_VALUE),
         rows=trainer.get("train_rows") or NO_VALUE,
         eval_rows=trainer.get("eval_rows") or NO_VALUE,
         length=say(lang, "steps", n=trainer["max_steps"])

@@ -89,10 +89,9 @@ WORDS: dict[str, tuple[str, str]] = {
     # sentences
     "NOT COMPARABLE": ("NOT COMPARABLE", "비교 불가"),
     "breach": (
-        "{track}{arm} against {baseline}: {check} {detail}. Nothing is said of what is saved.",
-        "{track}{baseline} 대비 {arm}: {check} {detail}. 절감에 대해 아무것도 말할 수 없습니다.",
+        "{track}{arm} against {baseline}: broken check: {check} ({detail}). Nothing is said of what is saved.",
+        "{track}{baseline} 대비 {arm}: 어긋난 검사: {check} ({detail}). 절감에 대해 아무것도 말할 수 없습니다.",
     ),
-    "breach_word": ("differ:", "서로 다름:"),
     "one_arm": ("{track}one arm only: nothing to compare with", "{track}조건이 하나뿐이라 비교할 대상이 없습니다"),
     "none_finished": ("{track}no run finished", "{track}끝난 실행이 없습니다"),
     "no_pairs": (

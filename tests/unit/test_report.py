@@ -23,9 +23,9 @@ UNSLOTH = {**HF, "infer/infer_time_s": 45.0, "train/train_time_s": 22.0, "train/
 GOLDEN = """\
 | 테스트 | Inference 메모리 | Inference 시간 | Fine-Tuning 메모리 | Fine-Tuning 시간 |
 | --- | --- | --- | --- | --- |
-| **w/o** Unsloth | 2,000 MiB | 60.0 s | 3,000 MiB | 20.0 s (18.0 warm) |
 | **with** Unsloth | 2,000 MiB | 45.0 s | 2,700 MiB | 22.0 s (18.0 warm) |
-| **절감** (saved) | +0.0 % | +25.0 % | +10.0 % | -10.0 % |
+| **w/o** Unsloth | 2,000 MiB | 60.0 s | 3,000 MiB | 20.0 s (18.0 warm) |
+| **절감** (saved) | 0.0 % | +25.0 % | +10.0 % | -10.0 % |
 """
 
 
@@ -47,13 +47,17 @@ def test_the_users_table(tmp_path: Path) -> None:
     put(tmp_path, "unsloth", UNSLOTH, 1)
     _, printed = write_comparison(tmp_path)
     assert (tmp_path / "comparison.md").read_text().startswith(GOLDEN)
-    assert "one pair: no verdict" in printed and "say nothing about a GPU" in printed
+    assert "number of pairs: 1; no verdict" in printed and "say nothing about a GPU" in printed
     rows = list(csv.DictReader(io.StringIO((tmp_path / "comparison.csv").read_text())))
     assert [row["arm"] for row in rows] == ["backend=hf", "backend=unsloth"]
     assert float(rows[1]["infer/infer_time_s"]) == 45.0
     written = json.loads((tmp_path / "comparison.json").read_text())
-    assert written["verdict"] == "no_verdict" and written["pairs"] == 1
-    assert written["arms"][1]["metrics"]["train/peak_rss_mib"] == 2700.0
+    (track,) = written["tracks"]
+    (one,) = track["contrasts"]
+    assert written["schema"] == 2 and written["comparable"] and one["pairs"] == 1
+    assert one["metrics"]["train/peak_rss_mib"]["verdict"] == "no_verdict"
+    assert one["metrics"]["train/peak_rss_mib"]["ratio"] == pytest.approx(0.9)
+    assert track["arms"][1]["medians"]["train/peak_rss_mib"] == 2700.0
 
 
 def test_a_gpu_row_shows_what_the_gpu_allocated(tmp_path: Path) -> None:
@@ -84,7 +88,7 @@ def test_repeats_are_medians(tmp_path: Path) -> None:
         put(tmp_path, "hf", {**HF, "infer/infer_time_s": seconds}, repeat=repeat)
         put(tmp_path, "unsloth", UNSLOTH, repeat=repeat)
     _, printed = write_comparison(tmp_path)
-    assert "61.0 s" in printed and "3 pairs: no verdict" in printed and "not interleaved" in printed
+    assert "61.0 s" in printed and "number of pairs: 3; no verdict" in printed and "not interleaved" in printed
 
 
 def test_what_was_planned_and_never_ran_is_shown(tmp_path: Path) -> None:
@@ -96,33 +100,94 @@ def test_what_was_planned_and_never_ran_is_shown(tmp_path: Path) -> None:
     assert "| backend=unsloth | not run |" in printed
 
 
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"hashes": {"tokens": "other", "batches": "b"}}, "NOT COMPARABLE: the token ids differ"),
-        ({"hashes": {"tokens": "t", "batches": "other"}}, "NOT COMPARABLE: the batches differ"),
-        (
-            {"effective": {"backend": "unsloth", "dtype": "bfloat16"}},
-            "NOT COMPARABLE: differs in effect: dtype (backend=hf: float32, backend=unsloth: bfloat16)",
-        ),
-        ({"device": {"type": "cpu", "name": "CPU (other)"}}, "different machines"),
-        ({"effective": {"backend": "unsloth", "dtype": "float32", "train": {"optimizer": "SGD"}}}, "train.optimizer"),
-    ],
-)
-def test_what_makes_arms_unequal_is_said(tmp_path: Path, changed: dict[str, object], said: str) -> None:
-    put(tmp_path, "hf", HF, effective={"backend": "hf", "dtype": "float32", "train": {"optimizer": "AdamW"}})
-    put(tmp_path, "unsloth", UNSLOTH, **changed)
+@pytest.mark.parametrize("fails", [{"status": "oom", "reason": {"text": "x"}}, {"status": "killed", "reason": {}}])
+def test_nothing_is_compared_without_a_pair(tmp_path: Path, fails: dict[str, object]) -> None:
+    put(tmp_path, "hf", HF)
+    put(tmp_path, "unsloth", {}, 1, **fails)
     _, printed = write_comparison(tmp_path)
-    assert said in printed
-    assert ("절감" in printed) == ("NOT COMPARABLE" not in said)
+    assert "no pair in which both sides finished" in printed and "절감" not in printed
 
 
-def test_what_is_not_finite_is_not_compared(tmp_path: Path) -> None:
+def test_zero_finished_runs(tmp_path: Path) -> None:
+    for order, backend in enumerate(("hf", "unsloth")):
+        put(tmp_path, backend, {}, order, status="failed", reason={"code": "x", "text": "broke"})
+    comparison, printed = write_comparison(tmp_path)
+    assert "no run finished" in printed and "broke" in printed and comparison.exit_code() == 1
+
+
+def four_pairs(folder: Path, interleaved: bool = True, **changed: object) -> None:
+    """Unsloth takes three quarters of the time and exactly as much memory."""
+    clock = 0.0
+    for pair, noise in enumerate((1.00, 1.02, 0.99, 1.01)):
+        sides = ["hf", "unsloth"] if pair % 2 == 0 or not interleaved else ["unsloth", "hf"]
+        for backend in sides:
+            times = {"started": clock, "ended": clock + 5}
+            values = {
+                **HF,
+                "infer/infer_time_s": HF["infer/infer_time_s"] * noise * (0.75 if backend == "unsloth" else 1),
+            }
+            put(folder, backend, values, int(clock), repeat=pair, timings=times, **changed)
+            clock += 10
+
+
+def test_four_interleaved_pairs_have_verdicts(tmp_path: Path) -> None:
+    four_pairs(tmp_path)
+    _, printed = write_comparison(tmp_path)
+    assert "**inference time**: faster: -25.0 % (with Unsloth against w/o Unsloth; 95 % interval" in printed
+    assert "| **절감** (saved) | 0.0 % (no difference shown) | +25.0 % (faster) |" in printed
+    (track,) = json.loads((tmp_path / "comparison.json").read_text())["tracks"]
+    metrics = track["contrasts"][0]["metrics"]
+    figure = metrics["infer/infer_time_s"]
+    assert figure["verdict"] == "faster" and figure["pairs"] == 4 and figure["interval"][1] < 0.8
+    assert metrics["infer/peak_rss_mib"]["verdict"] == "no_difference_shown"
+    assert {key for key, one in metrics.items() if one["headline"]} == {
+        "infer/infer_time_s", "infer/peak_rss_mib", "train/train_time_s", "train/peak_rss_mib",
+    }  # fmt: skip
+
+
+def test_four_pairs_in_the_order_of_a_sweep_have_none(tmp_path: Path) -> None:
+    four_pairs(tmp_path, interleaved=False)
+    _, printed = write_comparison(tmp_path)
+    assert "not interleaved" in printed and "faster" not in printed
+
+
+def test_a_memory_difference_below_its_error_is_none(tmp_path: Path) -> None:
+    for pair in range(4):
+        for turn, backend in enumerate(("hf", "unsloth") if pair % 2 == 0 else ("unsloth", "hf")):
+            times = {"started": pair * 10.0 + turn * 5, "ended": pair * 10.0 + turn * 5 + 1}
+            memory = 2000.0 + (7.0 if backend == "unsloth" else 0.0)
+            values = {
+                "infer/peak_rss_mib": memory,
+                "train/peak_rss_mib": memory + (60.0 if backend == "unsloth" else 0),
+            }
+            put(tmp_path, backend, values, repeat=pair, timings=times)
+    write_comparison(tmp_path)
+    metrics = json.loads((tmp_path / "comparison.json").read_text())["tracks"][0]["contrasts"][0]["metrics"]
+    assert metrics["infer/peak_rss_mib"]["verdict"] == "no_difference_shown"
+    assert metrics["train/peak_rss_mib"]["verdict"] == "more"
+
+
+def test_what_is_broken_is_loud_and_saves_nothing(tmp_path: Path) -> None:
     put(tmp_path, "hf", {**HF, "train/train_loss": float("nan")})
     put(tmp_path, "unsloth", UNSLOTH, 1)
     _, printed = write_comparison(tmp_path)
-    assert "NOT COMPARABLE: backend=hf has no finite train/train_loss" in printed and "절감" not in printed
-    assert json.loads((tmp_path / "comparison.json").read_text())["verdict"] == "not_comparable"
+    assert printed.startswith(
+        "> **NOT COMPARABLE**: backend=unsloth against backend=hf: broken check: all losses finite"
+    )
+    assert "backend=hf: train/train_loss" in printed and "절감" not in printed
+    assert (tmp_path / "comparison.md").read_text().startswith("> **NOT COMPARABLE**")
+    written = json.loads((tmp_path / "comparison.json").read_text())
+    assert not written["comparable"]
+    verdicts = {one["verdict"] for one in written["tracks"][0]["contrasts"][0]["metrics"].values()}
+    assert verdicts == {"not_comparable"}
+
+
+def test_in_korean(tmp_path: Path) -> None:
+    put(tmp_path, "hf", HF, hashes={"tokens": "other"})
+    put(tmp_path, "unsloth", UNSLOTH, 1)
+    _, printed = write_comparison(tmp_path, "ko")
+    assert printed.startswith("> **비교 불가**:") and "어긋난 검사: 토큰 id와 레이블" in printed
+    assert 'lang="ko"' in (tmp_path / "comparison.html").read_text()
 
 
 def test_runs_that_did_other_work_are_rows_of_their_own(tmp_path: Path) -> None:
@@ -148,7 +213,7 @@ def test_a_smoke_run_saves_nothing(tmp_path: Path) -> None:
 def test_runs_at_the_same_time_are_not_compared(tmp_path: Path) -> None:
     put(tmp_path, "hf", HF, timings={"started": 1.0, "ended": 9.0})
     put(tmp_path, "unsloth", UNSLOTH, 1, timings={"started": 5.0, "ended": 12.0})
-    assert "NOT COMPARABLE: runs overlapped in time" in write_comparison(tmp_path)[1]
+    assert "broken check: no two runs at the same time" in write_comparison(tmp_path)[1]
 
 
 def test_runs_of_another_plan_are_left_out(tmp_path: Path) -> None:
@@ -158,7 +223,7 @@ def test_runs_of_another_plan_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(plan))
     _, printed = write_comparison(tmp_path)
     assert "**with** Unsloth" not in printed
-    assert "unsloth-r0-0: not of this sweep's plan" in (tmp_path / "comparison.md").read_text()
+    assert "unsloth-r0-0: not of this folder's plan" in (tmp_path / "comparison.md").read_text()
 
 
 def test_unreadable_results_are_listed_not_used(tmp_path: Path) -> None:
@@ -183,3 +248,31 @@ def test_the_report_command(tmp_path: Path) -> None:
     assert done.returncode == 1 and "**w/o** Unsloth" in done.stdout
     done = subprocess.run([*command, str(tmp_path / "x")], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+
+
+def test_several_folders_are_not_pooled(tmp_path: Path) -> None:
+    for name, device in (("here", "CPU (one)"), ("there", "NVIDIA T4")):
+        folder = tmp_path / name
+        put(folder, "hf", HF, device={"type": "cpu", "name": device})
+        put(folder, "unsloth", UNSLOTH, 1, device={"type": "cpu", "name": device})
+    command = [sys.executable, "-m", "ohlora.report", "here", "there", "--out", "both"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "**Different machines**: CPU (one), None MiB; NVIDIA T4, None MiB." in done.stdout
+    assert done.stdout.count("**with** Unsloth") == 2 and "| there | with Unsloth ÷ w/o Unsloth |" in done.stdout
+    written = json.loads((tmp_path / "both" / "comparison.json").read_text())
+    assert written["different_machines"] and [one["folder"] for one in written["comparisons"]] == ["here", "there"]
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "both" / "comparison.csv").read_text())))
+    assert [row["folder"] for row in rows] == ["here", "here", "there", "there"]
+
+
+def test_old_and_foreign_results_are_said_not_used(tmp_path: Path) -> None:
+    put(tmp_path, "hf", HF)
+    for name, text in (("old", '{"schema": 0, "run_id": "x"}'), ("list", "[1, 2]"), ("binary", "\x00\x01")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text(text)
+    _, printed = write_comparison(tmp_path)
+    assert (
+        "old: " in printed and "not a result of schema 1" in printed and "list: " in printed and "binary: " in printed
+    )
+    assert "one arm only" in printed

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from ohlora.errors import UserError
+from ohlora.manifest import Manifest
 from ohlora.report.comparison import read_comparison
 from ohlora.runs import Place
-from ohlora.sweep import expand, plan, planned_job, write_plan
+from ohlora.sweep import expand, plan, planned_job
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +42,7 @@ def test_hydras_own_keys_are_no_jobs() -> None:
 def test_the_plan_is_found_again_by_the_jobs_overrides(tmp_path: Path) -> None:
     overrides = ["backend=hf,unsloth", "trainer=smoke"]
     jobs, _ = plan(overrides)
-    write_plan(tmp_path / "s", jobs, overrides, "parent")
+    Manifest("sweep", jobs, overrides, mlflow_parent="parent").write(tmp_path / "s")
     arm, place = planned_job(tmp_path / "s", ["trainer=smoke", "backend=unsloth"])
     assert (arm, place) == ("backend=unsloth", Place(jobs[1].run_id, 1, "parent"))
     with pytest.raises(UserError, match="plans no run with backend=other"):

@@ -1,0 +1,54 @@
+"""A child with one thing wrong: `python mutate.py <what> <python> -m ohlora.worker <attempt> --phase <phase>`.
+
+Put before the child's command by `launch.prefix`, it changes what a check of parity is there to notice.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import ohlora.tasks.loading as loading
+import ohlora.tasks.train as train
+from ohlora.data.tokens import Tokens
+from ohlora.worker import main
+
+
+def another_adapter_seed() -> None:
+    right = train.initialise
+    train.initialise = lambda model, seed: right(model, seed + 1)
+
+
+def bos_dropped() -> None:
+    right = loading.run_tokens
+
+    def wrong(config) -> Tokens:
+        tokens = right(config)
+        cut = {
+            name: [replace(e, input_ids=e.input_ids[1:], labels=e.labels[1:]) for e in getattr(tokens, name)]
+            for name in ("train", "validation")
+        }
+        return replace(tokens, **cut, prompts=[(row, ids[1:]) for row, ids in tokens.prompts])
+
+    loading.run_tokens = wrong
+
+
+def rank_changed() -> None:
+    right = loading.LoraSpec
+    loading.LoraSpec = lambda rank, *rest: right(rank // 2, *rest)
+
+
+def batch_swapped() -> None:
+    right = loading.run_tokens
+
+    def wrong(config) -> Tokens:
+        tokens = right(config)
+        return replace(tokens, train=[tokens.train[-1], *tokens.train[1:-1], tokens.train[0]])
+
+    loading.run_tokens = wrong
+
+
+if __name__ == "__main__":
+    {f.__name__: f for f in (another_adapter_seed, bos_dropped, rank_changed, batch_swapped)}[sys.argv[1]]()
+    sys.argv = ["ohlora.worker", *sys.argv[sys.argv.index("ohlora.worker") + 1 :]]
+    sys.exit(main())

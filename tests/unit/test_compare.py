@@ -1,0 +1,175 @@
+"""The driver of a comparison: order, names, resuming, refusing; runs are stubs that leave a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from ohlora import compare
+from ohlora.compare import arms_of, drive, interleaved, planned
+from ohlora.config.compose import composed, quoted
+from ohlora.config.schema import Config
+from ohlora.config.validate import validated
+from ohlora.errors import UserError
+from ohlora.manifest import read_manifest
+from ohlora.result import Result
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
+    """What was run: (track, arm, pair). `ends` decides how; by default every run finishes."""
+    made: list[tuple[str, str, int]] = []
+
+    def execute(config: Config, resolved: dict, folder: Path, place: compare.Place) -> tuple[Result, Path]:
+        made.append((place.track, str(config.arm), config.repeat))
+        status = ENDS.get((place.track, str(config.arm), config.repeat), "finished")
+        result = Result(place.run_id, status, "benchmark", str(config.arm), config.repeat, place.order, place.track)
+        folder.mkdir(parents=True, exist_ok=True)
+        result.write(folder)
+        return result, folder
+
+    monkeypatch.setattr(compare, "execute", execute)
+    ENDS.clear()
+    return made
+
+
+ENDS: dict[tuple[str, str, int], str] = {}
+
+
+def comparison(*overrides: str, folder: Path | None = None) -> compare.Comparison:
+    made = planned(validated(composed(list(overrides))), list(overrides), folder)
+    made.manifest(overrides, None).write(made.folder)
+    return made
+
+
+ARMS = quoted("compare.arms=[backend=hf,backend=unsloth]")
+
+
+def test_pairs_are_interleaved_track_by_track() -> None:
+    arms = arms_of(validated(composed(["experiment=unsloth_comparison"])))
+    order = [(arm.track, arm.name.split("-")[0].removeprefix("backend="), pair) for arm, pair in interleaved(arms, 2)]
+    assert order == [
+        ("equal", "hf", 0), ("equal", "unsloth", 0), ("equal", "unsloth", 1), ("equal", "hf", 1),
+        ("recommended", "hf", 0), ("recommended", "unsloth", 0),
+        ("recommended", "unsloth", 1), ("recommended", "hf", 1),
+    ]  # fmt: skip
+
+
+def test_arms_are_any_overrides_and_may_be_named() -> None:
+    made = comparison("compare.arms=['lora=r16','big: lora=r64 lora.alpha=128','lora=r16']")
+    assert [arm.name for arm in arms_of(made.config)] == ["lora=r16", "big", "lora=r16 (2)"]
+    config, _ = made.config_of(next(job for job in made.jobs if job.arm == "big"))
+    assert (config.lora.rank, config.lora.alpha, config.arm) == (64, 128, "big")
+    assert len({job.run_id for job in made.jobs}) == len(made.jobs) == 12
+
+
+def test_an_arm_overrides_what_the_command_says() -> None:
+    made = comparison(ARMS, "backend=unsloth", "lora=r16")
+    assert [made.config_of(job)[0].backend.name for job in made.jobs[:2]] == ["hf", "unsloth"]
+    assert made.config_of(made.jobs[0])[0].lora.rank == 16
+
+
+def test_it_runs_every_pair_once(runs: list) -> None:
+    made = comparison(ARMS, "compare.pairs=2")
+    assert drive(made, None)
+    assert [(arm, pair) for _, arm, pair in runs] == [
+        ("backend=hf", 0), ("backend=unsloth", 0), ("backend=unsloth", 1), ("backend=hf", 1),
+    ]  # fmt: skip
+    assert made.folder.parent == Path("outputs") and made.folder.name.startswith("compare-hf-vs-unsloth-")
+
+
+def test_it_goes_on_where_it_stopped_with_whole_pairs(runs: list) -> None:
+    """Stopped in the second run of the second pair: that pair is made again, the first is kept."""
+    ENDS["equal", "backend=hf", 1] = "cancelled"
+    made = comparison(ARMS, "compare.pairs=4", "study=s")
+    assert not drive(made, None)
+    assert len(runs) == 4
+    runs.clear()
+    ENDS.clear()
+    assert drive(comparison(ARMS, "compare.pairs=4", "study=s"), None)
+    assert [(arm, pair) for _, arm, pair in runs[:2]] == [("backend=unsloth", 1), ("backend=hf", 1)]
+    assert len(runs) == 6
+    runs.clear()
+    assert drive(comparison(ARMS, "compare.pairs=4", "study=s"), None) and not runs
+
+
+def test_a_failure_is_a_result_and_is_kept(runs: list) -> None:
+    ENDS["equal", "backend=unsloth", 0] = "oom"
+    assert drive(comparison(ARMS, "compare.pairs=2", "study=s"), None)
+    runs.clear()
+    assert drive(comparison(ARMS, "compare.pairs=2", "study=s"), None) and not runs
+
+
+def test_an_unsupported_arm_is_tried_once(runs: list) -> None:
+    ENDS["equal", "backend=unsloth", 0] = "unsupported"
+    assert drive(comparison(ARMS, "compare.pairs=4", "study=s"), None)
+    assert [arm for _, arm, _ in runs].count("backend=unsloth") == 1
+    assert [arm for _, arm, _ in runs].count("backend=hf") == 4
+    runs.clear()
+    assert drive(comparison(ARMS, "compare.pairs=4", "study=s"), None) and not runs
+
+
+def test_more_pairs_later_keep_the_first(runs: list) -> None:
+    assert drive(comparison(ARMS, "compare.pairs=1", "study=s"), None)
+    runs.clear()
+    assert drive(comparison(ARMS, "compare.pairs=4", "study=s"), None)
+    assert len(runs) == 6 and all(pair for _, _, pair in runs)
+    comparison(ARMS, "compare.pairs=1", "study=s")
+    held = read_manifest(Path("outputs/s"))
+    assert held is not None and len(held.jobs) == 8, "a smaller call forgets nothing"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["compare.arms=['backend=hf']"], "one arm only; a comparison needs two or more"),
+        (["compare.arms=['backend=hf','backend=foo']"], "[backend=foo] backend=foo: choose from hf, unsloth"),
+        (["compare.arms=['backend=hf','']"], "an arm is empty"),
+        ([ARMS, "compare.pairs=3"], "compare.pairs=3: must be even"),
+        ([ARMS, "compare.pairs=0"], "compare.pairs=0: must be >= 1"),
+        (["compare.recommended=['backend=hf','backend=unsloth']"], "is a second track beside compare.arms"),
+        (["backend=hf", "trainer.gradient_checkpointing=unsloth"], "backend=hf has no such thing"),
+    ],
+)
+def test_bad_input(overrides: list[str], said: str) -> None:
+    with pytest.raises(UserError) as raised:
+        comparison(*overrides)
+    assert said in str(raised.value)
+
+
+def test_a_folder_of_something_else_is_left_alone(runs: list) -> None:
+    drive(comparison(ARMS, "study=s", "compare.pairs=2"), None)
+    with pytest.raises(UserError, match="holds another comparison"):
+        comparison(ARMS, "study=s", "compare.pairs=2", "lora=r16")
+    (Path("outputs/foreign/x/attempt-1")).mkdir(parents=True)
+    with pytest.raises(UserError, match="holds runs of something else"):
+        comparison(ARMS, "study=foreign")
+    Path("outputs/torn").mkdir()
+    Path("outputs/torn/manifest.json").write_text('{"planned": [')
+    with pytest.raises(UserError, match="manifest.json that cannot be read"):
+        comparison(ARMS, "study=torn")
+
+
+def test_two_at_a_time_are_refused(runs: list) -> None:
+    made = comparison(ARMS, "study=s")
+    with FileLock(made.folder / ".running.lock"), pytest.raises(UserError, match="another process is running"):
+        drive(made, None)
+    assert not runs
+
+
+def test_a_sweep_over_a_comparison_is_refused(ohlora: Callable) -> None:
+    ran = ohlora("-m", "experiment=unsloth_comparison", "lora=r16,r64")
+    assert ran.code == 2 and "leave -m out" in ran.err
+
+
+def test_arms_need_no_quotes_at_the_shell() -> None:
+    assert quoted("compare.arms=[lora=r16, lora=r64]") == "compare.arms=['lora=r16','lora=r64']"
+    assert quoted('compare.arms=["a: lora=r16"]') == 'compare.arms=["a: lora=r16"]'
