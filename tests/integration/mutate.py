@@ -8,9 +8,8 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-import ohlora.tasks.loading as loading
-import ohlora.tasks.train as train
 from ohlora.data.tokens import Tokens
+from ohlora.tasks import loading, train
 from ohlora.worker import main
 
 
