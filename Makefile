@@ -8,10 +8,10 @@ RUN ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare train infer ui test lint lock clean
+.PHONY: help setup compare compare-full train infer ui test lint lock clean
 
 help:  ## Show what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## Install everything, as locked, into .venv
 
@@ -23,8 +23,11 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-compare: setup  ## The user's test with and without Unsloth, and the table
-	$(BIN)/python -m ohlora.run -m backend=hf,unsloth $(ARGS)
+compare: setup  ## The user's test with and without Unsloth, one pair: the table, no verdict yet
+	$(BIN)/python -m ohlora.run experiment=unsloth_comparison compare.pairs=1 $(ARGS)
+
+compare-full: setup  ## The same in four interleaved pairs, with verdicts; goes on where compare stopped
+	$(BIN)/python -m ohlora.run experiment=unsloth_comparison $(ARGS)
 
 train: setup  ## Fine-tune on the whole training set
 	$(BIN)/python -m ohlora.run task=train trainer=sft $(ARGS)

@@ -155,7 +155,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "test_settings": (
         "Settings: inference on {prompts} prompts, {new} new tokens each; fine-tuning with {rows} pairs, {eval_rows} for "
         "validation, {length}, batch size {batch}, LoRA rank {rank}.",
-        "설정: 프롬프트 {prompts}개로 추론(각 {new}토큰 생성); {rows}쌍으로 Fine-Tuning, 검증 {eval_rows}쌍, {length}, "
+        "설정: 추론은 프롬프트 {prompts}개(각 {new}토큰 생성); 파인튜닝은 {rows}쌍, 검증 {eval_rows}쌍, {length}, "
         "batch size {batch}, LoRA rank {rank}.",
     ),
     "epochs": ("{n} epochs", "{n} epochs"),

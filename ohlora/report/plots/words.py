@@ -51,5 +51,5 @@ KOREAN = PlotWords(
     interval="비율 (구간)",
     hollow="빈 점: 쌍이 부족해 구간을 구할 수 없음",
     phases={"load": "로드", "infer": "추론", "train": "학습", "eval": "평가"},
-    processes={"infer": "추론 프로세스", "train": "미세 조정 프로세스"},
+    processes={"infer": "추론 프로세스", "train": "파인튜닝 프로세스"},
 )
