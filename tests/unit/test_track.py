@@ -11,9 +11,11 @@ import pytest
 from ohlora.config.compose import composed
 from ohlora.config.schema import Config
 from ohlora.config.validate import validated
-from ohlora.result import Result
+from ohlora.errors import UserError
+from ohlora.report.write import write_comparison
+from ohlora.result import Result, read_result
 from ohlora.runs import plain
-from ohlora.track import Tracker, open_tracker, store_uri
+from ohlora.track import Tracker, fetch, open_tracker, store_uri
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def test_a_run_from_begin_to_end(tracker: Tracker, config: Config, tmp_path: Pat
     assert logged.data.params["lora.rank"] == "64" and logged.data.params["backend.name"] == "hf"
     assert logged.data.metrics == {"train/loss": 3.0, "eval/eval_loss": 3.9, "infer/infer_time_s": 2.0}
     assert [m.value for m in tracker.client.get_metric_history(run, "train/loss")] == [4.0, 3.0]
-    assert {item.path for item in tracker.client.list_artifacts(run)} == {"result.json", "table.md"}
+    assert {item.path for item in tracker.client.list_artifacts(run)} == {"metrics.jsonl", "result.json", "table.md"}
 
 
 @pytest.mark.parametrize(
@@ -108,3 +110,44 @@ def test_the_store_is_what_a_bare_mlflow_ui_opens(config: Config, tmp_path: Path
     other = replace(config, tracking=replace(config.tracking, uri="http://127.0.0.1:5000"))
     assert store_uri(other) == "http://127.0.0.1:5000"
     assert open_tracker(replace(config, tracking=replace(config.tracking, name="none")), print) is None
+
+
+def test_a_comparison_goes_on_in_its_run_and_says_what_is_broken(tracker: Tracker, tmp_path: Path) -> None:
+    """The second call opens the first one's run again; parity and verdicts are tags, the report is attached."""
+    folder = tmp_path / "study"
+    parent = tracker.begin_sweep("study", "note")
+    tracker.end_sweep(folder, None, finished=False)
+    assert parent and tracker.begin_sweep("study", "note", parent) == parent
+    for backend, tokens in (("hf", "a"), ("unsloth", "b")):
+        result = Result(backend, "finished", "benchmark", backend, metrics={"infer/infer_time_s": 1.0})
+        result.hashes, result.effective = {"tokens": tokens}, {"backend": backend}
+        (folder / backend).mkdir(parents=True)
+        result.write(folder / backend)
+    comparison, _ = write_comparison(folder)
+    tracker.end_sweep(folder, comparison, finished=True)
+    run = tracker.client.get_run(parent)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["parity"].startswith("NOT COMPARABLE: unsloth: tokens a / b")
+    assert run.data.tags["verdict.infer.infer_time_s"] == "not_comparable +0.0 %"
+    assert "**NOT COMPARABLE**" in run.data.tags["mlflow.note.content"]
+    names = {item.path for item in tracker.client.list_artifacts(parent)}
+    assert names >= {"comparison.md", "comparison.html", "comparison.csv", "comparison.json", "ratios.svg"}
+
+
+def test_another_store_does_not_know_the_run(tracker: Tracker) -> None:
+    made = tracker.begin_sweep("study", "note", "f" * 32)
+    assert made and made != "f" * 32
+
+
+def test_the_runs_of_a_store_as_a_folder(tracker: Tracker, config: Config, tmp_path: Path) -> None:
+    parent = tracker.begin_sweep("study", "note")
+    child = open_tracker(config, lambda text: None)
+    assert parent and child
+    begin(child, config, tmp_path / "a", parent)
+    result = Result("id", "finished", "benchmark", "backend=hf", metrics={"infer/infer_time_s": 2.0})
+    result.write(tmp_path / "a")
+    child.end(result, tmp_path / "a")
+    folder = fetch(parent, tmp_path / "taken", None)
+    assert folder.name == "study" and read_result(folder / "id" / "result.json").metrics == result.metrics
+    with pytest.raises(UserError, match="not found; give the id of a run"):
+        fetch("nope", tmp_path / "taken", None)
