@@ -14,6 +14,8 @@ from ohlora.errors import UserError
 from ohlora.job import Job, Unsupported
 from ohlora.measure.clock import process_age_s
 from ohlora.measure.memory import PhaseMemory
+from ohlora.measure.resident import process_peak_mib
+from ohlora.measure.sampler import MEMORY_TIMELINE
 from ohlora.models.folder import model_folder
 
 SAMPLE_TOKENS = 64  # of an answer that shows what a training did
@@ -33,7 +35,7 @@ def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
     support = made.probe(device)
     if not support.supported:
         raise Unsupported(support.code, support.reason)
-    memory = PhaseMemory(device)
+    memory = PhaseMemory(device, job.attempt / MEMORY_TIMELINE, job.phase)
     with memory.phase("load"):
         try:
             job.record.versions |= made.prepare()
@@ -97,14 +99,16 @@ def run_tokens(config: Config) -> Tokens:
 
 
 def record_memory(job: Job, memory: PhaseMemory) -> None:
-    """All phase peaks of this process, and the most it ever had resident."""
-    from ohlora.measure.memory import process_peak_mib
-
+    """All phase peaks of this process, the most it ever had resident, and where the driver's numbers come from."""
     for key, value in memory.metrics().items():
         job.metric(key, value)
     whole = process_peak_mib()
     if whole is not None:
         job.metric(f"{job.phase}/process_peak_rss_mib", whole)
+    if memory.nvml:
+        job.record.effective[job.phase]["vram_device_source"] = memory.nvml.source
+        if memory.nvml.reason:
+            job.record.effective[job.phase]["vram_device_reason"] = memory.nvml.reason
 
 
 def _seed(seed: int) -> None:

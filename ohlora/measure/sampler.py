@@ -1,0 +1,91 @@
+"""A thread that looks at this process's memory beside the work, and its timeline, which a killed process leaves."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from ohlora.measure.resident import resident
+
+MIB = 2**20
+MEMORY_TIMELINE = "memory.jsonl"
+SAMPLE_S = 0.02  # reading resident memory takes microseconds
+DEVICE_SAMPLE_S = 0.2  # asking the driver takes milliseconds
+LINE_S = 0.25  # one line of the timeline holds the most within this time
+
+
+class Sampler(threading.Thread):
+    """Highest values of one phase after another, in MiB; phases are entered and left under a lock.
+
+    Every phase is looked at when it begins and when it ends, however short it is. `device_bytes` asks for the
+    memory of this process on the GPU; None where nothing can be said.
+    """
+
+    def __init__(self, device_bytes: Callable[[], int | None] | None, timeline: Path | None, process: str) -> None:
+        super().__init__(name="memory-sampler", daemon=True)
+        self._device_bytes, self._process = device_bytes, process
+        self._timeline: IO[str] | None = timeline.open("a", encoding="utf-8") if timeline else None
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._phase = ""
+        self._peaks: dict[str, float] = {}
+        self._line: dict[str, float] = {}
+        self._next_device = self._next_line = 0.0
+
+    def enter(self, phase: str) -> None:
+        """Count for this phase from now on."""
+        with self._lock:
+            self._phase, self._peaks, self._line = phase, {}, {}
+            self._next_line = time.monotonic() + LINE_S
+            self._take(device=True)
+
+    def leave(self) -> dict[str, float]:
+        """End the phase; its peaks."""
+        with self._lock:
+            self._take(device=True)
+            self._write_line()
+            self._phase = ""
+            return self._peaks
+
+    def run(self) -> None:
+        while not self._ended.wait(SAMPLE_S):
+            with self._lock:
+                if self._phase:
+                    now = time.monotonic()
+                    self._take(device=now >= self._next_device)
+                    if now >= self._next_line:
+                        self._write_line()
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join()
+        if self._timeline:
+            self._timeline.close()
+
+    def _take(self, device: bool) -> None:
+        rss, anonymous = resident()
+        self._note("peak_rss_mib", "rss_mib", rss)
+        self._note("peak_rss_anon_mib", None, anonymous)
+        if device and self._device_bytes:
+            self._note("peak_vram_device_mib", "vram_device_mib", self._device_bytes())
+            self._next_device = time.monotonic() + DEVICE_SAMPLE_S
+
+    def _note(self, peak: str, shown: str | None, value: int | None) -> None:
+        if value is None:
+            return
+        self._peaks[peak] = max(value / MIB, self._peaks.get(peak, 0.0))
+        if shown:
+            self._line[shown] = max(round(value / MIB, 1), self._line.get(shown, 0.0))
+
+    def _write_line(self) -> None:
+        """The most since the last line; flushed, so that it stays if the process is killed."""
+        self._next_line = time.monotonic() + LINE_S
+        if self._timeline and self._line:
+            entry = {"time": round(time.time(), 2), "process": self._process, "phase": self._phase, **self._line}
+            self._timeline.write(json.dumps(entry) + "\n")
+            self._timeline.flush()
+        self._line = {}
