@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from ohlora.config.schema import Config
 from ohlora.errors import UserError
 from ohlora.files import write_json
+from ohlora.measure.shortage import asked_and_available, is_out_of_memory
 from ohlora.result import PhaseRecord, Status
 from ohlora.tasks import PHASES
 
@@ -67,8 +68,11 @@ def run_phase(attempt: Path, phase: str, emit: Callable[[dict[str, Any]], None])
             _end(job, Status.failed, "bad_input", str(error))
         except Exception as error:
             traceback.print_exc()
-            status, code = (Status.oom, "out_of_memory") if _is_oom(error) else (Status.failed, type(error).__name__)
-            _end(job, status, code, (str(error).strip() or type(error).__name__).splitlines()[0])
+            if is_out_of_memory(error):
+                _end(job, Status.oom, "out_of_memory", asked_and_available(error))
+            else:
+                name = type(error).__name__
+                _end(job, Status.failed, name, (str(error).strip() or name).splitlines()[0])
         write_json(attempt / "phases" / f"{phase}.json", vars(job.record))
 
 
@@ -88,9 +92,3 @@ def read_config(attempt: Path) -> Config:
 
 def _end(job: Job, status: Status, code: str, text: str) -> None:
     job.record.status, job.record.reason = status.value, {"code": code, "text": text}
-
-
-def _is_oom(error: BaseException) -> bool:
-    """Out of memory, on a GPU (torch's own class), on CPU (its allocator's RuntimeError) or in Python."""
-    names = {cls.__name__ for cls in type(error).__mro__}
-    return "OutOfMemoryError" in names or isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)

@@ -14,6 +14,8 @@ from ohlora import process
 from ohlora.config.schema import Config
 from ohlora.files import read_json, write_json
 from ohlora.job import run_phase
+from ohlora.measure.sampler import MEMORY_TIMELINE
+from ohlora.measure.shortage import killed_for_memory
 from ohlora.result import PhaseRecord, Result, Status
 from ohlora.tasks import Phase
 
@@ -62,17 +64,19 @@ def _run_phase(config: Config, attempt: Path, phase: Phase, on_event: EventSink)
         reason = {"code": "not_started", "text": f"launch.prefix={config.launch.prefix}: {error}"}
         record = PhaseRecord(Status.failed.value, reason)
     else:
-        record = _outcome(record_path, log, ended, config.launch.timeout_s)
+        record = _outcome(record_path, log, attempt / MEMORY_TIMELINE, ended, config.launch.timeout_s)
     write_json(record_path, vars(record))
     return record
 
 
-def _outcome(record_path: Path, log: Path, ended: process.Ended, timeout_s: float | None) -> PhaseRecord:
+def _outcome(
+    record_path: Path, log: Path, timeline: Path, ended: process.Ended, timeout_s: float | None
+) -> PhaseRecord:
     """The child's own record if it wrote one; otherwise what its death tells."""
     if record_path.is_file() and not ended.by:
         record = PhaseRecord(**read_json(record_path))
     else:
-        status, code, text = _death(ended, timeout_s)
+        status, code, text = _death(ended, timeout_s, timeline)
         reason = {"code": code, "text": text}
         if status is not Status.cancelled:
             reason["log"] = "\n".join(log.read_text("utf-8", "replace").splitlines()[-LOG_TAIL_LINES:])
@@ -81,7 +85,7 @@ def _outcome(record_path: Path, log: Path, ended: process.Ended, timeout_s: floa
     return record
 
 
-def _death(ended: process.Ended, timeout_s: float | None) -> tuple[Status, str, str]:
+def _death(ended: process.Ended, timeout_s: float | None, timeline: Path) -> tuple[Status, str, str]:
     if ended.by == "timeout":
         return Status.timeout, "timeout", f"still running after launch.timeout_s={timeout_s:g} s, so it was ended"
     if ended.by == "cancel":
@@ -90,7 +94,7 @@ def _death(ended: process.Ended, timeout_s: float | None) -> tuple[Status, str, 
         return Status.failed, "exit", f"the process ended with exit code {ended.code} and no result"
     name = signal.Signals(-ended.code).name
     if ended.code == -signal.SIGKILL and ended.oom_kills > 0:
-        return Status.oom, "os_oom_kill", "the operating system killed it for want of memory"
+        return Status.oom, "os_oom_kill", killed_for_memory(timeline, ended.limit_bytes)
     if -ended.code in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
         return Status.failed, "crash", f"the process crashed with {name}"
     return Status.killed, "signal", f"the process was killed by {name} from outside"

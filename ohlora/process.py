@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ohlora.cgroup import OomKills
+
 EVENT_FD, LIFE_FD = "OHLORA_EVENT_FD", "OHLORA_LIFE_FD"
 GRACE_S = 5.0
 # The same for every arm: set before any library reads them. Anything else of this kind is dropped.
@@ -30,12 +32,16 @@ DROPPED_ENV = ("UNSLOTH_", "PYTORCH_ALLOC", "PYTORCH_CUDA_ALLOC", "ACCELERATE_",
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended. `code` is its exit code, negative for a signal; `by` says who ended it, '' for itself."""
+    """How a child ended. `code` is its exit code, negative for a signal; `by` says who ended it, '' for itself.
+
+    `oom_kills`: how often the kernel killed for memory meanwhile; `limit_bytes`: its control group's limit.
+    """
 
     code: int
     by: str
     seconds: float
     oom_kills: int
+    limit_bytes: int | None = None
 
 
 def child_env(extra: dict[str, str]) -> dict[str, str]:
@@ -56,7 +62,7 @@ def run(
     It cannot outlive us: a pipe that only we hold open closes with us, and the child ends its group then.
     Ctrl-C, and SIGTERM under `sigterm_as_interrupt`, end the group; the call then returns with by='cancel'.
     """
-    started, kills = time.monotonic(), _oom_kills()
+    started, kills = time.monotonic(), OomKills()
     event_read, event_write = os.pipe()
     life_read, life_write = os.pipe()
     env = {**env, EVENT_FD: str(event_write), LIFE_FD: str(life_read)}
@@ -75,8 +81,17 @@ def run(
             os.close(event_write)
             os.close(life_read)
             event_write = life_read = -1
+            speaks = False
+
+            def taken(event: dict[str, Any]) -> None:
+                nonlocal speaks
+                if not speaks:  # past its prefix, which may have put it into another control group
+                    speaks = True
+                    kills.follow(child.pid)
+                on_event(event)
+
             try:
-                by = _follow(child, event_read, None if timeout_s is None else started + timeout_s, on_event)
+                by = _follow(child, event_read, None if timeout_s is None else started + timeout_s, taken)
             except KeyboardInterrupt:
                 by = "cancel"
             finally:
@@ -87,7 +102,7 @@ def run(
         for fd in (event_read, event_write, life_read, life_write):
             if fd >= 0:
                 os.close(fd)
-    return Ended(child.returncode, by, time.monotonic() - started, _oom_kills() - kills)
+    return Ended(child.returncode, by, time.monotonic() - started, kills.count(), kills.limit_bytes)
 
 
 def _follow(
@@ -160,14 +175,3 @@ def _signals(handlers: dict[signal.Signals, Any]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _oom_kills() -> int:
-    """How many processes the kernel has killed for memory so far; 0 where it does not tell."""
-    for source, key in (("/sys/fs/cgroup/memory.events", "oom_kill"), ("/proc/vmstat", "oom_kill")):
-        with contextlib.suppress(OSError, ValueError):
-            for line in Path(source).read_text().splitlines():
-                name, _, value = line.partition(" ")
-                if name == key:
-                    return int(value)
-    return 0

@@ -34,7 +34,7 @@ def run(code: str, tmp_path: Path, timeout_s: float | None = 30) -> tuple[proces
 
 
 def outcome(ended: process.Ended, tmp_path: Path, timeout_s: float | None = 30) -> PhaseRecord:
-    return launch._outcome(tmp_path / "none.json", tmp_path / "child.log", ended, timeout_s)
+    return launch._outcome(tmp_path / "none.json", tmp_path / "child.log", tmp_path / "memory.jsonl", ended, timeout_s)
 
 
 def test_events_arrive_and_output_goes_to_the_log(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_hanging_child_times_out_with_everything_it_started(tmp_path: Path) ->
     assert time.monotonic() - started < 15
     record = outcome(ended, tmp_path, 2)
     assert record.status == "timeout" and "launch.timeout_s=2" in record.reason["text"]
-    assert all(gone(int(pid)) for pid in pids.read_text().split())
+    wait_for(lambda: all(gone(int(pid)) for pid in pids.read_text().split()))
 
 
 def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

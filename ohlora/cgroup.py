@@ -1,0 +1,89 @@
+"""The control group that a process's memory is counted in: how many of its processes were killed, and its limit."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+PROC = Path("/proc")
+UNLIMITED = 2**60  # version 1 writes "no limit" as the largest number of pages
+
+
+def memory_folder(pid: int | str = "self") -> Path | None:
+    """The folder of the process's memory controller; None without control groups.
+
+    Version 1 has a tree per controller, version 2 one tree. In a container the path may be the one outside, while
+    the container's own group is mounted as the root.
+    """
+    with contextlib.suppress(OSError):
+        for line in sorted((PROC / str(pid) / "cgroup").read_text().splitlines(), reverse=True):
+            _, controllers, path = line.split(":", 2)
+            if controllers and "memory" not in controllers.split(","):
+                continue
+            root = ROOT / "memory" if controllers else ROOT
+            for folder in (root / path.lstrip("/"), root):
+                if any((folder / name).is_file() for name in ("memory.events", "memory.oom_control")):
+                    return folder
+    return None
+
+
+def oom_kills(folder: Path | None) -> int | None:
+    """How many processes of this group the kernel has killed for memory, whatever limit was met; None if unknown."""
+    for name in ("memory.events", "memory.oom_control"):
+        if folder and (count := _value(folder / name, "oom_kill")) is not None:
+            return count
+    return None
+
+
+def machine_oom_kills() -> int:
+    """The same of the whole machine: another program's end counts too."""
+    return _value(PROC / "vmstat", "oom_kill") or 0
+
+
+def limit_bytes(folder: Path | None) -> int | None:
+    """The lowest memory limit on the way up from this group; None where there is none."""
+    limits = []
+    while folder and folder.is_relative_to(ROOT):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with contextlib.suppress(OSError, ValueError):
+                limits.append(int((folder / name).read_text()))
+        folder = folder.parent
+    lowest = min(limits, default=UNLIMITED)
+    return lowest if lowest < UNLIMITED else None
+
+
+class OomKills:
+    """Kills for memory since the start: in our group where that is counted, else on the whole machine.
+
+    `limit_bytes` is what that group may have; None without a limit.
+    """
+
+    def __init__(self) -> None:
+        self.limit_bytes: int | None = None
+        self._machine = machine_oom_kills()
+        self._folder: Path | None = None
+        self._before: int | None = None
+        self.follow("self")
+
+    def follow(self, pid: int | str) -> None:
+        """Count in the group that this process is in now; it must be alive."""
+        folder = memory_folder(pid)
+        if folder != self._folder:
+            self._folder, self._before = folder, oom_kills(folder)
+        self.limit_bytes = limit_bytes(folder)
+
+    def count(self) -> int:
+        now = oom_kills(self._folder)
+        if now is not None and self._before is not None:
+            return now - self._before
+        return machine_oom_kills() - self._machine
+
+
+def _value(file: Path, key: str) -> int | None:
+    with contextlib.suppress(OSError, ValueError):
+        for line in file.read_text().splitlines():
+            name, _, value = line.partition(" ")
+            if name == key:
+                return int(value)
+    return None

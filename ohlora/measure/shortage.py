@@ -1,0 +1,68 @@
+"""Out of memory, in words: what was asked for, and what there was. Light: the launcher uses it too."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from pathlib import Path
+
+from ohlora.cgroup import limit_bytes, memory_folder
+from ohlora.files import read_jsonl
+from ohlora.measure.resident import resident
+
+MIB = 2**20
+ASKED = re.compile(r"(?:tried|unable) to allocate ([\d.]+) ?(bytes|[KMGTPE]iB)?", re.IGNORECASE)
+UNITS = {"bytes": 1, **{f"{letter}ib": 2 ** (10 * power) for power, letter in enumerate("kmgtpe", 1)}}
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """On a GPU (torch's own class, or the driver's words), on CPU (its allocator's RuntimeError) or in Python."""
+    return _on_gpu(error) or isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def asked_and_available(error: BaseException) -> str:
+    """'asked for 4,194,304 MiB; this machine has 24,105 MiB, 23,022 MiB of it available; …', of a failed request."""
+    found = ASKED.search(str(error))
+    if found:
+        asked = f"asked for {_mib(float(found[1]) * UNITS[(found[2] or 'bytes').lower()])}"
+    else:
+        asked = f"asked for more memory than there was ({type(error).__name__})"
+    own = f"this process had {_mib(resident()[0])} resident"
+    return "; ".join([asked, (_gpu() if _on_gpu(error) else None) or _ram(limit_bytes(memory_folder())), own])
+
+
+def killed_for_memory(timeline: Path, limit: int | None) -> str:
+    """The same where the operating system ended the process: what it held when last looked at; `limit` in bytes."""
+    lines = read_jsonl(timeline)
+    held = f", with {_mib(lines[-1]['rss_mib'] * MIB)} resident when last looked at" if lines else ""
+    return f"the operating system killed it for want of memory{held}; {_ram(limit)}"
+
+
+def _ram(limit: int | None) -> str:
+    """What the machine has and, where that is less, what the process's control group may have."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    if limit is not None and limit < memory.total:
+        return f"the limit of its control group is {_mib(limit)}, of {_mib(memory.total)} in the machine"
+    return f"the machine has {_mib(memory.total)}, {_mib(memory.available)} of it available"
+
+
+def _on_gpu(error: BaseException) -> bool:
+    names = {cls.__name__ for cls in type(error).__mro__}
+    return "OutOfMemoryError" in names or "CUDA error: out of memory" in str(error)
+
+
+def _gpu() -> str | None:
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    with contextlib.suppress(RuntimeError):  # a device without memory may refuse this too
+        free, total = torch.cuda.mem_get_info()
+        return f"the GPU has {_mib(total)}, {_mib(free)} of it free"
+    return None
+
+
+def _mib(size: float) -> str:
+    return f"{size / MIB:,.0f} MiB"
