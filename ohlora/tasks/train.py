@@ -13,6 +13,8 @@ from ohlora.data.rows import run_rows
 from ohlora.data.tokens import IGNORED, Tokens
 from ohlora.errors import UserError
 from ohlora.job import Job
+from ohlora.measure.flops import TrainingCost, training_cost
+from ohlora.measure.matmul import matmul_peak
 from ohlora.samples import Sample, write_samples
 from ohlora.tasks.infer import Generator
 from ohlora.tasks.loading import SAMPLE_TOKENS, load, record_memory
@@ -46,9 +48,11 @@ def run(job: Job) -> None:
         return loss
 
     timer.on_epoch = evaluated
+    timer.was_skipped = lambda: trainer.accelerator.optimizer_step_was_skipped
     made.set_mode(loaded, "train")
     with memory.phase("train"):
         trainer.train()
+    cost = training_cost(loaded.model)
     job.record.effective["train"] |= _in_effect(trainer, loaded)
     job.record.hashes |= {"batches": timer.batches_hash(), "adapter": adapter_hash(loaded.model)}
     job.record.parity = timer.parity()
@@ -61,6 +65,7 @@ def run(job: Job) -> None:
     save(loaded, job.attempt / "adapter", config, job.record.hashes["adapter"])
     _answer(job, made, loaded, tokens, device)
     record_memory(job, memory)
+    _utilisation(job, cost, timer, device)
 
 
 def sft_settings(config: Config, device: str, dtype: str, output: str) -> dict[str, Any]:
@@ -161,6 +166,19 @@ def _allocator(loaded: Loaded) -> str:
     if next(loaded.model.parameters()).device.type != "cuda":
         return "cpu"
     return f"{torch.cuda.get_allocator_backend()} ({os.environ.get('PYTORCH_ALLOC_CONF', '')})"
+
+
+def _utilisation(job: Job, cost: TrainingCost, timer: StepTimer, device: str) -> None:
+    """The share of the device's matmul speed that the warm steps needed. Last, since it takes memory and time."""
+    job.stage("measuring the device's matmul speed")
+    job.metric("train/train_tflop", cost.of(batch for step in timer.fed for batch in step) / 1e12)
+    in_effect = job.record.effective["train"]
+    dtype = {"bf16": "bfloat16", "fp16": "float16"}.get(in_effect["mixed_precision"], in_effect["dtype"])
+    peak = matmul_peak(device, dtype)
+    if peak:
+        seconds, batches = timer.warm()
+        job.metric("train/matmul_peak_gflops", peak / 1e9)
+        job.metric("train/train_mfu", cost.of(batches) / (sum(seconds) * peak))
 
 
 def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, device: str) -> None:

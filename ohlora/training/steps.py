@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
+from statistics import median
 from typing import Any
 
 from ohlora.job import Job
@@ -16,7 +18,8 @@ PARITY_STEPS = 4  # steps 0–3: the first loss alone is blind to the adapter, s
 class StepTimer:
     """Times steps, writes the curves, asks for an evaluation after each epoch but the last.
 
-    `batches_of` says how many of the collator's batches a step takes.
+    `batches_of` says how many of the collator's batches a step takes, `was_skipped` whether the loss scaler of
+    float16 threw the last update away.
     """
 
     def __init__(
@@ -28,28 +31,41 @@ class StepTimer:
         self.losses: list[float] = []
         self.grad_norms: list[float] = []
         self.fed: list[list[Batch]] = []
+        self.nonfinite: set[int] = set()
+        self.skipped = 0
         self.on_epoch: Callable[[int], object] = lambda _: None
+        self.was_skipped: Callable[[], bool] = lambda: False
         self._started = 0.0
         self._taken = 0
 
     def metrics(self) -> dict[str, float]:
         """Times in s, throughputs in tokens/s over the warm steps; docs/result.md defines each."""
-        warm = min(self.warm_steps, len(self.seconds) - 1)
-        times, timed = self.seconds[warm:], [batch for step in self.fed[warm:] for batch in step]
+        times, timed = self.warm()
         fed = [batch for step in self.fed for batch in step]
         found = {
             "train_time_s": sum(self.seconds),
             "train_warm_time_s": sum(times),
+            "train_warm_step_s": median(times),
             "train_first_step_s": self.seconds[0],
             "train_tokens_per_s": sum(b.tokens for b in timed) / sum(times),
             "train_loss_tokens_per_s": sum(b.loss_tokens for b in timed) / sum(times),
+            "train_positions_per_s": sum(b.positions for b in timed) / sum(times),
             "padding_ratio": 1 - sum(b.tokens for b in fed) / sum(b.positions for b in fed),
             "train_steps": len(self.seconds),
             "train_tokens": sum(b.tokens for b in fed),
+            "nonfinite_steps": len(self.nonfinite),
+            "skipped_steps": self.skipped,
         }
+        if len(self.seconds) > 1:
+            found["train_compile_s"] = max(0.0, self.seconds[0] - median(times))
         if self.losses:
             found["train_loss"] = self.losses[-1]
         return found
+
+    def warm(self) -> tuple[list[float], list[Batch]]:
+        """Times of the steps after the warm-up, at least of the last one, and the batches they were fed."""
+        first = min(self.warm_steps, len(self.seconds) - 1)
+        return self.seconds[first:], [batch for step in self.fed[first:] for batch in step]
 
     def batches_hash(self) -> str:
         """One hash over all batches that were fed, in order."""
@@ -98,12 +114,15 @@ class StepTimer:
         self.fed.append(self.collator.made[self._taken : self._taken + count])
         assert len(self.fed[-1]) == count, f"step {step} took {count} batches, {len(self.fed[-1])} were made"
         self._taken += count
+        self.skipped += self.was_skipped()
         self.job.metric("train/step_s", self.seconds[-1], step=step)
 
     def log(self, step: int, logs: dict[str, Any]) -> None:
         for name, key in (("loss", "train/loss"), ("grad_norm", "train/grad_norm"), ("learning_rate", "train/lr")):
             if name in logs:
                 self.job.metric(key, float(logs[name]), step=step)
+                if not math.isfinite(float(logs[name])):
+                    self.nonfinite.add(step)
         if "grad_norm" in logs:
             self.grad_norms.append(float(logs["grad_norm"]))
         if "loss" in logs:

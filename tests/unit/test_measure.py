@@ -60,8 +60,39 @@ def test_step_metrics_follow_their_definitions(tmp_path: Path) -> None:
     found = timer.metrics()
     assert found["train_time_s"] == 14 and found["train_warm_time_s"] == 4 and found["train_first_step_s"] == 10
     assert found["train_tokens_per_s"] == 8 / 4 and found["train_loss_tokens_per_s"] == 4 / 4
+    assert found["train_positions_per_s"] == 12 / 4 and found["train_warm_step_s"] == 2
+    assert found["train_compile_s"] == 8 and timer.warm() == ([2, 2], collator.made[1:3])
+    assert found["nonfinite_steps"] == found["skipped_steps"] == 0
     assert found["padding_ratio"] == pytest.approx(1 - 4 / 6) and found["train_steps"] == 3
     assert found["train_loss"] == 1.0 and events[-1] == {"event": "progress", "done": 3, "loss": 1.0}
+
+
+def test_steps_that_overflowed_are_counted(tmp_path: Path) -> None:
+    """As on a T4: the loss is finite, the gradient is not, and the loss scaler throws the update away."""
+    job = Job(None, tmp_path, "train", lambda event: None, io.StringIO())  # type: ignore[arg-type]
+    collator = Collator(0)
+    timer = StepTimer(job, collator, "cpu", warm_steps=1, batches_of=lambda step: 1)
+    skipped = iter([True, True, False, False])
+    timer.was_skipped = lambda: next(skipped)
+    logged = [(2.0, float("inf")), (float("nan"), float("nan")), (2.0, 1.0), (float("nan"), 1.0)]
+    for step, (loss, norm) in enumerate(logged, 1):
+        collator([{"input_ids": [1, 2], "labels": [1, 2]}])
+        timer.begin()
+        timer.end(step)
+        timer.log(step, {"loss": loss, "grad_norm": norm})
+    found = timer.metrics()
+    assert (found["nonfinite_steps"], found["skipped_steps"]) == (3, 2)
+
+
+def test_one_step_alone_tells_nothing_of_compilation(tmp_path: Path) -> None:
+    job = Job(None, tmp_path, "train", lambda event: None, io.StringIO())  # type: ignore[arg-type]
+    collator = Collator(0)
+    timer = StepTimer(job, collator, "cpu", warm_steps=1, batches_of=lambda step: 1)
+    collator([{"input_ids": [1, 2], "labels": [1, 2]}])
+    timer.begin()
+    timer.end(1)
+    found = timer.metrics()
+    assert found["train_warm_step_s"] == found["train_first_step_s"] and "train_compile_s" not in found
 
 
 def test_eval_loss_is_weighted_by_tokens() -> None:

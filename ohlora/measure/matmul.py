@@ -1,0 +1,33 @@
+"""How fast this device multiplies matrices, which is what model FLOPs are held against."""
+
+from __future__ import annotations
+
+from ohlora.measure.clock import Clock
+
+SIZES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}
+BOUND_S = 1.0  # over all sizes; each is timed at least once
+
+
+def matmul_peak(device: str, dtype: str) -> float | None:
+    """FLOP/s of the fastest square matmul in this precision; None where there is no memory left for one.
+
+    To be called when everything else has been measured: it takes memory and heats the device.
+    """
+    import torch
+
+    clock, best = Clock(device), None
+    for size in SIZES[device]:
+        try:
+            left, right = (torch.randn(size, size, device=device).to(getattr(torch, dtype)) for _ in range(2))
+            out = left @ right  # the first one chooses and loads a kernel
+            until = clock.now() + BOUND_S / len(SIZES[device])
+            while True:
+                started = clock.now()
+                torch.matmul(left, right, out=out)
+                ended = clock.now()
+                best = max(best or 0.0, 2 * size**3 / (ended - started))
+                if ended >= until:
+                    break
+        except torch.OutOfMemoryError:
+            break
+    return best
