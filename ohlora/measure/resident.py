@@ -7,16 +7,30 @@ import os
 from pathlib import Path
 
 
-def resident() -> tuple[int, int | None]:
-    """(resident, anonymous) bytes of this process now; anonymous is None off Linux."""
-    try:
-        fields = Path("/proc/self/statm").read_bytes().split()
-    except OSError:
-        import psutil
+class Resident:
+    """Call it for (resident, anonymous) bytes of this process now; anonymous is None off Linux.
 
-        return psutil.Process().memory_info().rss, None
-    page = os.sysconf("SC_PAGE_SIZE")
-    return int(fields[1]) * page, (int(fields[1]) - int(fields[2])) * page
+    The file stays open: to open it anew costs three times what reading it does, fifty times a second.
+    """
+
+    def __init__(self) -> None:
+        self._file: int | None = None
+        with contextlib.suppress(OSError):
+            self._file = os.open("/proc/self/statm", os.O_RDONLY)
+            self._page = os.sysconf("SC_PAGE_SIZE")
+
+    def __call__(self) -> tuple[int, int | None]:
+        if self._file is None:
+            import psutil
+
+            return psutil.Process().memory_info().rss, None
+        fields = os.pread(self._file, 128, 0).split()
+        resident, shared = int(fields[1]), int(fields[2])
+        return resident * self._page, (resident - shared) * self._page
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
 
 
 def process_peak_mib() -> float | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from ohlora.measure.resident import resident
+from ohlora.measure.resident import Resident
 
 MIB = 2**20
 MEMORY_TIMELINE = "memory.jsonl"
@@ -30,7 +30,8 @@ class Sampler(threading.Thread):
         self._device_bytes, self._process = device_bytes, process
         self._timeline: IO[str] | None = timeline.open("a", encoding="utf-8") if timeline else None
         self._lock = threading.Lock()
-        self._ended = threading.Event()
+        self._resident = Resident()
+        self._ended = False
         self._phase = ""
         self._peaks: dict[str, float] = {}
         self._line: dict[str, float] = {}
@@ -52,7 +53,8 @@ class Sampler(threading.Thread):
             return self._peaks
 
     def run(self) -> None:
-        while not self._ended.wait(SAMPLE_S):
+        while not self._ended:
+            time.sleep(SAMPLE_S)  # an event to wait for would cost twice as much
             with self._lock:
                 if self._phase:
                     now = time.monotonic()
@@ -61,13 +63,14 @@ class Sampler(threading.Thread):
                         self._write_line()
 
     def end(self) -> None:
-        self._ended.set()
+        self._ended = True
         self.join()
+        self._resident.close()
         if self._timeline:
             self._timeline.close()
 
     def _take(self, device: bool) -> None:
-        rss, anonymous = resident()
+        rss, anonymous = self._resident()
         self._note("peak_rss_mib", "rss_mib", rss)
         self._note("peak_rss_anon_mib", None, anonymous)
         if device and self._device_bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ohlora.cgroup import limit_bytes, memory_folder
 from ohlora.files import read_jsonl
-from ohlora.measure.resident import resident
+from ohlora.measure.resident import Resident
 
 MIB = 2**20
 ASKED = re.compile(r"(?:tried|unable) to allocate ([\d.]+) ?(bytes|[KMGTPE]iB)?", re.IGNORECASE)
@@ -28,7 +28,8 @@ def asked_and_available(error: BaseException) -> str:
         asked = f"asked for {_mib(float(found[1]) * UNITS[(found[2] or 'bytes').lower()])}"
     else:
         asked = f"asked for more memory than there was ({type(error).__name__})"
-    own = f"this process had {_mib(resident()[0])} resident"
+    with contextlib.closing(Resident()) as resident:
+        own = f"this process had {_mib(resident()[0])} resident"
     return "; ".join([asked, (_gpu() if _on_gpu(error) else None) or _ram(limit_bytes(memory_folder())), own])
 
 

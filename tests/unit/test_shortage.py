@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from ohlora import cgroup, launch, process
-from ohlora.measure.resident import resident
+from ohlora.measure.resident import Resident
 from ohlora.measure.shortage import asked_and_available, is_out_of_memory
 
 MIB = 2**20
@@ -46,7 +46,7 @@ def test_a_request_that_failed_says_its_size_and_what_there_was(kind: str, asked
     text = asked_and_available(error)
     assert text.startswith("asked for") and asked in text
     assert "the machine has" in text or "control group" in text
-    assert f"this process had {resident()[0] / MIB:,.0f}"[:-1] in text
+    assert f"this process had {Resident()()[0] / MIB:,.0f}"[:-1] in text
 
 
 @pytest.mark.parametrize("free", [(5 * 2**30, 80 * 2**30), None])
