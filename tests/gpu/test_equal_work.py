@@ -23,4 +23,7 @@ def test_the_same_losses_and_vram_in_every_phase(tiny_model: Callable[[str], Pat
     for run in runs:
         for phase in ("load", "infer", "train", "eval"):
             assert run["metrics"][f"{phase}/peak_vram_mib"] > 0
+            assert run["metrics"][f"{phase}/peak_vram_device_mib"] > run["metrics"][f"{phase}/peak_vram_reserved_mib"]
+        assert 0 < run["metrics"]["train/train_mfu"] < 1
+        assert run["effective"]["train"]["vram_device_source"] in ("process", "device_difference")
         assert run["device"]["compute_capability"]
