@@ -76,7 +76,7 @@ def _outcome(
     if record_path.is_file() and not ended.by:
         record = PhaseRecord(**read_json(record_path))
     else:
-        status, code, text = _death(ended, timeout_s, timeline)
+        status, code, text = _death(ended, timeout_s, timeline, record_path.stem)
         reason = {"code": code, "text": text}
         if status is not Status.cancelled:
             reason["log"] = "\n".join(log.read_text("utf-8", "replace").splitlines()[-LOG_TAIL_LINES:])
@@ -85,7 +85,7 @@ def _outcome(
     return record
 
 
-def _death(ended: process.Ended, timeout_s: float | None, timeline: Path) -> tuple[Status, str, str]:
+def _death(ended: process.Ended, timeout_s: float | None, timeline: Path, phase: str) -> tuple[Status, str, str]:
     if ended.by == "timeout":
         return Status.timeout, "timeout", f"still running after launch.timeout_s={timeout_s:g} s, so it was ended"
     if ended.by == "cancel":
@@ -94,7 +94,7 @@ def _death(ended: process.Ended, timeout_s: float | None, timeline: Path) -> tup
         return Status.failed, "exit", f"the process ended with exit code {ended.code} and no result"
     name = signal.Signals(-ended.code).name
     if ended.code == -signal.SIGKILL and ended.oom_kills > 0:
-        return Status.oom, "os_oom_kill", killed_for_memory(timeline, ended.limit_bytes)
+        return Status.oom, "os_oom_kill", killed_for_memory(timeline, phase, ended.limit_bytes)
     if -ended.code in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
         return Status.failed, "crash", f"the process crashed with {name}"
     return Status.killed, "signal", f"the process was killed by {name} from outside"

@@ -33,9 +33,9 @@ def asked_and_available(error: BaseException) -> str:
     return "; ".join([asked, (_gpu() if _on_gpu(error) else None) or _ram(limit_bytes(memory_folder())), own])
 
 
-def killed_for_memory(timeline: Path, limit: int | None) -> str:
+def killed_for_memory(timeline: Path, process: str, limit: int | None) -> str:
     """The same where the operating system ended the process: what it held when last looked at; `limit` in bytes."""
-    lines = read_jsonl(timeline)
+    lines = [line for line in read_jsonl(timeline) if line["process"] == process]
     held = f", with {_mib(lines[-1]['rss_mib'] * MIB)} resident when last looked at" if lines else ""
     return f"the operating system killed it for want of memory{held}; {_ram(limit)}"
 

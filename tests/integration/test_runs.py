@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import Ran, run_cli, started
+
+from ohlora.files import read_jsonl
 
 SMALL = [
     "trainer=smoke",
@@ -74,6 +77,12 @@ def test_both_arms_did_the_same_work(swept: tuple[Path, Ran]) -> None:
     for phase in ("load", "infer", "train", "eval", "train_load"):
         assert hf["metrics"][f"{phase}/peak_rss_mib"] > 50
     assert not any("vram" in key for key in hf["metrics"])
+    for m in (hf["metrics"], unsloth["metrics"]):
+        assert 0 < m["infer/infer_first_s"] < m["infer/infer_warmup_s"]
+        assert m["train/train_positions_per_s"] >= m["train/train_tokens_per_s"] >= m["train/train_loss_tokens_per_s"]
+        assert 0 < m["train/train_mfu"] < 1 and m["train/matmul_peak_gflops"] > 0.1
+        assert m["train/nonfinite_steps"] == m["train/skipped_steps"] == 0
+    assert hf["metrics"]["train/train_tflop"] == unsloth["metrics"]["train/train_tflop"] > 0
 
 
 def test_the_layout_is_the_contract(swept: tuple[Path, Ran]) -> None:
@@ -81,6 +90,12 @@ def test_the_layout_is_the_contract(swept: tuple[Path, Ran]) -> None:
         attempt = swept[0] / "outputs" / "both" / result["run_id"] / "attempt-1"
         for name in ("config.yaml", "events.jsonl", "metrics.jsonl", "result.json"):
             assert (attempt / name).is_file()
+        lines = read_jsonl(attempt / "memory.jsonl")
+        assert {(line["process"], line["phase"]) for line in lines} == {
+            *(("infer", phase) for phase in ("load", "infer")),
+            *(("train", phase) for phase in ("load", "train", "eval")),
+        }
+        assert all(line["rss_mib"] > 10 for line in lines)
         for name in (
             "adapter/adapter_model.safetensors",
             "adapter/NOTICE",
@@ -275,7 +290,7 @@ def test_a_python_out_of_memory_is_oom(tiny_model: Callable[[str], Path], tmp_pa
     sys.meta_path.insert(0, Finder())
     """
     (tmp_path / "site" / "sitecustomize.py").write_text(textwrap.dedent(code))
-    env = {"PYTHONPATH": str(tmp_path / "site")}
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])}
     ran = run_cli(
         "task=train",
         f"model.path={tiny_model('gemma3')}",
@@ -289,6 +304,7 @@ def test_a_python_out_of_memory_is_oom(tiny_model: Callable[[str], Path], tmp_pa
     assert ran.code == 1
     result = json.loads((tmp_path / "x" / "result.json").read_text())
     assert result["status"] == "oom", result["reason"]
+    assert "asked for 268,435,456 MiB; " in result["reason"]["text"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import torch
 
 from ohlora import cgroup, launch, process
 from ohlora.measure.resident import Resident
-from ohlora.measure.shortage import asked_and_available, is_out_of_memory
+from ohlora.measure.shortage import asked_and_available, is_out_of_memory, killed_for_memory
 
 MIB = 2**20
 
@@ -63,6 +63,14 @@ def test_out_of_memory_on_a_gpu(monkeypatch: pytest.MonkeyPatch, free: tuple[int
     assert ("the GPU has 81,920 MiB, 5,120 MiB of it free" in text) == (free is not None)
     assert is_out_of_memory(error) and is_out_of_memory(RuntimeError("CUDA error: out of memory"))
     assert not is_out_of_memory(RuntimeError("shapes cannot be multiplied"))
+
+
+def test_what_another_process_held_is_not_said_of_the_killed_one(tmp_path: Path) -> None:
+    timeline = tmp_path / "memory.jsonl"
+    timeline.write_text('{"process": "infer", "rss_mib": 900}\n{"process": "train", "rss_mib": 7')
+    assert "resident" not in killed_for_memory(timeline, "train", None)
+    text = killed_for_memory(timeline, "infer", 2**30)
+    assert "with 900 MiB resident when last looked at; the limit of its control group is 1,024 MiB" in text
 
 
 TREES = {
@@ -166,7 +174,7 @@ def test_a_real_kill_for_memory(limited: Path, tmp_path: Path, last: int, status
     enter = ["/bin/sh", "-c", f'echo $$ > {limited / "cgroup.procs"} && exec "$@"', "sh"]
     ended = process.run([*enter, sys.executable, "-c", grow], log, process.child_env({}), 60, lambda event: None)
     assert ended.code == -signal.SIGKILL, log.read_text()
-    record = launch._outcome(tmp_path / "none.json", log, timeline, ended, 60)
+    record = launch._outcome(tmp_path / "train.json", log, timeline, ended, 60)
     assert (record.status, (record.reason or {})["code"]) == (status, code)
     if status == "oom":
         last_line = json.loads(timeline.read_text().splitlines()[-1])
