@@ -98,7 +98,7 @@ def _notes(comparison: Comparison) -> Iterator[Note]:
         yield Note("machines")
     if any(run.device.get("type") == "cpu" for run in runs):
         yield Note("cpu")
-    sources = {run.device.get("vram_device_source") for run in runs if run.device.get("vram_device_source")}
+    sources = {run.effective.get("vram_device_source") for run in runs}
     if "device_difference" in sources:
         yield Note("device_difference")
     for label in sorted({str(run.model.get("label")) for run in runs if run.model}):

@@ -98,14 +98,14 @@ def _word(what: Kind, lower: bool) -> Verdict:
 
 
 def _values(pairs: Sequence[tuple[Result, Result]]) -> dict[str, tuple[list[float], list[float]]]:
-    """Metric -> its values in both arms, pair by pair; only what every run has, above zero, and is no given work."""
+    """Metric -> its values in both arms, pair by pair; only what every run has, above zero, and is no description."""
     if not pairs:
         return {}
     keys = set.intersection(*(set(run.metrics) for pair in pairs for run in pair))
     found = {}
     for key in sorted(keys):
         left, right = [a.metrics[key] for a, _ in pairs], [b.metrics[key] for _, b in pairs]
-        if kind(key) != "work" and all(isfinite(value) and value > 0 for value in (*left, *right)):
+        if kind(key) != "description" and all(isfinite(value) and value > 0 for value in (*left, *right)):
             found[key] = (left, right)
     return found
 

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-Kind = Literal["time", "throughput", "memory", "quality", "work"]
+Kind = Literal["time", "throughput", "memory", "quality", "description"]
 # The memory of a phase: what a GPU allocated where there is one, else what was resident.
 MEMORY = ("peak_vram_mib", "peak_rss_mib")
 # The columns of the user's table.
 HEADLINE = ("infer memory", "infer/infer_time_s", "train memory", "train/train_time_s")
-# What a run was given to do: it must be equal, it is not compared.
-WORK = frozenset(
-    {
-        "infer/prompts", "infer/generated_tokens", "train/train_steps", "train/train_tokens", "train/padding_ratio",
-        "train/nonfinite_steps", "train/skipped_steps", "train/matmul_peak_gflops",
-    }
-)  # fmt: skip
+# What a run was given to do: it must be equal.
+WORK = ("infer/prompts", "infer/generated_tokens", "train/train_steps", "train/train_tokens", "train/padding_ratio")
+# Numbers that describe the work or the machine; nothing is faster or less by them.
+DESCRIBING = (*WORK, "train/train_tflop", "train/matmul_peak_gflops", "train/nonfinite_steps", "train/skipped_steps")
 RESOLUTION_MIB = 8.0  # the error that memory is measured with: a smaller difference is none
 
 
 def kind(key: str) -> Kind:
     """By the unit that a metric's name carries."""
-    if key in WORK:
-        return "work"
+    if key in DESCRIBING:
+        return "description"
     if key.endswith(("memory", "_mib")):
         return "memory"
     if key.endswith(("_per_s", "_mfu")):
