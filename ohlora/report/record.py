@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from ohlora.config.identity import slug
@@ -47,7 +48,7 @@ def _track(track: Track) -> dict[str, Any]:
                 "changed_by_itself": [
                     {"key": key, "asked_for": want, "in_effect": have} for key, want, have in changed_by_itself(arm)
                 ],
-                "medians": arm.metrics(),
+                "medians": {key: value for key, value in arm.metrics().items() if isfinite(value)},
             }
             for arm in track.arms
         ],

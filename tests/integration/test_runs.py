@@ -52,7 +52,7 @@ def test_the_sweep_prints_the_table_and_writes_its_files(swept: tuple[Path, Ran]
     for row in ("| **w/o** Unsloth | ", "| **with** Unsloth | "):
         assert row in ran.out
     assert "too short to measure anything" in ran.out and "절감" not in ran.out
-    assert "one pair: no verdict" in ran.out
+    assert "number of pairs: 1; no verdict" in ran.out
     folder = cwd / "outputs" / "both"
     for name in ("comparison.md", "comparison.csv", "comparison.json", "manifest.json"):
         assert (folder / name).is_file()
