@@ -30,8 +30,9 @@ def row(arm: Arm, arms: Sequence[Arm], lang: str) -> list[str]:
 
 
 def single_table(result: Result) -> str:
-    """The table of one run alone."""
-    return user_table(Track("", [Arm(result.arm, runs=[result])], []))
+    """The table of one run alone, in the language that it was asked for."""
+    lang = (result.requested.get("report") or {}).get("lang", "en")
+    return user_table(Track("", [Arm(result.arm, runs=[result])], []), lang)
 
 
 def label(arm: Arm, arms: Sequence[Arm]) -> str:
