@@ -117,6 +117,9 @@ def _track_notes(track: Track) -> Iterator[Note]:
         about: dict[str, object] = {"track": track.name, "arm": one.other.name, "baseline": one.baseline.name}
         if one.too_short:
             yield Note("smoke", about)
+        unchecked = tuple(check.code for check in one.checks if check.state == "unknown")
+        if unchecked:
+            yield Note("unchecked", {**about, "checks": unchecked})
         if not one.pairs:
             yield Note("no_pairs", about)
         elif len(one.pairs) < MIN_PAIRS:

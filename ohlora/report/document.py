@@ -78,6 +78,9 @@ def note_text(note: Note, lang: str) -> str:
     values = dict(note.values)
     if "track" in values:
         values["track"] = _prefix(str(values["track"]), lang)
+    if "checks" in values:
+        assert isinstance(values["checks"], tuple)
+        values["checks"] = ", ".join(say(lang, code) for code in values["checks"])
     return say(lang, note.code, **values)
 
 

@@ -52,24 +52,30 @@ def checks(baseline: Sequence[Result], other: Sequence[Result]) -> list[Check]:
         return []
     asked = asked_to_differ(*pairs[0])
     runs = [*baseline, *other]
-    found = [
-        _hash("tokens", "tokens", runs, asked, TEXT),
-        _batches(pairs, runs, asked),
-        _hash("prompts", "prompts", runs, asked, TEXT),
-        _hash("adapter", "adapter_init", runs, asked, (*WEIGHTS, "lora", "seed")),
-        _float32(runs),
-        _closeness("losses", pairs, asked, lambda run: run.parity.get("losses"), 0),
-        _closeness("grad_norms", pairs, asked, lambda run: run.parity.get("grad_norms"), 1),
-        _closeness("eval_loss", pairs, asked, lambda run: _some(run.metrics.get("eval/eval_loss")), 2),
+    phases = {key.split("/")[0] for run in runs for key in run.metrics}
+    found = [_hash("tokens", "tokens", runs, asked, TEXT)]
+    if "infer" in phases:
+        found.append(_hash("prompts", "prompts", runs, asked, TEXT))
+    if "train" in phases:
+        found += [
+            _batches(pairs, runs, asked),
+            _hash("adapter", "adapter_init", runs, asked, (*WEIGHTS, "lora", "seed")),
+            _float32(runs),
+            _closeness("losses", pairs, asked, lambda run: run.parity.get("losses"), 0),
+            _closeness("grad_norms", pairs, asked, lambda run: run.parity.get("grad_norms"), 1),
+        ]
+    if "eval" in phases:
+        found.append(_closeness("eval_loss", pairs, asked, lambda run: _some(run.metrics.get("eval/eval_loss")), 2))
+    found += [
         _work(pairs, asked),
         *_settings(runs, asked),
-        _softcap(runs),
+        *_softcap(runs),
         _versions(runs),
-        _one_value("weights", [run.model.get("hash") for run in runs], _touched(asked, WEIGHTS)),
-        _one_value("machine", [f"{run.device.get('name')} {run.device.get('ram_mib', '')}" for run in runs], False),
+        _one_value("weights", [run.model.get("hash") for run in runs], _touched(asked, WEIGHTS), shown=12),
+        _one_value("machine", [_machine(run) for run in runs], False),
         _finite(runs),
     ]
-    return [check for check in found if check]
+    return found
 
 
 def overlapped(runs: Sequence[Result]) -> Check:
@@ -161,11 +167,9 @@ def _settings(runs: Sequence[Result], asked: list[str]) -> Iterator[Check]:
                 yield Check(f"setting {key}", "asked" if was_asked(name, asked) else "broken", detail)
 
 
-def _softcap(runs: Sequence[Result]) -> Check | None:
+def _softcap(runs: Sequence[Result]) -> Iterator[Check]:
     """Gemma 2 caps its attention scores; the SDPA path of transformers leaves the cap out."""
     capped = [run for run in runs if (run.requested.get("model") or {}).get("architecture") == "Gemma2ForCausalLM"]
-    if not capped:
-        return None
     dropped = {
         run.arm
         for run in capped
@@ -173,7 +177,12 @@ def _softcap(runs: Sequence[Result]) -> Check | None:
         if (run.effective.get(phase) or {}).get("attention") == "sdpa"
         and (run.effective.get(phase) or {}).get("route") == "transformers"
     }
-    return Check("softcap", "broken" if dropped else "equal", "; ".join(sorted(dropped)))
+    if capped:
+        yield Check("softcap", "broken" if dropped else "equal", "; ".join(sorted(dropped)))
+
+
+def _machine(run: Result) -> str | None:
+    return f"{run.device['name']} {run.device.get('ram_mib', '')}".strip() if "name" in run.device else None
 
 
 def _versions(runs: Sequence[Result]) -> Check:

@@ -98,6 +98,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "{track}{arm}: no pair in which both sides finished, so nothing is compared",
         "{track}{arm}: 양쪽 모두 끝난 쌍이 없어 비교하지 않습니다",
     ),
+    "unchecked": (
+        "{track}{arm}: not recorded, so not checked: {checks}",
+        "{track}{arm}: 기록이 없어 검사하지 못한 것: {checks}",
+    ),
     "few_pairs": (
         "{track}{arm}: number of pairs: {pairs}; no verdict (a verdict needs {needed})",
         "{track}{arm}: 쌍 {pairs}개; 판정 없음 (판정에는 {needed}쌍이 필요)",
