@@ -1,8 +1,9 @@
 """python benchmarks/sampler.py: what watching memory costs the work that is watched.
 
 The work is a loop of matrix products and small tensor operations, as a training step mixes them. It runs without
-and with an open phase in turn. `own CPU` is the processor time of the sampler's thread ÷ the time of the loop;
-`slowdown` is what the loop itself shows, the median over pairs, which on a busy machine is mostly the machine.
+and with an open phase in turn. First the processor time of the sampler's own thread ÷ the time of the loop, which a
+busy machine does not change; then what the whole process uses more, and how much longer the loop takes: medians over
+pairs, of which the last says something on a quiet machine alone.
 """
 
 from __future__ import annotations
@@ -32,6 +33,13 @@ def work(seconds: float | None, rounds: int) -> int:
     return done
 
 
+def timed(rounds: int) -> tuple[float, float]:
+    """(wall, processor time of this process) in seconds."""
+    started, used = time.perf_counter(), time.process_time()
+    work(None, rounds)
+    return time.perf_counter() - started, time.process_time() - used
+
+
 def sampler_cpu_s() -> float:
     """Processor time of the sampler's thread so far."""
     (sampler,) = (thread for thread in threading.enumerate() if thread.name == "memory-sampler")
@@ -41,34 +49,35 @@ def sampler_cpu_s() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(": ", 1)[1])
-    parser.add_argument("--pairs", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each loop")
+    parser.add_argument("--pairs", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each loop")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     rounds = work(given.seconds, 0)
-    shares, slowdowns = [], []
+    found: dict[str, list[float]] = {"own CPU ÷ wall": [], "CPU of the process": [], "wall": []}
     with tempfile.TemporaryDirectory() as folder:
         timeline = Path(folder) / "memory.jsonl"
         for pair in range(given.pairs):
             taken = {}
             for watched in (False, True) if pair % 2 == 0 else (True, False):
-                started = time.perf_counter()
                 if watched:
                     with PhaseMemory("cpu", timeline, "train").phase("train"):
-                        work(None, rounds)
+                        taken[watched] = timed(rounds)
                         own = sampler_cpu_s()
                 else:
-                    work(None, rounds)
-                taken[watched] = time.perf_counter() - started
-            shares.append(own / taken[True])
-            slowdowns.append(taken[True] / taken[False] - 1)
+                    taken[watched] = timed(rounds)
+            (wall, cpu), (wall_alone, cpu_alone) = taken[True], taken[False]
+            for values, value in zip(
+                found.values(), (own / wall, cpu / cpu_alone - 1, wall / wall_alone - 1), strict=True
+            ):
+                values.append(value)
         size = timeline.stat().st_size / (given.pairs * given.seconds)
     print(f"{given.pairs} pairs of {given.seconds:g} s, {given.threads} threads\n")
     print("| | median | quartiles |\n| --- | --- | --- |")
-    for name, values in (("own CPU", shares), ("slowdown", slowdowns)):
+    for name, values in found.items():
         low, _, high = quantiles(values, n=4)
-        print(f"| {name} | {100 * median(values):.2f} % | {100 * low:.2f} to {100 * high:.2f} % |")
+        print(f"| {name} | {100 * median(values):+.2f} % | {100 * low:+.2f} to {100 * high:+.2f} % |")
     print(f"| timeline | {size:.0f} bytes/s | |")
 
 
