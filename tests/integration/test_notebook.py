@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -87,6 +88,9 @@ def test_all_cells_show_the_report(execute: Callable[..., Any], tmp_path: Path) 
     kept = tmp_path / "kept" / "small"
     assert (kept / "comparison.md").is_file() and len(list(kept.glob("*/result.json"))) == 2
     assert not list(kept.glob("**/adapter"))
+    shutil.rmtree(tmp_path / "outputs")  # a runtime that was lost goes on from what was kept
+    cells, error = execute()
+    assert error == "" and "2 of 2 runs are there" in cells["run"] and HEADER in cells["report"]
 
 
 def test_a_setting_that_is_wrong_is_shown_as_a_failure(execute: Callable[..., Any]) -> None:
