@@ -84,7 +84,8 @@ def test_all_cells_show_the_report(execute: Callable[..., Any], tmp_path: Path) 
     assert "exit code 0" in cells["run"]
     assert HEADER in cells["report"]
     assert "**with** Unsloth" in cells["report"] and "equal: backend=unsloth / backend=hf, pairs: 1" in cells["report"]
-    assert "comparison.html" in cells["download"]
+    assert "image/svg+xml" in cells["report"] and ".svg)" not in cells["report"]
+    assert "comparison.html" in cells["download"] and (tmp_path / "outputs" / "small" / "comparison.html").is_file()
     kept = tmp_path / "kept" / "small"
     assert (kept / "comparison.md").is_file() and len(list(kept.glob("*/result.json"))) == 2
     assert not list(kept.glob("**/adapter"))
@@ -93,8 +94,17 @@ def test_all_cells_show_the_report(execute: Callable[..., Any], tmp_path: Path) 
     assert error == "" and "2 of 2 runs are there" in cells["run"] and HEADER in cells["report"]
 
 
-def test_a_setting_that_is_wrong_is_shown_as_a_failure(execute: Callable[..., Any]) -> None:
+def test_a_setting_that_is_wrong_is_shown_as_a_failure(
+    execute: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the project comes out of an archive, one folder down, as a site that hosts it would pack it."""
+    packed = tmp_path / "packed" / "project-main"
+    shutil.copytree(ROOT / "conf", packed / "conf")
+    for name in ("requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, packed)
+    monkeypatch.setenv("OHLORA_NB_SOURCE", shutil.make_archive(str(tmp_path / "project"), "zip", packed.parent))
     cells, error = execute("lora.rnk=1")
+    assert f"project: {tmp_path / 'oh-lora' / 'project-main'}" in cells["install"]
     assert "did you mean lora.rank?" in cells["run"]
     assert error.startswith("RuntimeError: no report was made; exit code 2") and cells["report"] == ""
 
