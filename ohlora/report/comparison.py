@@ -10,6 +10,7 @@ from pathlib import Path
 from ohlora.measure.statistics import MIN_PAIRS
 from ohlora.report.contrast import Contrast, contrast
 from ohlora.report.reading import Arm, Held, read_folder
+from ohlora.report.settings import flat
 from ohlora.result import Result, exit_code
 
 
@@ -98,8 +99,7 @@ def _notes(comparison: Comparison) -> Iterator[Note]:
         yield Note("machines")
     if any(run.device.get("type") == "cpu" for run in runs):
         yield Note("cpu")
-    sources = {run.effective.get("vram_device_source") for run in runs}
-    if "device_difference" in sources:
+    if any("device_difference" in flat(run.effective).values() for run in runs):
         yield Note("device_difference")
     for label in sorted({str(run.model.get("label")) for run in runs if run.model}):
         yield Note("model", {"label": label})
