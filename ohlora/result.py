@@ -25,6 +25,26 @@ class Status(str, Enum):
     cancelled = "cancelled"
 
 
+KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("run_id", "task", "arm", "track"), str),
+    **dict.fromkeys(("repeat", "order"), int),
+    "reason": (dict, type(None)),
+    **dict.fromkeys(
+        (
+            "requested",
+            "effective",
+            "versions",
+            "device",
+            "model",
+            "hashes",
+            "parity",
+            "arguments",
+            "metrics",
+            "timings",
+        ),
+        dict,
+    ),
+}  # what a reader relies on
 EXIT_CODES = {Status.finished: 0, Status.unsupported: 2, Status.cancelled: 130}
 
 
@@ -106,7 +126,15 @@ def read_result(path: Path) -> Result:
         result.status = Status(result.status).value
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
+    wrong = [name for name, kinds in KINDS.items() if not isinstance(getattr(result, name), kinds)]
+    wrong += [f"metrics.{key}" for key, value in _items(result.metrics) if not isinstance(value, int | float)]
+    if wrong:
+        raise ValueError(f"{path}: of another type than schema {SCHEMA} says: {', '.join(wrong[:5])}")
     return result
+
+
+def _items(metrics: object) -> list[tuple[str, object]]:
+    return list(metrics.items()) if isinstance(metrics, dict) else []
 
 
 def exit_code(results: Iterable[Result]) -> int:
