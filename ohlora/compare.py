@@ -6,6 +6,7 @@ python -m ohlora.run 'compare.arms=[lora=r16,lora=r64]' compare.pairs=8
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import time
@@ -56,7 +57,7 @@ def arms_of(config: Config) -> list[Arm]:
         if len(texts) == 1:
             raise UserError(f"compare.{key}={texts}: one arm only; a comparison needs two or more")
         for text in texts:
-            named = re.match(r"([\w.+-]+):\s+(.+)", text)
+            named = re.match(r"([^=]+?):\s+(.+)", text)
             name, overrides = (named[1], named[2]) if named else (text.strip(), text)
             if not overrides.strip():
                 raise UserError(f"compare.{key}={texts}: an arm is empty; give its overrides, such as backend=hf")
@@ -109,6 +110,8 @@ def planned(config: Config, overrides: Sequence[str], folder: Path | None) -> Co
     for arm in arms:
         varied = {o.lstrip("+~").split("=")[0] for o in arm.overrides} | {"repeat", "arm"}
         base = [o for o in overrides if o.lstrip("+~").split("=")[0] not in varied]
+        within = [o for o in base if o.lstrip("+~").split(".")[0] in varied]
+        problems += [f"[{arm.name}] {o}: the arm chooses this whole group; say it in compare.arms" for o in within]
         try:
             node = composed([*base, *arm.overrides])
             with open_dict(node):
@@ -128,52 +131,67 @@ def planned(config: Config, overrides: Sequence[str], folder: Path | None) -> Co
     return made
 
 
-def drive(comparison: Comparison, parent: str | None) -> bool:
-    """Run what is not there yet; False when it was cancelled.
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else runs the comparison of this folder meanwhile.
 
     Raises:
-        UserError: another process runs this comparison.
+        UserError: another process does; or the folder cannot be made.
     """
-    jobs, folder = comparison.jobs, comparison.folder
-    lock = FileLock(folder / ".running.lock")
     try:
-        lock.acquire(blocking=False)
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".running.lock", blocking=False):
+            yield
     except Timeout:
         raise UserError(
             f"{folder}: another process is running this comparison; wait for it, or give study=<name>"
         ) from None
-    with lock:
-        todo = list(_todo(folder, jobs))
-        if len(todo) < len(jobs):
-            there = f"{len(jobs) - len(todo)} of {len(jobs)} runs are there"
-            _say(f"{folder}: {there}; study=<name> makes them anew elsewhere")
-        taken: list[float] = []
-        refused: set[tuple[str, str]] = set()
-        for number, job in enumerate(todo, 1):
-            if (job.track, job.arm) in refused:
-                continue
-            left = f", about {_minutes(taken, len(todo) - number + 1)} left" if taken else ""
-            _say(f"[{number}/{len(todo)}] {job.track} settings, pair {job.repeat + 1}: {job.arm}{left}")
-            started = time.monotonic()
-            result, _ = execute(
-                *comparison.config_of(job), folder / job.run_id, Place(job.run_id, jobs.index(job), parent, job.track)
-            )
-            taken.append(time.monotonic() - started)
-            if result.status == Status.cancelled.value:
-                return False
-            if result.status == Status.unsupported.value:  # and would be in every other pair
-                refused.add((job.track, job.arm))
+
+
+def drive(comparison: Comparison, parent: str | None) -> bool:
+    """Run what is not there yet; False when it was cancelled."""
+    jobs, folder = comparison.jobs, comparison.folder
+    held = {job.run_id: _held(folder / job.run_id) for job in jobs}
+    todo = list(_todo(jobs, held))
+    _say_held(folder, jobs, held)
+    order = 1 + max((result.order for result in held.values() if result), default=-1)
+    taken: list[float] = []
+    refused: set[tuple[str, str]] = set()
+    for number, job in enumerate(todo, 1):
+        if (job.track, job.arm) in refused:
+            continue
+        left = f", about {_minutes(taken, len(todo) - number + 1)} left" if taken else ""
+        _say(f"[{number}/{len(todo)}] {job.track} settings, pair {job.repeat + 1}: {job.arm}{left}")
+        started = time.monotonic()
+        place = Place(job.run_id, order, parent, job.track)
+        result, _ = execute(*comparison.config_of(job), folder / job.run_id, place)
+        order += 1
+        taken.append(time.monotonic() - started)
+        if result.status == Status.cancelled.value:
+            return False
+        if result.status == Status.unsupported.value:  # and would be in every other pair
+            refused.add((job.track, job.arm))
     return True
 
 
-def _todo(folder: Path, jobs: Sequence[Job]) -> Iterator[Job]:
+def _todo(jobs: Sequence[Job], held: dict[str, Result | None]) -> Iterator[Job]:
     """The runs of every pair that is not there whole; an unsupported arm is not tried again."""
-    held = {job.run_id: _held(folder / job.run_id) for job in jobs}
     refused = {(j.track, j.arm) for j in jobs if (r := held[j.run_id]) and r.status == Status.unsupported.value}
     for _, group in groupby(jobs, key=lambda job: (job.track, job.repeat)):
         pair = [job for job in group if (job.track, job.arm) not in refused]
         if any((result := held[job.run_id]) is None or result.status in BROKEN_OFF for job in pair):
             yield from pair
+
+
+def _say_held(folder: Path, jobs: Sequence[Job], held: dict[str, Result | None]) -> None:
+    """What an earlier call has left, and how to have it made again."""
+    there = [job for job in jobs if held[job.run_id]]
+    if there:
+        _say(f"{folder}: {len(there)} of {len(jobs)} runs are there; study=<name> makes them anew elsewhere")
+    for job in there:
+        result = held[job.run_id]
+        if result and result.status not in BROKEN_OFF | {Status.finished.value}:
+            _say(f"  {result.status}: {job.arm}, kept as it is; to try it again remove {folder / job.run_id}")
 
 
 def _held(run: Path) -> Result | None:

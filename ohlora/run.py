@@ -137,12 +137,15 @@ def _chosen_folder() -> Path | None:
 
 def _compare(config: Config, overrides: list[str], folder: Path | None) -> int:
     """A comparison in interleaved pairs, under one MLflow run; its exit code."""
-    from ohlora.compare import drive, planned
+    from ohlora.compare import alone, drive, planned
 
     comparison = planned(config, overrides, folder)
     _show_licence(comparison.config)
     before = comparison.before.mlflow_parent if comparison.before else None
-    with _parent_run(comparison.config, comparison.folder, " ".join(overrides), before) as reported:
+    with (
+        alone(comparison.folder),
+        _parent_run(comparison.config, comparison.folder, " ".join(overrides), before) as reported,
+    ):
         comparison.manifest(overrides, reported.parent).write(comparison.folder)
         reported.finished = drive(comparison, reported.parent)
     if not reported.finished:

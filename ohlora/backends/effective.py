@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
@@ -9,10 +10,19 @@ from typing import Any
 
 from ohlora.backends import LoadSpec
 
+# Recorded in every run: what either side computes with.
+LIBRARIES = (
+    "ohlora", "torch", "transformers", "tokenizers", "peft", "trl", "accelerate", "datasets", "bitsandbytes", "triton",
+)  # fmt: skip
 
-def versions(*packages: str) -> dict[str, str]:
-    """Package -> installed version, from metadata alone."""
-    return {name: metadata.version(name) for name in packages}
+
+def versions(*also: str) -> dict[str, str]:
+    """Package -> installed version, from metadata alone; what is not installed is left out."""
+    found = {}
+    for name in (*LIBRARIES, *also):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def adapter_parameters(model: Any) -> list[tuple[str, Any]]:

@@ -20,7 +20,7 @@ class HFBackend:
         import peft  # noqa: F401
         import transformers  # noqa: F401
 
-        return versions("torch", "transformers", "peft", "trl", "accelerate")
+        return versions()
 
     def load(self, spec: LoadSpec) -> Loaded:
         import torch

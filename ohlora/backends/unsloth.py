@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,7 @@ class UnslothBackend:
         import unsloth
 
         self._unsloth = unsloth
-        return {
-            **versions("torch", "transformers", "peft", "trl", "accelerate", "unsloth"),
-            "unsloth_zoo": metadata.version("unsloth_zoo"),
-        }
+        return versions("unsloth", "unsloth_zoo")
 
     def load(self, spec: LoadSpec) -> Loaded:
         import torch

@@ -7,8 +7,9 @@ import json
 import re
 from typing import Any
 
-# Where things are put and how a run is started do not change what is measured.
-VOLATILE = frozenset({"study", "outputs", "models", "tracking", "launch", "arm", "repeat", "compare", "report"})
+# Where things are put, and what is done with them afterwards, does not change what is measured.
+VOLATILE = frozenset({"study", "outputs", "models", "tracking", "arm", "repeat", "compare", "report"})
+MEASURED_LAUNCH = ("prefix", "threads")  # of `launch`: numactl or another number of threads is another measurement
 
 
 def run_id(resolved: dict[str, Any], arm: str, repeat: int) -> str:
@@ -16,10 +17,17 @@ def run_id(resolved: dict[str, Any], arm: str, repeat: int) -> str:
 
     `resolved` is the whole configuration as plain dicts; volatile keys are left out here.
     """
-    kept = {key: value for key, value in resolved.items() if key not in VOLATILE}
-    text = json.dumps([kept, arm, repeat], sort_keys=True, ensure_ascii=False, default=str)
+    text = json.dumps([measured(resolved), arm, repeat], sort_keys=True, ensure_ascii=False, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     return f"{slug(arm)}-r{repeat}-{digest}"
+
+
+def measured(resolved: dict[str, Any]) -> dict[str, Any]:
+    """The parts of a configuration that decide what is measured."""
+    kept = {key: value for key, value in resolved.items() if key not in VOLATILE}
+    if isinstance(kept.get("launch"), dict):
+        kept["launch"] = {key: value for key, value in kept["launch"].items() if key in MEASURED_LAUNCH}
+    return kept
 
 
 def slug(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ohlora.config.identity import VOLATILE
+from ohlora.config.identity import measured
 from ohlora.errors import UserError
 from ohlora.manifest import Manifest, read_manifest
 from ohlora.result import Result, Status, read_result
@@ -111,7 +111,7 @@ def _arms(runs: list[Result], manifest: Manifest | None) -> Iterator[Arm]:
 
 def asked_of(run: Result) -> dict[str, Any]:
     """What a run was asked to do, whichever repeat it is and wherever its files lie (what they hold has its hash)."""
-    kept = {key: value for key, value in run.requested.items() if key not in VOLATILE}
+    kept = measured(run.requested)
     for group in ("model", "data"):
         if isinstance(kept.get(group), dict):
             kept[group] = {key: value for key, value in kept[group].items() if key != "path"}

@@ -38,8 +38,11 @@ def run(job: Job) -> None:
     total = sum(answer.seconds for answer in answers)
     job.metric("infer/infer_time_s", total)
     job.metric("infer/infer_tokens_per_s", generated / total)
-    job.metric("infer/infer_ttft_ms", 1000 * median(answer.first_s for answer in answers))
-    decoding = sum(answer.seconds - answer.first_s for answer in answers)
+    firsts = [answer.first_s for answer in answers if answer.first_s is not None]
+    decoding = 0.0
+    if len(firsts) == len(answers):
+        job.metric("infer/infer_ttft_ms", 1000 * median(firsts))
+        decoding = total - sum(firsts)
     if generated > len(answers) and decoding > 0:
         job.metric("infer/infer_decode_tokens_per_s", (generated - len(answers)) / decoding)
     job.metric("infer/prompts", len(answers))
@@ -56,9 +59,10 @@ def run(job: Job) -> None:
 
 
 class Answer:
-    """One generated answer: `ids` are the new tokens, `seconds` to the last of them, `first_s` to the first."""
+    """One generated answer: `ids` are the new tokens, `seconds` to the last of them, `first_s` to the first,
+    None where a replaced `generate` did not say."""
 
-    def __init__(self, ids: list[int], seconds: float, first_s: float) -> None:
+    def __init__(self, ids: list[int], seconds: float, first_s: float | None) -> None:
         self.ids, self.seconds, self.first_s = ids, seconds, first_s
 
     def text(self, tokenizer: Any) -> str:
@@ -98,7 +102,7 @@ class Generator:
                 stopping_criteria=[first],
             )
         seconds = self.clock.now() - started
-        return Answer(output[0, len(prompt) :].tolist(), seconds, (first.at or started) - started)
+        return Answer(output[0, len(prompt) :].tolist(), seconds, first.at - started if first.at else None)
 
 
 class _FirstToken:

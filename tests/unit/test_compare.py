@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from ohlora import compare
-from ohlora.compare import arms_of, drive, interleaved, planned
+from ohlora.compare import alone, arms_of, drive, interleaved, planned
 from ohlora.config.compose import composed, quoted
 from ohlora.config.schema import Config
 from ohlora.config.validate import validated
@@ -64,10 +64,10 @@ def test_pairs_are_interleaved_track_by_track() -> None:
 
 
 def test_arms_are_any_overrides_and_may_be_named() -> None:
-    made = comparison("compare.arms=['lora=r16','big: lora=r64 lora.alpha=128','lora=r16']")
-    assert [arm.name for arm in arms_of(made.config)] == ["lora=r16", "big", "lora=r16 (2)"]
-    config, _ = made.config_of(next(job for job in made.jobs if job.arm == "big"))
-    assert (config.lora.rank, config.lora.alpha, config.arm) == (64, 128, "big")
+    made = comparison("compare.arms=['lora=r16','twice as big: lora=r64 lora.alpha=128','lora=r16']")
+    assert [arm.name for arm in arms_of(made.config)] == ["lora=r16", "twice as big", "lora=r16 (2)"]
+    config, _ = made.config_of(next(job for job in made.jobs if job.arm == "twice as big"))
+    assert (config.lora.rank, config.lora.alpha, config.arm) == (64, 128, "twice as big")
     assert len({job.run_id for job in made.jobs}) == len(made.jobs) == 12
 
 
@@ -122,6 +122,8 @@ def test_more_pairs_later_keep_the_first(runs: list) -> None:
     runs.clear()
     assert drive(comparison(ARMS, "compare.pairs=4", "study=s"), None)
     assert len(runs) == 6 and all(pair for _, _, pair in runs)
+    orders = [json.loads(path.read_text())["order"] for path in Path("outputs/s").glob("*/result.json")]
+    assert sorted(orders) == list(range(8)), "the order of running goes on too"
     comparison(ARMS, "compare.pairs=1", "study=s")
     held = read_manifest(Path("outputs/s"))
     assert held is not None and len(held.jobs) == 8, "a smaller call forgets nothing"
@@ -135,6 +137,7 @@ def test_more_pairs_later_keep_the_first(runs: list) -> None:
         (["compare.arms=['backend=hf','']"], "an arm is empty"),
         ([ARMS, "compare.pairs=3"], "compare.pairs=3: must be even"),
         ([ARMS, "compare.pairs=0"], "compare.pairs=0: must be >= 1"),
+        ([quoted("compare.arms=[lora=r16,lora=r64]"), "lora.rank=8"], "lora.rank=8: the arm chooses this whole group"),
         (["compare.recommended=['backend=hf','backend=unsloth']"], "is a second track beside compare.arms"),
         (["backend=hf", "trainer.gradient_checkpointing=unsloth"], "backend=hf has no such thing"),
     ],
@@ -160,7 +163,7 @@ def test_a_folder_of_something_else_is_left_alone(runs: list) -> None:
 
 def test_two_at_a_time_are_refused(runs: list) -> None:
     made = comparison(ARMS, "study=s")
-    with FileLock(made.folder / ".running.lock"), pytest.raises(UserError, match="another process is running"):
+    with alone(made.folder), pytest.raises(UserError, match="another process is running"), alone(made.folder):
         drive(made, None)
     assert not runs
 
