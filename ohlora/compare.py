@@ -25,13 +25,12 @@ from ohlora.config.schema import Config
 from ohlora.config.validate import validated
 from ohlora.errors import UserError
 from ohlora.files import sha256_of
-from ohlora.manifest import MANIFEST, Job, Manifest, read_manifest
+from ohlora.manifest import EQUAL, MANIFEST, RECOMMENDED, Job, Manifest, read_manifest
 from ohlora.preflight import check
 from ohlora.result import Result, Status, read_result
 from ohlora.runs import Place, execute, identity, plain
 from ohlora.sweep import shared_problems
 
-EQUAL, RECOMMENDED = "equal", "recommended"
 # A run that ended in one of these is made again, and its partner with it: a pair is two runs next to each other.
 BROKEN_OFF = {Status.cancelled.value, Status.killed.value}
 

@@ -10,6 +10,9 @@ from ohlora.errors import UserError
 from ohlora.files import read_json, write_json
 
 MANIFEST = "manifest.json"
+SCHEMA = 1
+EQUAL, RECOMMENDED = "equal", "recommended"
+TRACKS = ("", EQUAL, RECOMMENDED)
 Kind = Literal["sweep", "pairs"]
 
 
@@ -52,7 +55,7 @@ class Manifest:
             write_json(
                 folder / MANIFEST,
                 {
-                    "schema": 1,
+                    "schema": SCHEMA,
                     "kind": self.kind,
                     "lang": self.lang,
                     "command": self.command,
@@ -76,17 +79,20 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
     try:
         raw: dict[str, Any] = read_json(path)
-        jobs = [
-            Job(
-                list(j.get("overrides", [])),
-                str(j["arm"]),
-                int(j.get("repeat", 0)),
-                str(j["run_id"]),
-                j.get("track", ""),
-            )
-            for j in raw["planned"]
-        ]
+        if raw["schema"] != SCHEMA:
+            raise ValueError(f"schema {raw['schema']}, not {SCHEMA}")
+        jobs = [_job(entry) for entry in raw["planned"]]
         kind: Kind = "pairs" if raw.get("kind") == "pairs" else "sweep"
-        return Manifest(kind, jobs, list(raw.get("command", [])), raw.get("lang", "en"), raw.get("mlflow_parent"))
+        lang = "ko" if raw.get("lang") == "ko" else "en"
+        return Manifest(kind, jobs, list(raw.get("command", [])), lang, raw.get("mlflow_parent"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{MANIFEST}: {type(error).__name__}: {error}") from None
+
+
+def _job(entry: dict[str, Any]) -> Job:
+    overrides = [str(o) for o in entry.get("overrides", [])]
+    job = Job(overrides, entry["arm"], entry.get("repeat", 0), entry["run_id"], entry.get("track", ""))
+    texts = (job.arm, job.run_id, job.track)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(job.repeat, int) or job.track not in TRACKS:
+        raise ValueError(f"not a planned run: {entry}")
+    return job

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from ohlora.files import read_json, write_json
+from ohlora.manifest import TRACKS
 
 SCHEMA = 1
 
@@ -45,6 +46,8 @@ KINDS: dict[str, type | tuple[type, ...]] = {
         dict,
     ),
 }  # what a reader relies on
+TIMES = ("started", "ended")
+GROUPS = ("backend", "model", "trainer", "generation", "lora", "report", "data", "launch")
 EXIT_CODES = {Status.finished: 0, Status.unsupported: 2, Status.cancelled: 130}
 
 
@@ -126,15 +129,28 @@ def read_result(path: Path) -> Result:
         result.status = Status(result.status).value
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
-    wrong = [name for name, kinds in KINDS.items() if not isinstance(getattr(result, name), kinds)]
-    wrong += [f"metrics.{key}" for key, value in _items(result.metrics) if not isinstance(value, int | float)]
+    wrong = list(_of_other_types(result))
     if wrong:
         raise ValueError(f"{path}: of another type than schema {SCHEMA} says: {', '.join(wrong[:5])}")
     return result
 
 
-def _items(metrics: object) -> list[tuple[str, object]]:
-    return list(metrics.items()) if isinstance(metrics, dict) else []
+def _of_other_types(result: Result) -> Iterator[str]:
+    """The parts that a reader would trip over."""
+    number = (int, float)
+    for name, kinds in KINDS.items():
+        if not isinstance(getattr(result, name), kinds):
+            yield name
+            return
+    if result.track not in TRACKS:
+        yield f"track={result.track!r}"
+    yield from (f"metrics.{key}" for key, value in result.metrics.items() if not isinstance(value, number))
+    yield from (f"timings.{key}" for key in TIMES if not isinstance(result.timings.get(key, 0.0), number))
+    yield from (f"requested.{key}" for key in GROUPS if not isinstance(result.requested.get(key, {}), dict))
+    for key in ("losses", "grad_norms"):
+        values = result.parity.get(key, [])
+        if not isinstance(values, list) or not all(isinstance(value, number) for value in values):
+            yield f"parity.{key}"
 
 
 def exit_code(results: Iterable[Result]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -20,10 +21,8 @@ from ohlora.config.schema import Config
 from ohlora.errors import UserError
 from ohlora.files import read_jsonl
 from ohlora.manifest import MANIFEST
+from ohlora.preflight import attempts
 from ohlora.result import Result, Status
-
-if TYPE_CHECKING:
-    pass
 
 if TYPE_CHECKING:
     from ohlora.report.comparison import Comparison
@@ -69,20 +68,32 @@ def fetch(run_id: str, into: Path, uri: str | None) -> Path:
     client = MlflowClient(store)
     try:
         parent = client.get_run(run_id)
-        tag = f"tags.`mlflow.parentRunId` = '{run_id}'"
-        children = client.search_runs([parent.info.experiment_id], filter_string=tag)
-        folder = into / str(parent.data.tags.get("ohlora.sweep", run_id))
-        for run in [*children, parent]:
-            target = folder / run.data.tags.get("ohlora.run_id", "") / ("attempt-1" if run in children else "")
-            target.mkdir(parents=True, exist_ok=True)
+        folder = into / f"{parent.data.tags.get('ohlora.sweep', 'run')}-{run_id[:8]}"
+        for run in [*_children(client, parent), parent]:
+            below = run.data.tags.get("ohlora.run_id")  # several attempts of a run have the same: the last one counts
+            attempt = folder / below / f"attempt-{len(attempts(folder / below)) + 1}" if below else folder
+            attempt.mkdir(parents=True, exist_ok=True)
             for item in client.list_artifacts(run.info.run_id):
                 if item.path in (MANIFEST, *FETCHED):
-                    client.download_artifacts(run.info.run_id, item.path, str(target))
-            if run in children and (target / "result.json").is_file():
-                (target / "result.json").replace(target.parent / "result.json")
+                    client.download_artifacts(run.info.run_id, item.path, str(attempt))
+            if below and (attempt / "result.json").is_file():
+                shutil.copy(attempt / "result.json", attempt.parent)
     except MlflowException as error:
         raise UserError(f"mlflow:{run_id}: {_short(error)}; give the id of a run in {store}") from None
     return folder
+
+
+def _children(client: Any, parent: Any) -> Iterator[Any]:
+    """The runs under a run, oldest first, however many."""
+    tag, token = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'", None
+    while True:
+        page = client.search_runs(
+            [parent.info.experiment_id], tag, order_by=["attributes.start_time ASC"], page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 class Tracker:
@@ -117,6 +128,8 @@ class Tracker:
         """Start the MLflow run of one attempt: a name to read, its parameters, whose it is."""
         from mlflow.entities import Param
 
+        from ohlora.report.settings import flat
+
         self.metrics_path, self.fed = attempt / "metrics.jsonl", set[tuple[str, int]]()
         rank = "" if config.task.name == "infer" else f" · r{config.lora.rank}"
         track = f"{result.track}: " if result.track == "recommended" else ""
@@ -133,7 +146,9 @@ class Tracker:
         if parent:
             tags["mlflow.parentRunId"] = parent
         self._start(f"{name} #{result.repeat}" if result.repeat else name, tags)
-        params = [Param(key, str(value)[:MAX_VALUE]) for key, value in _flat(result.requested)]
+        params = [
+            Param(key, str(value)[:MAX_VALUE]) for key, value in flat(result.requested).items() if value is not None
+        ]
         self._safely(self._log, params=params)
 
     def begin_sweep(self, name: str, note: str, before: str | None = None) -> str | None:
@@ -256,14 +271,6 @@ class Tracker:
             ):
                 self._safely(self.client.set_tag, run.info.run_id, "status", "killed")
                 self._safely(self.client.set_terminated, run.info.run_id, "KILLED")
-
-
-def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif value is not None:
-            yield f"{prefix}{key}", value
 
 
 def _short(error: Exception) -> str:

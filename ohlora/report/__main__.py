@@ -15,7 +15,6 @@ from ohlora.errors import UserError
 from ohlora.report.comparison import read_comparison
 from ohlora.report.machines import write_several
 from ohlora.report.write import write_comparison
-from ohlora.result import exit_code
 
 LANGS = ("en", "ko")
 MLFLOW = "mlflow:"
@@ -74,7 +73,8 @@ def _report(folders: list[Path], lang: str | None, out: Path | None) -> int:
     assert out is not None
     comparisons = [read_comparison(folder, lang) for folder in folders]
     print(write_several(comparisons, out))
-    return exit_code(run for comparison in comparisons for run in comparison.runs)
+    codes = {comparison.exit_code() for comparison in comparisons}
+    return next(code for code in (130, 1, 2, 0) if code in codes)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 from ohlora.measure.statistics import MIN_PAIRS
@@ -32,12 +31,8 @@ class Track:
 
     @property
     def comparable(self) -> bool:
-        """False when a contrast that has pairs may not be compared."""
-        return bool(self.contrasts) and all(c.comparable for c in self.contrasts if c.pairs)
-
-    @property
-    def pairs(self) -> int:
-        return min((len(c.pairs) for c in self.contrasts), default=0)
+        """False when one of its contrasts has no pair or may not be compared."""
+        return bool(self.contrasts) and all(c.comparable for c in self.contrasts)
 
 
 @dataclass
@@ -82,7 +77,10 @@ def read_comparison(folder: Path, lang: str | None = None) -> Comparison:
         UserError: there is nothing in it to compare.
     """
     held = read_folder(folder)
-    tracks = [Track(name, list(arms), []) for name, arms in groupby(held.arms, key=lambda arm: arm.track)]
+    by_name: dict[str, list[Arm]] = {}
+    for arm in held.arms:
+        by_name.setdefault(arm.track, []).append(arm)
+    tracks = [Track(name, arms, []) for name, arms in by_name.items()]
     everything = [run for arm in held.arms for run in arm.runs]
     for track in tracks:
         track.contrasts = [contrast(track.arms[0], arm, everything) for arm in track.arms[1:]]

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Literal
 
 from ohlora.measure.statistics import ALPHA, MIN_PAIRS, Paired, holm, paired, pairs_needed
-from ohlora.report.headline import HEADLINE, RESOLUTION_MIB, Kind, kind, memory_key
+from ohlora.report.headline import HEADLINE, RESOLUTION_MIB, RESOLUTION_QUALITY, Kind, kind, memory_key
 from ohlora.report.parity import Check, checks, overlapped
 from ohlora.report.reading import Arm
 from ohlora.result import Result
@@ -84,7 +84,10 @@ def _verdict(made: Contrast, key: str, one: Paired, p: float | None) -> Verdict:
     if one.pairs < MIN_PAIRS or not made.interleaved or p is None:
         return "no_verdict"
     what = kind(key)
-    if p > ALPHA or (what == "memory" and abs(one.other - one.baseline) < RESOLUTION_MIB):
+    small = (what == "memory" and abs(one.other - one.baseline) < RESOLUTION_MIB) or (
+        what == "quality" and abs(one.ratio - 1) < RESOLUTION_QUALITY
+    )
+    if p > ALPHA or small:
         return "no_difference_shown"
     return _word(what, one.ratio < 1)
 

@@ -92,7 +92,7 @@ def _losses(folder: Path, track: Track, words: PlotWords) -> str | None:
             into[arm.name] = [
                 (int(line["step"]), float(line["value"]))
                 for line in lines
-                if line["key"] == key and line["step"] is not None
+                if line.get("key") == key and line.get("step") is not None
             ]
     return loss_curves(curves, evals, words) if any(curves.values()) else None
 

@@ -13,6 +13,7 @@ HEADLINE = ("infer memory", "infer/infer_time_s", "train memory", "train/train_t
 WORK = ("infer/prompts", "infer/generated_tokens", "train/train_steps", "train/train_tokens", "train/padding_ratio")
 # Numbers that describe the work or the machine; nothing is faster or less by them.
 DESCRIBING = (*WORK, "train/train_tflop", "train/matmul_peak_gflops", "train/nonfinite_steps", "train/skipped_steps")
+RESOLUTION_QUALITY = 0.005  # relative; with one seed a loss repeats itself exactly, so no spread tells its error
 RESOLUTION_MIB = 8.0  # the error that memory is measured with: a smaller difference is none
 
 
@@ -32,9 +33,3 @@ def kind(key: str) -> Kind:
 def memory_key(metrics: dict[str, float], phase: str) -> str | None:
     """The metric that stands for a phase's memory; None where none was measured."""
     return next((f"{phase}/{key}" for key in MEMORY if f"{phase}/{key}" in metrics), None)
-
-
-def memory_mib(metrics: dict[str, float], phase: str) -> float | None:
-    """Peak memory of a phase in MiB: allocated on a GPU, resident without one; None where not measured."""
-    key = memory_key(metrics, phase)
-    return metrics[key] if key else None

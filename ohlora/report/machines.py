@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ohlora.files import write_atomic, write_json
 from ohlora.report.comparison import Comparison, Track
-from ohlora.report.document import loud, unusable
+from ohlora.report.document import failures, known, loud, unusable
 from ohlora.report.record import SCHEMA, as_csv, as_dict
 from ohlora.report.table import HEADER, NO_VALUE, change, headline_name, label, markdown, row
 from ohlora.report.words import say
@@ -49,7 +49,11 @@ def side_by_side(comparisons: Sequence[Comparison]) -> str:
     unlike = [key for key in WORK if len({run.hashes[key] for run in _runs(comparisons) if key in run.hashes}) > 1]
     if unlike:
         parts += [say(lang, "unlike_work", what=", ".join(say(lang, key) for key in unlike)), ""]
+    said = list(dict.fromkeys(text for one in comparisons for text in known(one)))
+    parts += [*(f"- {text}" for text in said), ""]
     parts += [f"## {say(lang, 'verdicts')}", "", _verdicts(comparisons, lang), ""]
+    failed = [line for one in comparisons for line in failures(one)]
+    parts += [f"## {say(lang, 'failures')}", "", *failed, ""] if failed else []
     unused = [f"- {one.folder}: {text}" for one in comparisons for text in unusable(one)]
     parts += [f"## {say(lang, 'unreadable')}", "", *unused, ""] if unused else []
     return "\n".join(parts)
@@ -61,7 +65,7 @@ def _table(comparisons: Sequence[Comparison], lang: str) -> str:
         for track in comparison.tracks:
             for arm in track.arms:
                 machine = _machine(arm.first.device) if arm.first and arm.first.device else NO_VALUE
-                rows.append([_where(comparison, track, lang), machine, *row(arm, track.arms, lang)])
+                rows.append([_where(comparison, comparisons, track, lang), machine, *row(arm, track.arms, lang)])
     return markdown((say(lang, "where"), say(lang, "machine"), *HEADER), rows)
 
 
@@ -74,7 +78,7 @@ def _verdicts(comparisons: Sequence[Comparison], lang: str) -> str:
                     interval = figure.paired.interval
                     rows.append(
                         [
-                            _where(comparison, track, lang),
+                            _where(comparison, comparisons, track, lang),
                             f"{label(one.other, track.arms)} ÷ {label(one.baseline, track.arms)}".replace("**", ""),
                             headline_name(figure, lang),
                             change(figure),
@@ -91,8 +95,12 @@ def _runs(comparisons: Sequence[Comparison]) -> list[Result]:
     return [run for comparison in comparisons for run in comparison.runs]
 
 
-def _where(comparison: Comparison, track: Track, lang: str) -> str:
-    return comparison.folder.name + (f" ({say(lang, f'track.{track.name}')})" if track.name == "recommended" else "")
+def _where(comparison: Comparison, all_of_them: Sequence[Comparison], track: Track, lang: str) -> str:
+    """The folder's name, or its whole path where two have the same name."""
+    names = [one.folder.name for one in all_of_them]
+    folder = comparison.folder
+    name = folder.name if names.count(folder.name) == 1 else str(folder)
+    return name + (f" ({say(lang, f'track.{track.name}')})" if track.name == "recommended" else "")
 
 
 def _machine(device: dict[str, object]) -> str:

@@ -17,22 +17,31 @@ State = Literal["equal", "broken", "asked", "unknown"]
 Pairs = Sequence[tuple[Result, Result]]
 # How far losses, gradient norms and the final evaluation loss may lie apart, relative; by the weights' precision.
 # float32: what another order of additions amounts to after a few steps. 16 bit: one rounding is 0.4 % in bfloat16.
+ABSENT = "—"
 TOLERANCE = {"float32": (1e-3, 1e-2, 5e-3), "other": (2e-2, 1e-1, 2e-2)}
-# What decides the losses of a training: where the arms were asked to differ, these may. LATER: after step 0.
+# The parts of the configuration that decide what a check looks at: where the arms were asked to differ there, it may.
 WEIGHTS = ("model.name", "model.repo", "model.revision", "model.package", "model.lora_targets")
 PROMPT = ("model.prompt_format", "model.prompt_template")
-TEXT = ("data", *WEIGHTS, *PROMPT, "generation", "trainer.max_length", "trainer.train_rows", "trainer.eval_rows")
-TRAINING = (*TEXT, "model.dtype", "lora", "seed", "adapter", "trainer.batch_size")
-LATER = (
+ROWS = ("data", *WEIGHTS, *PROMPT, "trainer.max_length", "trainer.train_rows")
+ASKED = (*ROWS, "trainer.eval_rows", "generation.prompts", "generation.split", "generation.ask")
+AMOUNT = ("trainer.batch_size", "trainer.gradient_accumulation", "trainer.epochs", "trainer.max_steps")
+ADAPTER = (*WEIGHTS, "lora", "seed")
+TRAINING = (*ROWS, "model.dtype", "lora", "seed", "trainer.batch_size")
+LATER = (  # not the first step's
     "trainer.optimizer", "trainer.learning_rate", "trainer.schedule", "trainer.warmup_ratio", "trainer.weight_decay",
     "trainer.epochs", "trainer.max_steps", "trainer.gradient_accumulation", "trainer.max_grad_norm",
 )  # fmt: skip
-AMOUNT = ("trainer.batch_size", "trainer.gradient_accumulation", "trainer.epochs", "trainer.max_steps")
+WORK_BY = {
+    "infer/prompts": ASKED,
+    "infer/generated_tokens": (*ASKED, "generation"),
+    "train/train_steps": ("data", "trainer.train_rows", *AMOUNT),
+    "train/train_tokens": (*ROWS, *AMOUNT),
+    "train/padding_ratio": (*ROWS, *AMOUNT, "seed"),
+}
 MUST_BE_EQUAL = (
     "dtype", "mixed_precision", "quantization", "loss", "optimizer", "batch_size", "steps", "truncated_rows",
-    "trainable_parameters",
+    "trainable_parameters", "gradient_checkpointing", "allocator",
 )  # fmt: skip
-SAME_LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate")
 
 
 @dataclass(frozen=True)
@@ -53,13 +62,13 @@ def checks(baseline: Sequence[Result], other: Sequence[Result]) -> list[Check]:
     asked = asked_to_differ(*pairs[0])
     runs = [*baseline, *other]
     phases = {key.split("/")[0] for run in runs for key in run.metrics}
-    found = [_hash("tokens", "tokens", runs, asked, TEXT)]
+    found = [_hash("tokens", "tokens", runs, asked, ASKED)]
     if "infer" in phases:
-        found.append(_hash("prompts", "prompts", runs, asked, TEXT))
+        found.append(_hash("prompts", "prompts", runs, asked, ASKED))
     if "train" in phases:
         found += [
             _batches(pairs, runs, asked),
-            _hash("adapter", "adapter_init", runs, asked, (*WEIGHTS, "lora", "seed")),
+            _hash("adapter", "adapter_init", runs, asked, ADAPTER),
             _float32(runs),
             _closeness("losses", pairs, asked, lambda run: run.parity.get("losses"), 0),
             _closeness("grad_norms", pairs, asked, lambda run: run.parity.get("grad_norms"), 1),
@@ -70,9 +79,10 @@ def checks(baseline: Sequence[Result], other: Sequence[Result]) -> list[Check]:
         _work(pairs, asked),
         *_settings(runs, asked),
         *_softcap(runs),
-        _versions(runs),
-        _one_value("weights", [run.model.get("hash") for run in runs], _touched(asked, WEIGHTS), shown=12),
-        _one_value("machine", [_machine(run) for run in runs], False),
+        _versions(baseline, other),
+        _one_value("weights", [run.model.get("hash") for run in runs], _touched(asked, WEIGHTS)),
+        _machine(runs),
+        _one_value("threads", [run.device.get("threads") for run in runs], _touched(asked, ("launch.threads",))),
         _finite(runs),
     ]
     return found
@@ -86,21 +96,26 @@ def overlapped(runs: Sequence[Result]) -> Check:
 
 
 def _hash(code: str, key: str, runs: Sequence[Result], asked: list[str], parts: tuple[str, ...]) -> Check:
-    return _one_value(code, [run.hashes.get(key) for run in runs], _touched(asked, parts), shown=12)
+    return _one_value(code, [run.hashes.get(key) for run in runs], _touched(asked, parts))
 
 
-def _one_value(code: str, values: Sequence[Any], excused: bool, shown: int = 40) -> Check:
-    known = [str(value)[:shown] for value in values if value is not None]
-    if not known:
-        return Check(code, "unknown")
+def _one_value(code: str, values: Sequence[Any], excused: bool) -> Check:
+    known = [str(value) for value in values if value is not None]
     distinct = list(dict.fromkeys(known))
     if len(distinct) > 1:
-        return Check(code, "asked" if excused else "broken", " / ".join(distinct[:3]))
-    return Check(code, "equal" if len(known) == len(values) else "unknown", distinct[0])
+        return Check(code, "asked" if excused else "broken", " / ".join(_short(value) for value in distinct[:3]))
+    if len(known) < len(values):
+        return Check(code, "unknown")
+    return Check(code, "equal", _short(distinct[0]))
+
+
+def _short(value: str) -> str:
+    """A hash by its beginning; anything else whole."""
+    return value[:12] if len(value) == 64 and " " not in value else value
 
 
 def _batches(pairs: Pairs, runs: Sequence[Result], asked: list[str]) -> Check:
-    check = _hash("batches", "batches", runs, asked, (*TRAINING, *LATER))
+    check = _hash("batches", "batches", runs, asked, (*ROWS, *AMOUNT, "seed"))
     if check.state == "broken":
         for left, right in pairs:
             steps = list(zip(left.parity.get("batches", []), right.parity.get("batches", []), strict=False))
@@ -113,27 +128,25 @@ def _batches(pairs: Pairs, runs: Sequence[Result], asked: list[str]) -> Check:
 def _float32(runs: Sequence[Result]) -> Check:
     kinds = [flat(run.effective).get("train.adapter_dtype") for run in runs]
     unlike = [f"{run.arm}: {kind}" for run, kind in zip(runs, kinds, strict=True) if kind not in (None, ["float32"])]
-    known = any(kind is not None for kind in kinds)
-    return Check("float32", "broken" if unlike else "equal" if known else "unknown", "; ".join(unlike[:2]))
+    return Check("float32", "broken" if unlike else "unknown" if None in kinds else "equal", "; ".join(unlike[:2]))
 
 
 def _closeness(
     code: str, pairs: Pairs, asked: list[str], read: Callable[[Result], list[float] | None], which: int
 ) -> Check:
     """The largest relative distance over all pairs and steps, against the tolerance."""
-    if _touched(asked, TRAINING):
-        return Check(code, "asked")
     later = _touched(asked, LATER)
-    if later and code == "eval_loss":
+    ends = code == "eval_loss" and (later or _touched(asked, ("trainer.eval_rows",)))
+    if ends or _touched(asked, TRAINING):
         return Check(code, "asked")
     worst, where, tolerance = 0.0, 0, 0.0
     for left, right in pairs:
         a, b = read(left), read(right)
-        if not a or not b:
+        if not a or not b or len(a) != len(b):
             return Check(code, "unknown")
         dtype = str(left.effective.get("dtype"))
         tolerance = max(tolerance, TOLERANCE.get(dtype, TOLERANCE["other"])[which])
-        for step, (x, y) in enumerate(zip(a[:1] if later else a, b[:1] if later else b, strict=False)):
+        for step, (x, y) in enumerate(list(zip(a, b, strict=True))[: 1 if later else None]):
             distance = abs(x - y) / max(abs(x), abs(y), 1e-12) if isfinite(x) and isfinite(y) else float("inf")
             if not distance <= worst:
                 worst, where = distance, step
@@ -143,28 +156,40 @@ def _closeness(
 
 
 def _work(pairs: Pairs, asked: list[str]) -> Check:
-    if _touched(asked, (*TEXT, *AMOUNT)):
-        return Check("work", "asked")
-    unlike = {
-        key: f"{key} {left.metrics[key]:g} / {right.metrics[key]:g}"
-        for left, right in pairs
-        for key in WORK
-        if key in left.metrics and key in right.metrics and left.metrics[key] != right.metrics[key]
-    }
-    return Check("work", "broken" if unlike else "equal", "; ".join(unlike.values()))
+    known = False
+    unlike: dict[str, str] = {}
+    excused: dict[str, str] = {}
+    for left, right in pairs:
+        for key in WORK:
+            sides = [left.metrics.get(key), right.metrics.get(key)]
+            known |= None not in sides
+            if sides[0] != sides[1]:
+                found = excused if _touched(asked, WORK_BY[key]) else unlike
+                found[key] = f"{key} {' / '.join('—' if side is None else f'{side:g}' for side in sides)}"
+    if unlike:
+        return Check("work", "broken", "; ".join(unlike.values()))
+    return Check("work", "asked" if excused else "equal" if known else "unknown", "; ".join(excused.values()))
 
 
 def _settings(runs: Sequence[Result], asked: list[str]) -> Iterator[Check]:
-    """Settings in effect without whose equality nothing may be compared, in every run."""
+    """Settings in effect without whose equality nothing may be compared, in every run; only what is not equal."""
     effective = [flat(run.effective) for run in runs]
     for name in MUST_BE_EQUAL:
-        keys = sorted({key for side in effective for key in side if key.rsplit(".", 1)[-1] == name})
-        for key in keys:
-            values = {str(side[key]) for side in effective if key in side}
-            if len(values) > 1:
-                by_arm = {run.arm: str(side[key]) for run, side in zip(runs, effective, strict=True) if key in side}
+        for key in sorted({key for side in effective for key in side if key.rsplit(".", 1)[-1] == name}):
+            by_arm = {run.arm: _value(name, side.get(key)) for run, side in zip(runs, effective, strict=True)}
+            values = {_value(name, side.get(key)) for side in effective}
+            if values == {*values, ABSENT} and len(values) == 2:
+                yield Check(f"setting {key}", "unknown")
+            elif len(values) > 1:
                 detail = ", ".join(f"{arm}: {value}" for arm, value in by_arm.items())
                 yield Check(f"setting {key}", "asked" if was_asked(name, asked) else "broken", detail)
+
+
+def _value(name: str, value: Any) -> str:
+    """As it is compared: of checkpointing, that it is on; who recomputes is what a back end is."""
+    if value is None:
+        return ABSENT
+    return "none" if value == "none" else "on" if name == "gradient_checkpointing" else str(value)
 
 
 def _softcap(runs: Sequence[Result]) -> Iterator[Check]:
@@ -181,17 +206,34 @@ def _softcap(runs: Sequence[Result]) -> Iterator[Check]:
         yield Check("softcap", "broken" if dropped else "equal", "; ".join(sorted(dropped)))
 
 
-def _machine(run: Result) -> str | None:
-    return f"{run.device['name']} {run.device.get('ram_mib', '')}".strip() if "name" in run.device else None
+def _machine(runs: Sequence[Result]) -> Check:
+    """The same processor or GPU and as much memory; of main memory a kernel keeps a varying share for itself."""
+    found = _one_value("machine", [_hardware(run.device) for run in runs], False)
+    ram = [run.device["ram_mib"] for run in runs if "ram_mib" in run.device]
+    if found.state == "equal" and ram and max(ram) > 1.02 * min(ram):
+        return Check("machine", "broken", f"{min(ram):,} / {max(ram):,} MiB")
+    return found
 
 
-def _versions(runs: Sequence[Result]) -> Check:
-    unlike = []
-    for name in SAME_LIBRARIES:
-        values = sorted({run.versions[name] for run in runs if name in run.versions})
-        if len(values) > 1:
-            unlike.append(f"{name} {' / '.join(values)}")
-    return Check("versions", "broken" if unlike else "equal", "; ".join(unlike))
+def _hardware(device: dict[str, Any]) -> str | None:
+    beside = ("cpu", "cores", "vram_mib", "cuda") if device.get("type") == "cuda" else ()  # a CPU's name says them
+    return ", ".join(str(device[key]) for key in ("name", *beside) if key in device) or None
+
+
+def _versions(baseline: Sequence[Result], other: Sequence[Result]) -> Check:
+    """Every library the same in all runs of an arm, and what both arms have the same in both."""
+    sides = [{(name, v) for run in arm for name, v in run.versions.items()} for arm in (baseline, other)]
+    names = [{name for name, _ in side} for side in sides]
+    found: dict[str, set[str]] = {}
+    for name in sorted(names[0] | names[1]):
+        both = name in names[0] & names[1]
+        for together in [sides[0] | sides[1]] if both else sides:
+            versions = {v for n, v in together if n == name}
+            if len(versions) > 1:
+                found[name] = versions
+    detail = "; ".join(f"{name} {' / '.join(sorted(versions))}" for name, versions in found.items())
+    whole = all(run.versions for run in (*baseline, *other))
+    return Check("versions", "broken" if found else "equal" if whole else "unknown", detail)
 
 
 def _finite(runs: Sequence[Result]) -> Check:

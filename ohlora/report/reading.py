@@ -84,6 +84,12 @@ def read_folder(folder: Path) -> Held:
     foreign = [run.run_id for run in runs if planned and run.run_id not in planned]
     runs = [run for run in runs if run.run_id not in foreign]
     unreadable += [(name, "foreign") for name in foreign]
+    if manifest and manifest.kind == "pairs":  # a run that was changed afterwards is none of its arm's
+        first: dict[tuple[str, str], Result] = {}
+        for run in sorted(runs, key=lambda run: run.repeat):
+            if asked_of(run) != asked_of(first.setdefault((run.track, run.arm), run)):
+                unreadable.append((run.run_id, "foreign"))
+        runs = [run for run in runs if (run.run_id, "foreign") not in unreadable]
     if not runs and not manifest:
         detail = f" ({'; '.join(f'{name}: {why}' for name, why in unreadable)})" if unreadable else ""
         raise UserError(f"{folder}: no result.json in it or one level below that can be read{detail}")

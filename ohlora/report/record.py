@@ -101,7 +101,9 @@ def as_csv(comparisons: Sequence[Comparison]) -> str:
 def tags_of(comparison: Comparison) -> dict[str, str]:
     """What MLflow's list of runs shows of a comparison: its parity, loud when broken, and the headline verdicts."""
     broken = [f"{one.other.name}: {check.code} {check.detail}" for _, one in comparison.voided for check in one.voided]
-    tags = {"parity": f"NOT COMPARABLE: {'; '.join(broken)}" if broken else "no check is broken"}
+    paired = any(one.pairs for track in comparison.tracks for one in track.contrasts)
+    whole = "no check is broken" if paired else "nothing was compared"
+    tags = {"parity": f"NOT COMPARABLE: {'; '.join(broken)}" if broken else whole}
     for track in comparison.tracks:
         for one in track.contrasts:
             for figure in one.headline():

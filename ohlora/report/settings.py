@@ -10,34 +10,48 @@ from ohlora.report.reading import Arm, asked_of
 from ohlora.result import Result
 
 # A setting in effect and the parts of the configuration that decide it: differing there, it differs as asked.
+_MODEL = ("model.name", "model.repo", "model.revision", "model.package", "model.architecture")
 DECIDED_BY: dict[str, tuple[str, ...]] = {
-    "dtype": ("model",),
-    "mixed_precision": ("model",),
-    "attention": ("model",),
+    "dtype": ("model.dtype",),
+    "mixed_precision": ("model.dtype",),
+    "bf16": ("model.dtype",),
+    "fp16": ("model.dtype",),
+    "attention": ("model.attention", *_MODEL),
     "quantization": ("lora.quantization",),
-    "gradient_checkpointing": ("trainer.gradient_checkpointing",),
     "gradient_checkpointing_kwargs": ("trainer.gradient_checkpointing",),
-    "optimizer": ("trainer.optimizer",),
     "optimizer_fused": ("trainer.optimizer",),
     "optim": ("trainer.optimizer",),
-    "loss": ("trainer.loss",),
     "loss_type": ("trainer.loss",),
     "loss_kernel": ("trainer.loss", "backend"),
-    "steps": ("trainer", "data"),
-    "batch_size": ("trainer",),
-    "truncated_rows": ("trainer.max_length", "data", "model"),
-    "parameters": ("lora", "model"),
-    "adapter_parameters": ("lora", "model"),
-    "trainable_parameters": ("lora", "model"),
-    "model_class": ("model",),
+    "steps": (
+        "data",
+        "trainer.train_rows",
+        "trainer.batch_size",
+        "trainer.gradient_accumulation",
+        "trainer.epochs",
+        "trainer.max_steps",
+    ),
+    "num_train_epochs": ("trainer.epochs",),
+    "per_device_train_batch_size": ("trainer.batch_size",),
+    "gradient_accumulation_steps": ("trainer.gradient_accumulation",),
+    "lr_scheduler_type": ("trainer.schedule",),
+    "data_seed": ("seed",),
+    "seed": ("seed",),
+    "truncated_rows": ("trainer.max_length", "data", *_MODEL),
+    "parameters": ("lora", *_MODEL),
+    "adapter_parameters": ("lora", *_MODEL),
+    "trainable_parameters": ("lora", *_MODEL),
+    "model_class": _MODEL,
     "route": ("backend",),
     "trainer_class": ("backend",),
     "backend": ("backend",),
     "patches": ("backend",),
     "device": ("device",),
+    "use_cpu": ("device",),
 }
 # The trainer's arguments that say where files go, or that both sides make up for themselves.
-UNINTERESTING = ("_dir", "_name", "hub_", "push_", "report_to", "_n_gpu", "_token", "vllm", "run_id")
+UNINTERESTING = ("output_dir", "logging_dir", "run_name", "project", "trackio_space_id", "trackio_bucket_id", "_n_gpu")
+UNINTERESTING_PREFIXES = ("hub_", "push_to_hub", "vllm_", "unsloth_", "report_to")
 REQUESTED = {
     "model.dtype": ("dtype",),
     "model.attention": ("train.attention", "infer.attention"),
@@ -69,8 +83,8 @@ def differences(baseline: Result, other: Result) -> Iterator[Difference]:
     """What differed in effect, the trainer's resolved arguments included."""
     asked = asked_to_differ(baseline, other)
     sides = [flat(run.effective) | {f"arguments.{k}": v for k, v in _arguments(run)} for run in (baseline, other)]
-    for key in sorted(set(sides[0]) & set(sides[1])):
-        left, right = str(sides[0][key]), str(sides[1][key])
+    for key in sorted(set(sides[0]) | set(sides[1])):
+        left, right = (str(side.get(key, "—")) for side in sides)
         if left != right:
             yield Difference(key, left, right, was_asked(key.rsplit(".", 1)[-1], asked))
 
@@ -110,7 +124,11 @@ def _same(want: str, have: str, effective: dict[str, Any]) -> bool:
 
 
 def _arguments(run: Result) -> list[tuple[str, Any]]:
-    return [(k, v) for k, v in run.arguments.items() if not any(part in k for part in UNINTERESTING)]
+    return [
+        (key, value)
+        for key, value in run.arguments.items()
+        if key not in UNINTERESTING and not key.startswith(UNINTERESTING_PREFIXES)
+    ]
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ohlora.report.comparison import Track
 from ohlora.report.contrast import Contrast, Figure
-from ohlora.report.headline import memory_mib
+from ohlora.report.headline import memory_key
 from ohlora.report.reading import Arm
 from ohlora.report.words import say
 from ohlora.result import Result, Status
@@ -25,8 +25,8 @@ def user_table(track: Track, lang: str = "en") -> str:
 
 
 def row(arm: Arm, arms: Sequence[Arm], lang: str) -> list[str]:
-    """An arm's row of the user's table."""
-    return [label(arm, arms), *_cells(arm, lang)]
+    """An arm's row of the user's table; of an arm that did not finish whole, how far it came and why."""
+    return [f"{label(arm, arms)}{_shortfall(arm)}", *_cells(arm, lang)]
 
 
 def single_table(result: Result) -> str:
@@ -67,14 +67,22 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "/").split())
 
 
+def _shortfall(arm: Arm) -> str:
+    if arm.planned in (0, len(arm.finished)):
+        return ""
+    broken = next((run for run in arm.runs if run.status != Status.finished.value), None)
+    why = f", {broken.status}: {(broken.reason or {}).get('text', '')}" if broken else ""
+    return f" ({len(arm.finished)}/{arm.planned}{why})"
+
+
 def _cells(arm: Arm, lang: str) -> list[str]:
     metrics = arm.metrics()
     times = [metrics.get("infer/infer_time_s"), metrics.get("train/train_time_s")]
     warm = metrics.get("train/train_warm_time_s")
     cells = [
-        _mib(memory_mib(metrics, "infer")),
+        _memory(metrics, "infer"),
         _seconds(times[0]),
-        _mib(memory_mib(metrics, "train")),
+        _memory(metrics, "train"),
         _seconds(times[1])
         + (f" ({warm:.1f} {say(lang, 'warm')})" if times[1] is not None and warm is not None else ""),
     ]
@@ -94,8 +102,7 @@ def _savings(track: Track, lang: str) -> list[str] | None:
     one = track.contrasts[0]
     by_column = {(f.key.split("/")[0], "peak" in f.key): f for f in one.headline()}
     columns = (("infer", True), ("infer", False), ("train", True), ("train", False))
-    word = "**절감** (saved)" if lang == "en" else "**절감**"
-    return [word, *(_saved(by_column.get(column), one, lang) for column in columns)]
+    return [say(lang, "saved"), *(_saved(by_column.get(column), one, lang) for column in columns)]
 
 
 def _saved(figure: Figure | None, one: Contrast, lang: str) -> str:
@@ -105,7 +112,7 @@ def _saved(figure: Figure | None, one: Contrast, lang: str) -> str:
     ratio = figure.paired.ratio if one.other.backend == "unsloth" else 1 / figure.paired.ratio
     saved = 100 * (1 - ratio)
     shown = f"{saved:+.1f} %" if abs(saved) >= 0.05 else "0.0 %"
-    return shown if figure.verdict == "no_verdict" else f"{shown} ({say(lang, _of_unsloth(figure, one))})"
+    return f"{shown} ({say(lang, _of_unsloth(figure, one))})"
 
 
 def _of_unsloth(figure: Figure, one: Contrast) -> str:
@@ -113,8 +120,10 @@ def _of_unsloth(figure: Figure, one: Contrast) -> str:
     return figure.verdict if one.other.backend == "unsloth" else turned.get(figure.verdict, figure.verdict)
 
 
-def _mib(value: float | None) -> str:
-    return NO_VALUE if value is None else f"{value:,.0f} MiB"
+def _memory(metrics: dict[str, float], phase: str) -> str:
+    """'2,296 MiB RSS': without a GPU it says that it is resident memory."""
+    key = memory_key(metrics, phase)
+    return NO_VALUE if key is None else f"{metrics[key]:,.0f} MiB{'' if 'vram' in key else ' RSS'}"
 
 
 def _seconds(value: float | None) -> str:

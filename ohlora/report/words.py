@@ -21,18 +21,16 @@ WORDS: dict[str, tuple[str, str]] = {
     "arm": ("arm", "조건"),
     "metric": ("metric", "지표"),
     "ratio": ("ratio", "비율"),
-    "interval": ("95 % interval", "95 % 구간"),
+    "interval": ("95 % interval", "95 % 신뢰구간"),
     "spread": ("spread of pairs", "쌍 간 편차"),
     "pairs": ("pairs", "쌍"),
     "verdict": ("verdict", "판정"),
-    "needed": ("pairs to show 5 %", "5 % 차이를 보이는 데 필요한 쌍"),
+    "needed": ("pairs to show 5 %", "5 % 차이를 확인하는 데 필요한 쌍 수"),
     "check": ("check", "검사"),
     "state": ("result", "결과"),
     "seen": ("seen", "확인된 값"),
     "setting": ("setting", "설정"),
     "why": ("why", "이유"),
-    "asked_for": ("asked for", "요청"),
-    "in_effect": ("in effect", "실제 적용"),
     "machine": ("machine", "기기"),
     # verdicts
     "faster": ("faster", "더 빠름"),
@@ -48,7 +46,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "train memory": ("fine-tuning memory", "Fine-Tuning 메모리"),
     "train time": ("fine-tuning time", "Fine-Tuning 시간"),
     "warm": ("warm", "예열 후"),
-    "saved": ("saved", "절감"),
+    "saved": ("**절감** (saved)", "**절감**"),
     "not run": ("not run", "실행 안 됨"),
     # states of checks
     "equal": ("equal", "같음"),
@@ -68,11 +66,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "softcap": ("Gemma 2's soft-capping applied", "Gemma 2 soft-capping 적용"),
     "versions": ("versions of the libraries", "라이브러리 버전"),
     "weights": ("model files (hash)", "모델 파일 (해시)"),
+    "threads": ("CPU threads", "CPU 스레드 수"),
     "finite": ("all losses finite, no step skipped", "모든 손실이 유한하고 건너뛴 스텝 없음"),
     "alone": ("no two runs at the same time", "동시에 실행된 것 없음"),
     "setting {key}": ("setting in effect: {key}", "실제 적용된 설정: {key}"),
     # several folders
-    "several": ("Several comparisons side by side", "여러 비교를 나란히"),
     "where": ("folder", "폴더"),
     "differ": (
         "**Different machines**: {names}. Times and memory are compared within a machine only; nothing is pooled across.",
@@ -84,13 +82,13 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "unlike_work": (
         "**Not the same work**: {what} differ between the folders, so their rows answer different questions.",
-        "**같은 작업이 아님**: 폴더 사이에 {what} 이(가) 다르므로 각 행은 서로 다른 질문에 대한 답입니다.",
+        "**같은 작업이 아님**: 다음 항목이 폴더마다 다르므로 각 행은 서로 다른 질문에 대한 답입니다: {what}.",
     ),
     # sentences
     "NOT COMPARABLE": ("NOT COMPARABLE", "비교 불가"),
     "breach": (
         "{track}{arm} against {baseline}: broken check: {check} ({detail}). Nothing is said of what is saved.",
-        "{track}{baseline} 대비 {arm}: 어긋난 검사: {check} ({detail}). 절감에 대해 아무것도 말할 수 없습니다.",
+        "{track}{baseline} 대비 {arm}: 통과하지 못한 검사: {check} ({detail}). 절감에 대해 아무것도 말할 수 없습니다.",
     ),
     "one_arm": ("{track}one arm only: nothing to compare with", "{track}조건이 하나뿐이라 비교할 대상이 없습니다"),
     "none_finished": ("{track}no run finished", "{track}끝난 실행이 없습니다"),
@@ -141,20 +139,20 @@ WORDS: dict[str, tuple[str, str]] = {
     "planned": ("{count} planned and not run", "계획된 {count}개가 실행되지 않았습니다"),
     "verdict_line": (
         "- **{metric}**: {verdict}: {change} ({arm} against {baseline}; 95 % interval {low} to {high}; pairs: {pairs})",
-        "- **{metric}**: {verdict}: {change} ({baseline} 대비 {arm}; 95 % 구간 {low} ~ {high}; {pairs}쌍)",
+        "- **{metric}**: {verdict}: {change} ({baseline} 대비 {arm}; 95 % 신뢰구간 {low} ~ {high}; {pairs}쌍)",
     ),
     "ratio_line": (
         "- **{metric}**: {verdict}: {change} ({arm} against {baseline}; pairs: {pairs})",
         "- **{metric}**: {verdict}: {change} ({baseline} 대비 {arm}; {pairs}쌍)",
     ),
     "method": (
-        "Ratios are {arm} ÷ {baseline}, geometric means over pairs of runs next to each other. The interval is the paired t "
-        "interval on log ratios. A verdict holds the four headline metrics together to 5 % false alarms (Holm), the other "
-        "metrics as a family of their own, so an interval may leave out 1 and still give no verdict. A difference in "
-        "memory under {mib:g} MiB is none.",
-        "비율은 {arm} ÷ {baseline} 이며 이웃한 실행 쌍들의 기하 평균입니다. 구간은 로그 비율의 대응표본 t 구간입니다. 판정은 네 가지 "
-        "핵심 지표 전체의 오경보를 5 %로 제한합니다(Holm). 나머지 지표는 따로 한 묶음입니다. 따라서 구간이 1을 벗어나도 판정이 없을 수 "
-        "있습니다. {mib:g} MiB 미만의 메모리 차이는 차이로 보지 않습니다.",
+        "Ratios are {arm} ÷ {baseline}, geometric means over the pairs. The interval is the paired t interval on log "
+        "ratios. A verdict holds the four headline metrics together to 5 % false alarms (Holm), the other metrics as a "
+        "family of their own, so an interval may leave out 1 where no difference is shown. A difference in memory under "
+        "{mib:g} MiB is none.",
+        "비율은 {arm} ÷ {baseline} 이며 모든 쌍의 기하 평균입니다. 구간은 로그 비율의 대응표본 t 신뢰구간입니다. 판정은 네 가지 핵심 지표 "
+        "전체의 오경보를 5 %로 제한하며(Holm), 나머지 지표는 따로 한 묶음입니다. 따라서 구간이 1을 포함하지 않아도 '차이가 확인되지 "
+        "않음'일 수 있습니다. {mib:g} MiB 미만의 메모리 차이는 차이로 보지 않습니다.",
     ),
     "test_settings": (
         "Settings: inference on {prompts} prompts, {new} new tokens each; fine-tuning with {rows} pairs, {eval_rows} for "

@@ -23,9 +23,9 @@ UNSLOTH = {**HF, "infer/infer_time_s": 45.0, "train/train_time_s": 22.0, "train/
 GOLDEN = """\
 | 테스트 | Inference 메모리 | Inference 시간 | Fine-Tuning 메모리 | Fine-Tuning 시간 |
 | --- | --- | --- | --- | --- |
-| **with** Unsloth | 2,000 MiB | 45.0 s | 2,700 MiB | 22.0 s (18.0 warm) |
-| **w/o** Unsloth | 2,000 MiB | 60.0 s | 3,000 MiB | 20.0 s (18.0 warm) |
-| **절감** (saved) | 0.0 % | +25.0 % | +10.0 % | -10.0 % |
+| **with** Unsloth | 2,000 MiB RSS | 45.0 s | 2,700 MiB RSS | 22.0 s (18.0 warm) |
+| **w/o** Unsloth | 2,000 MiB RSS | 60.0 s | 3,000 MiB RSS | 20.0 s (18.0 warm) |
+| **절감** (saved) | 0.0 % (no verdict) | +25.0 % (no verdict) | +10.0 % (no verdict) | -10.0 % (no verdict) |
 """
 
 
@@ -71,7 +71,7 @@ def test_a_failed_arm_keeps_its_row_and_its_reason(tmp_path: Path) -> None:
     reason = {"code": "compute_capability", "text": "Quadro M6000 has 5.2"}
     put(tmp_path, "unsloth", {}, 1, status="unsupported", reason=reason)
     _, printed = write_comparison(tmp_path)
-    assert "| **with** Unsloth | unsupported | unsupported | unsupported | unsupported |" in printed
+    assert "| **with** Unsloth (0/1, unsupported: Quadro M6000 has 5.2) | unsupported | unsupported |" in printed
     assert "절감" not in printed
     assert "Quadro M6000 has 5.2" in (tmp_path / "comparison.md").read_text()
 
@@ -80,7 +80,7 @@ def test_a_run_that_broke_off_keeps_what_it_measured(tmp_path: Path) -> None:
     put(tmp_path, "hf", {k: v for k, v in HF.items() if k.startswith("infer")}, status="oom", reason={"text": "x"})
     put(tmp_path, "unsloth", UNSLOTH, 1)
     _, printed = write_comparison(tmp_path)
-    assert "| **w/o** Unsloth | 2,000 MiB | 60.0 s | oom | oom |" in printed
+    assert "| **w/o** Unsloth (0/1, oom: x) | 2,000 MiB RSS | 60.0 s | oom | oom |" in printed
 
 
 def test_repeats_are_medians(tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def test_what_was_planned_and_never_ran_is_shown(tmp_path: Path) -> None:
     put(tmp_path, "hf", HF)
     planned = [{"arm": "backend=hf", "run_id": "hf-r0-0"}, {"arm": "backend=unsloth", "run_id": "x"}]
     arms = [{"name": "backend=hf", "overrides": []}, {"name": "backend=unsloth", "overrides": ["backend=unsloth"]}]
-    (tmp_path / "manifest.json").write_text(json.dumps({"arms": arms, "planned": planned}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"schema": 1, "arms": arms, "planned": planned}))
     _, printed = write_comparison(tmp_path)
-    assert "| backend=unsloth | not run |" in printed
+    assert "| backend=unsloth (0/1) | not run |" in printed
 
 
 @pytest.mark.parametrize("fails", [{"status": "oom", "reason": {"text": "x"}}, {"status": "killed", "reason": {}}])
@@ -186,7 +186,7 @@ def test_in_korean(tmp_path: Path) -> None:
     put(tmp_path, "hf", HF, hashes={"tokens": "other"})
     put(tmp_path, "unsloth", UNSLOTH, 1)
     _, printed = write_comparison(tmp_path, "ko")
-    assert printed.startswith("> **비교 불가**:") and "어긋난 검사: 토큰 id와 레이블" in printed
+    assert printed.startswith("> **비교 불가**:") and "통과하지 못한 검사: 토큰 id와 레이블" in printed
     assert 'lang="ko"' in (tmp_path / "comparison.html").read_text()
 
 
@@ -219,7 +219,7 @@ def test_runs_at_the_same_time_are_not_compared(tmp_path: Path) -> None:
 def test_runs_of_another_plan_are_left_out(tmp_path: Path) -> None:
     put(tmp_path, "hf", HF)
     put(tmp_path, "unsloth", UNSLOTH, 1)
-    plan = {"arms": [{"name": "backend=hf", "overrides": []}], "planned": [{"arm": "backend=hf", "run_id": "hf-r0-0"}]}
+    plan = {"schema": 1, "planned": [{"arm": "backend=hf", "run_id": "hf-r0-0"}]}
     (tmp_path / "manifest.json").write_text(json.dumps(plan))
     _, printed = write_comparison(tmp_path)
     assert "**with** Unsloth" not in printed
@@ -276,3 +276,39 @@ def test_old_and_foreign_results_are_said_not_used(tmp_path: Path) -> None:
         "old: " in printed and "not a result of schema 1" in printed and "list: " in printed and "binary: " in printed
     )
     assert "one arm only" in printed
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"schema": 99, "planned": []},
+        {"schema": 1, "planned": [{"arm": "a", "run_id": "b", "track": "foo"}]},
+        {"schema": 1, "planned": [{"arm": 1, "run_id": "b"}]},
+        {"schema": 1, "planned": "all"},
+        [],
+    ],
+)
+def test_a_plan_that_is_none_is_said(tmp_path: Path, plan: object) -> None:
+    put(tmp_path, "hf", HF)
+    (tmp_path / "manifest.json").write_text(json.dumps(plan))
+    assert "manifest.json: " in write_comparison(tmp_path)[1]
+
+
+def test_torn_curves_draw_what_is_whole(tmp_path: Path) -> None:
+    made = put(tmp_path, "hf", HF)
+    (tmp_path / made.run_id / "attempt-1").mkdir()
+    lines = ['{"key": "train/loss", "value": 3.0, "step": 1}', '{"key": "train/lo', '{"value": 1}', "[]", ""]
+    (tmp_path / made.run_id / "attempt-1" / "metrics.jsonl").write_text("\n".join(lines))
+    write_comparison(tmp_path)
+    assert (tmp_path / "loss.svg").is_file()
+
+
+def test_a_run_that_was_changed_is_left_out_of_a_comparison(tmp_path: Path) -> None:
+    planned = []
+    for repeat in range(2):
+        made = put(tmp_path, "hf", HF, repeat=repeat, requested={"seed": repeat}, track="equal")
+        planned.append({"arm": made.arm, "run_id": made.run_id, "repeat": repeat, "track": "equal"})
+    (tmp_path / "manifest.json").write_text(json.dumps({"schema": 1, "kind": "pairs", "planned": planned}))
+    comparison, printed = write_comparison(tmp_path)
+    assert len(comparison.tracks) == 1 and len(comparison.runs) == 1
+    assert "hf-r1-0: not of this folder's plan" in printed

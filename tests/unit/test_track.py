@@ -148,6 +148,6 @@ def test_the_runs_of_a_store_as_a_folder(tracker: Tracker, config: Config, tmp_p
     result.write(tmp_path / "a")
     child.end(result, tmp_path / "a")
     folder = fetch(parent, tmp_path / "taken", None)
-    assert folder.name == "study" and read_result(folder / "id" / "result.json").metrics == result.metrics
+    assert folder.name == f"study-{parent[:8]}" and read_result(folder / "id" / "result.json").metrics == result.metrics
     with pytest.raises(UserError, match="not found; give the id of a run"):
         fetch("nope", tmp_path / "taken", None)
