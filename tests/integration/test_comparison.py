@@ -37,7 +37,7 @@ def test_what_ctrl_c_leaves(resumed: tuple[Path, Ran, Ran]) -> None:
     _, stopped, _ = resumed
     assert stopped.code == 130 and "Traceback" not in stopped.err, stopped.err
     assert "call it again to go on from here" in stopped.err
-    assert "[1/4]" in stopped.err and "| **with** Unsloth | cancelled |" in stopped.out
+    assert "[1/4]" in stopped.err and "| **with** Unsloth (0/2, cancelled: by Ctrl-C" in stopped.out
 
 
 def test_it_goes_on_with_whole_pairs_in_turns(resumed: tuple[Path, Ran, Ran]) -> None:

@@ -184,7 +184,7 @@ def test_a_backend_that_is_not_installed_is_a_row(tiny_model: Callable[[str], Pa
         env=env,
     )
     assert ran.code == 2, ran.err
-    assert "| **with** Unsloth | unsupported | unsupported | unsupported | unsupported |" in ran.out
+    assert "| **with** Unsloth (0/1, unsupported: " in ran.out
     runs = results(tmp_path / "outputs" / "s")
     assert (
         runs["backend=unsloth"]["status"] == "unsupported"
@@ -267,8 +267,8 @@ def test_a_sweep_that_is_stopped_still_has_its_table(tiny_model: Callable[[str],
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err, err
-    assert "| **w/o** Unsloth | cancelled | cancelled | cancelled | cancelled |" in out
-    assert "| backend=unsloth | not run |" in out
+    assert "| **w/o** Unsloth (0/1, cancelled: " in out and "| cancelled | cancelled | cancelled | cancelled |" in out
+    assert "| backend=unsloth (0/1) | not run |" in out
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
