@@ -26,11 +26,11 @@ LEAST = 60  # recorded runs, below which a rate of 5 % cannot be told from chanc
 
 
 def recorded(path: Path) -> list[dict[str, float]]:
-    """The headline metrics of every finished run, in the order of running."""
+    """All metrics of every finished run, in the order of running."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["status"] == "finished"]
     rows.sort(key=lambda row: int(row["order"]))
-    return [{key: float(row[key]) for key in HEADLINE} for row in rows]
+    return [{key: float(value) for key, value in row.items() if "/" in key and value} for row in rows]
 
 
 def verdicts(pairs: Sequence[tuple[dict[str, float], dict[str, float]]], flip: int) -> dict[str, str]:
@@ -64,19 +64,25 @@ def draws(
 
 
 def false_alarms(runs: Sequence[dict[str, float]], pairs: int, count: int) -> list[str]:
-    chance, row = random.Random(pairs), []
-    for made in (list(windows(runs, pairs)), list(draws(runs, pairs, count, chance))):
-        said = [verdicts(one, chance.randrange(2)) for one in made]
-        wolf = [one for one in said if any(verdict != "no_difference_shown" for verdict in one.values())]
-        keys = Counter(key for one in wolf for key, verdict in one.items() if verdict != "no_difference_shown")
-        each = ", ".join(f"{key} {number}" for key, number in keys.most_common()) or "none"
-        row += [f"{len(wolf)} of {len(made)} ({100 * len(wolf) / len(made):.1f} %)", each]
-    return row
+    """Alarms in every stretch of neighbours, and in pairs drawn at random; in the latter of both families."""
+    chance = random.Random(pairs)
+    stretches = [verdicts(one, chance.randrange(2)) for one in windows(runs, pairs)]
+    drawn = [verdicts(one, chance.randrange(2)) for one in draws(runs, pairs, count, chance)]
+    return [*_alarms(stretches, True), *_alarms(drawn, True), _alarms(drawn, False)[0]]
+
+
+def _alarms(said: list[dict[str, str]], headline: bool) -> list[str]:
+    """How many comparisons showed anything in this family of metrics, and what."""
+    shown = [{k for k, v in one.items() if v != "no_difference_shown" and (k in HEADLINE) == headline} for one in said]
+    loud = sum(map(bool, shown))
+    keys = Counter(key for one in shown for key in one).most_common()
+    return [f"{loud} of {len(said)} ({100 * loud / len(said):.1f} %)", ", ".join(f"{key} {n}" for key, n in keys)]
 
 
 def found(runs: Sequence[dict[str, float]], pairs: int, key: str, factor: float, add: float, count: int) -> float:
     """The share of comparisons that find B's value of this metric made larger."""
     chance, hits = random.Random(pairs), 0
+    runs = [{key: run[key] for key in HEADLINE} for run in runs]
     for made in draws(runs, pairs, count, chance):
         flip = chance.randrange(2)
         changed = []
@@ -98,7 +104,8 @@ def main() -> None:
     if len(runs) < LEAST:
         sys.exit(f"error: {given.csv}: {len(runs)} finished runs; at least {LEAST} are needed")
     print(f"{len(runs)} recorded runs\n\n## False alarms: an arm against itself\n")
-    print("| pairs | every stretch of neighbours | by metric | drawn at random | by metric |\n|---|---|---|---|---|")
+    print("| pairs | every stretch of neighbours | by metric | drawn at random | by metric | other metrics |")
+    print("|---|---|---|---|---|---|")
     for pairs in (4, 6, 8, 12):
         print(f"| {pairs} | {' | '.join(false_alarms(runs, pairs, given.draws))} |", flush=True)
     print("\n## Found: the second arm's values made larger, share of comparisons\n")

@@ -20,14 +20,19 @@ SHOWN_DIFFERENCE = 0.05  # the report says how many pairs would show this one
 
 @dataclass(frozen=True)
 class Figure:
-    """One metric of a contrast. `p` is adjusted by Holm over its family; `pairs_needed` would show 5 %."""
+    """One metric of a contrast. `p` is adjusted by Holm over its family of so many metrics."""
 
     key: str
     headline: bool
     paired: Paired
     p: float | None
     verdict: Verdict
-    pairs_needed: int | None
+    family: int
+
+    @property
+    def pairs_needed(self) -> int | None:
+        """How many pairs would show a difference of 5 % at the spread seen; None: over 1,000, or no spread known."""
+        return None if self.paired.spread is None else pairs_needed(SHOWN_DIFFERENCE, self.paired.spread, self.family)
 
 
 @dataclass
@@ -73,8 +78,7 @@ def contrast(baseline: Arm, other: Arm, everything: Sequence[Result]) -> Contras
         adjusted = holm({key: p for key in family if (p := found[key].p) is not None})
         for key in family:
             one, p = found[key], adjusted.get(key)
-            needed = None if one.spread is None else pairs_needed(SHOWN_DIFFERENCE, one.spread, len(family))
-            made.figures[key] = Figure(key, key in names, one, p, _verdict(made, key, one, p), needed)
+            made.figures[key] = Figure(key, key in names, one, p, _verdict(made, key, one, p), len(family))
     return made
 
 
