@@ -1,4 +1,4 @@
-"""Results into MLflow: the only file that imports it. The run folders are the truth; this is a view of them.
+"""Results into MLflow. The run folders are the truth; this is a view of them (`report/fetched.py` reads it back).
 
 `mlflow ui` in the folder where the run was started shows everything.
 """
@@ -8,20 +8,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from ohlora.config.schema import Config
-from ohlora.errors import UserError
 from ohlora.files import read_jsonl
 from ohlora.manifest import MANIFEST
-from ohlora.preflight import attempts
 from ohlora.result import Result, Status
 
 if TYPE_CHECKING:
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 
 ENDED = {Status.finished: "FINISHED", Status.killed: "KILLED", Status.cancelled: "KILLED"}
 MAX_VALUE = 6000
-FETCHED = ("config.yaml", "result.json", "metrics.jsonl", "memory.jsonl")
+RUN_FILES = ("config.yaml", "result.json", "metrics.jsonl", "memory.jsonl")
 BATCH = 500
 
 
@@ -50,50 +47,6 @@ def open_tracker(config: Config, say: Callable[[str], None]) -> Tracker | None:
 def store_uri(config: Config) -> str:
     """Absolute: what a bare `mlflow ui` in this folder opens."""
     return config.tracking.uri or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-
-
-def fetch(run_id: str, into: Path, uri: str | None) -> Path:
-    """The results under an MLflow run, or its own, as a folder that can be reported; `uri` None: ./mlflow.db.
-
-    Raises:
-        UserError: no such run there, or it holds no result.
-    """
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    store = uri or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-    if uri is None and not Path("mlflow.db").is_file():
-        raise UserError(f"mlflow:{run_id}: there is no mlflow.db in this folder; give --tracking-uri")
-    client = MlflowClient(store)
-    try:
-        parent = client.get_run(run_id)
-        folder = into / f"{parent.data.tags.get('ohlora.sweep', 'run')}-{run_id[:8]}"
-        for run in [*_children(client, parent), parent]:
-            below = run.data.tags.get("ohlora.run_id")  # several attempts of a run have the same: the last one counts
-            attempt = folder / below / f"attempt-{len(attempts(folder / below)) + 1}" if below else folder
-            attempt.mkdir(parents=True, exist_ok=True)
-            for item in client.list_artifacts(run.info.run_id):
-                if item.path in (MANIFEST, *FETCHED):
-                    client.download_artifacts(run.info.run_id, item.path, str(attempt))
-            if below and (attempt / "result.json").is_file():
-                shutil.copy(attempt / "result.json", attempt.parent)
-    except MlflowException as error:
-        raise UserError(f"mlflow:{run_id}: {_short(error)}; give the id of a run in {store}") from None
-    return folder
-
-
-def _children(client: Any, parent: Any) -> Iterator[Any]:
-    """The runs under a run, oldest first, however many."""
-    tag, token = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'", None
-    while True:
-        page = client.search_runs(
-            [parent.info.experiment_id], tag, order_by=["attributes.start_time ASC"], page_token=token
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 class Tracker:
@@ -201,7 +154,7 @@ class Tracker:
             tags["reason"] = result.reason.get("text", "")
         for key, value in tags.items():
             self._safely(self.client.set_tag, run, key, value)
-        for name in FETCHED:
+        for name in RUN_FILES:
             if (attempt / name).is_file():
                 self._safely(self.client.log_artifact, run, str(attempt / name))
         for name in ("samples", "phases"):

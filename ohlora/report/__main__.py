@@ -59,7 +59,7 @@ def _local(text: str, into: Path, uri: str | None) -> Path:
     """A folder as it is; an MLflow run as the folder it is fetched into."""
     if not text.startswith(MLFLOW):
         return Path(text)
-    from ohlora.track import fetch
+    from ohlora.report.fetched import fetch
 
     return fetch(text.removeprefix(MLFLOW), into, uri)
 

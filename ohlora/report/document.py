@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ohlora.report.comparison import Comparison, Note, Track
 from ohlora.report.contrast import Contrast, Figure
@@ -124,8 +124,7 @@ def _verdict_line(track: Track, one: Contrast, figure: Figure, lang: str) -> str
     return say(lang, "verdict_line", low=low, high=high, **values)
 
 
-def _per_track(comparison: Comparison, part: object) -> Iterator[str]:
-    assert callable(part)
+def _per_track(comparison: Comparison, part: Callable[[Track, str], Iterator[str]]) -> Iterator[str]:
     for track in comparison.tracks:
         if track.name and len(comparison.tracks) > 1:
             yield f"### {say(comparison.lang, f'track.{track.name}')}\n"

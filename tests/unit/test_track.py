@@ -12,10 +12,11 @@ from ohlora.config.compose import composed
 from ohlora.config.schema import Config
 from ohlora.config.validate import validated
 from ohlora.errors import UserError
+from ohlora.report.fetched import fetch
 from ohlora.report.write import write_comparison
 from ohlora.result import Result, read_result
 from ohlora.runs import plain
-from ohlora.track import Tracker, fetch, open_tracker, store_uri
+from ohlora.track import Tracker, open_tracker, store_uri
 
 
 @pytest.fixture
@@ -143,11 +144,12 @@ def test_the_runs_of_a_store_as_a_folder(tracker: Tracker, config: Config, tmp_p
     parent = tracker.begin_sweep("study", "note")
     child = open_tracker(config, lambda text: None)
     assert parent and child
-    begin(child, config, tmp_path / "a", parent)
-    result = Result("id", "finished", "benchmark", "backend=hf", metrics={"infer/infer_time_s": 2.0})
-    result.write(tmp_path / "a")
-    child.end(result, tmp_path / "a")
+    for attempt, status in (("a", "killed"), ("b", "finished")):  # of one run; the later one counts
+        begin(child, config, tmp_path / attempt, parent)
+        result = Result("id", status, "benchmark", "backend=hf", metrics={"infer/infer_time_s": 2.0})
+        result.write(tmp_path / attempt)
+        child.end(result, tmp_path / attempt)
     folder = fetch(parent, tmp_path / "taken", None)
-    assert folder.name == f"study-{parent[:8]}" and read_result(folder / "id" / "result.json").metrics == result.metrics
+    assert folder.name == f"study-{parent[:8]}" and read_result(folder / "id" / "result.json") == result
     with pytest.raises(UserError, match="not found; give the id of a run"):
         fetch("nope", tmp_path / "taken", None)
