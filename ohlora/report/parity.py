@@ -151,7 +151,8 @@ def _closeness(
             if not distance <= worst:
                 worst, where = distance, step
     at = f", step {where}" if code != "eval_loss" and worst else ""
-    detail = f"{worst:.1e} ≤ {tolerance:g}" if worst <= tolerance else f"{worst:.1e} > {tolerance:g}{at}"
+    alone = "step 0 alone: " if later else ""
+    detail = alone + (f"{worst:.1e} ≤ {tolerance:g}" if worst <= tolerance else f"{worst:.1e} > {tolerance:g}{at}")
     return Check(code, "equal" if worst <= tolerance else "broken", detail)
 
 

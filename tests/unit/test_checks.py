@@ -120,6 +120,8 @@ def test_what_was_asked_excuses_only_what_follows_from_it() -> None:
     later = states(**optimizer, parity__losses=[3.0, 2.0])
     assert later["losses"] == "equal" and later["setting train.optimizer"] == "asked", "the first step's loss alone"
     assert states(**optimizer, parity__losses=[4.0, 2.9])["losses"] == "broken"
+    (losses,) = [c for c in checks([run("A")], [run("B", **optimizer)]) if c.code == "losses"]
+    assert losses.detail.startswith("step 0 alone: ")
     threads = states(requested__launch__threads=1, device__threads=1)
     assert threads["threads"] == "asked"
     assert not was_asked("batch_size", ["trainer.optimizer"]) and not was_asked("dtype", ["model.attention"])
