@@ -77,5 +77,5 @@ def test_mlflow_has_one_comparison(resumed: tuple[Path, Ran, Ran]) -> None:
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     assert parent.info.status == "FINISHED" and parent.data.tags["parity"] == "no check is broken"
     assert parent.data.tags["verdict.equal.train.train_time_s"].startswith("no_verdict ")
-    assert sorted(run.info.status for run in runs) == ["FINISHED"] * 5 + ["KILLED"]
+    assert sorted(run.info.status for run in runs) == ["FINISHED"] * 6 + ["KILLED"]
     assert "comparison.html" in {item.path for item in client.list_artifacts(parent.info.run_id)}
