@@ -10,7 +10,7 @@ from typing import Literal
 
 from ohlora.measure.statistics import ALPHA, MIN_PAIRS, Paired, holm, paired, pairs_needed
 from ohlora.report.headline import HEADLINE, RESOLUTION_MIB, RESOLUTION_QUALITY, Kind, kind, memory_key
-from ohlora.report.parity import Check, checks, overlapped
+from ohlora.report.parity import Check, checks, overlapped, pairs_of
 from ohlora.report.reading import Arm
 from ohlora.result import Result
 
@@ -58,13 +58,12 @@ class Contrast:
 
     def headline(self) -> list[Figure]:
         """The four of the user's table that were measured in both arms, in its order."""
-        return sorted((f for f in self.figures.values() if f.headline), key=lambda f: _place(f.key))
+        return [figure for figure in self.figures.values() if figure.headline]
 
 
 def contrast(baseline: Arm, other: Arm, everything: Sequence[Result]) -> Contrast:
     """Compare two arms; `everything` are all runs of the folder, which may have overlapped with theirs."""
-    partners = {run.repeat: run for run in other.finished}
-    pairs = [(run, partners[run.repeat]) for run in baseline.finished if run.repeat in partners]
+    pairs = pairs_of(baseline.finished, other.finished)
     made = Contrast(baseline, other, pairs)
     made.checks = checks(baseline.finished, other.finished)
     if pairs:
@@ -122,11 +121,6 @@ def _headline_keys(found: dict[str, Paired]) -> list[str]:
     have = dict.fromkeys(found, 1.0)
     keys = [memory_key(have, key.split()[0]) if key.endswith(" memory") else key for key in HEADLINE]
     return [key for key in keys if key in found]
-
-
-def _place(key: str) -> int:
-    phase, memory = key.startswith("train"), "peak" in key
-    return 2 * phase + (not memory)
 
 
 def _interleaved(pairs: Sequence[tuple[Result, Result]]) -> bool:

@@ -53,10 +53,15 @@ class Check:
     detail: str = ""
 
 
+def pairs_of(baseline: Sequence[Result], other: Sequence[Result]) -> list[tuple[Result, Result]]:
+    """The runs of two arms that have the same repeat, as pairs."""
+    partners = {run.repeat: run for run in other}
+    return [(run, partners[run.repeat]) for run in baseline if run.repeat in partners]
+
+
 def checks(baseline: Sequence[Result], other: Sequence[Result]) -> list[Check]:
-    """All checks between the finished runs of two arms; pairs are runs of the same repeat."""
-    by_repeat = {run.repeat: run for run in other}
-    pairs = [(run, by_repeat[run.repeat]) for run in baseline if run.repeat in by_repeat]
+    """All checks between the finished runs of two arms."""
+    pairs = pairs_of(baseline, other)
     if not pairs:
         return []
     asked = asked_to_differ(*pairs[0])
