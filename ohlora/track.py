@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from ohlora.config.schema import Config
 from ohlora.files import read_jsonl
-from ohlora.manifest import MANIFEST
+from ohlora.manifest import MANIFEST, RECOMMENDED
 from ohlora.result import Result, Status
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Tracker:
 
         self.metrics_path, self.fed = attempt / "metrics.jsonl", set[tuple[str, int]]()
         rank = "" if config.task.name == "infer" else f" · r{config.lora.rank}"
-        track = f"{result.track}: " if result.track == "recommended" else ""
+        track = f"{result.track}: " if result.track == RECOMMENDED else ""
         name = f"{track}{result.arm} · {config.model.name}{rank} · {config.task.name}"
         tags = {
             "backend": config.backend.name,

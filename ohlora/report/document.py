@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from ohlora.manifest import RECOMMENDED
 from ohlora.report.comparison import Comparison, Note, Track
 from ohlora.report.contrast import Contrast, Figure
 from ohlora.report.headline import RESOLUTION_MIB
@@ -106,7 +107,7 @@ def unusable(comparison: Comparison) -> list[str]:
 
 
 def _prefix(track: str, lang: str) -> str:
-    return f"{say(lang, f'track.{track}')}: " if track == "recommended" else ""
+    return f"{say(lang, f'track.{track}')}: " if track == RECOMMENDED else ""
 
 
 def _verdict_line(track: Track, one: Contrast, figure: Figure, lang: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ohlora.files import write_atomic, write_json
+from ohlora.manifest import RECOMMENDED
 from ohlora.report.comparison import Comparison, Track
 from ohlora.report.document import failures, known, loud, unusable
 from ohlora.report.record import SCHEMA, as_csv, as_dict
@@ -100,7 +101,7 @@ def _where(comparison: Comparison, all_of_them: Sequence[Comparison], track: Tra
     names = [one.folder.name for one in all_of_them]
     folder = comparison.folder
     name = folder.name if names.count(folder.name) == 1 else str(folder)
-    return name + (f" ({say(lang, f'track.{track.name}')})" if track.name == "recommended" else "")
+    return name + (f" ({say(lang, f'track.{track.name}')})" if track.name == RECOMMENDED else "")
 
 
 def _machine(device: dict[str, object]) -> str:
