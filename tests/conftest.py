@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,8 @@ def ohlora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.delenv("OHLORA_STUDY", raising=False)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
+    accept_licences(tmp_path)
+
     def call(*arguments: str) -> Ran:
         from ohlora import run
 
@@ -58,8 +61,24 @@ def ohlora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     return call
 
 
-def run_cli(*arguments: str, cwd: Path, env: dict[str, str] | None = None, timeout: float = 300) -> Ran:
-    """`python -m ohlora.run …` as a user runs it: a process of its own."""
+def accept_licences(cwd: Path) -> None:
+    """As after somebody has accepted every licence in this working directory."""
+    from ohlora.models.acceptance import REMEMBERED
+    from ohlora.models.licences import LICENCES
+
+    (cwd / "models").mkdir(exist_ok=True)
+    record = {
+        tag: {"version": entry.version, "accepted": "2026-01-01", "how": "test"} for tag, entry in LICENCES.items()
+    }
+    (cwd / "models" / REMEMBERED).write_text(json.dumps(record))
+
+
+def run_cli(
+    *arguments: str, cwd: Path, env: dict[str, str] | None = None, timeout: float = 300, accepting: bool = True
+) -> Ran:
+    """`python -m ohlora.run …` as a user runs it: a process of its own; licences are accepted unless told otherwise."""
+    if accepting:
+        accept_licences(cwd)
     whole = {**os.environ, "HF_HUB_OFFLINE": "1", **(env or {})}
     done = subprocess.run(
         [sys.executable, "-m", "ohlora.run", *arguments],
@@ -108,32 +127,77 @@ def tiny_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+SIZES = {
+    "vocab_size": 264, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "max_position_embeddings": 1024,
+}  # fmt: skip
+GROUPED = {**SIZES, "num_key_value_heads": 1, "head_dim": 32}
+GEMMA_IDS = {"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0}
+BYTES_IDS = {"bos_token_id": 256, "eos_token_id": 256}
+# Name -> transformers' class without its ending, what its config is given, the folder's tokenizer.
+TINY: dict[str, tuple[str, dict[str, Any], str]] = {
+    "gemma": ("Gemma", {**GROUPED, **GEMMA_IDS}, "gemma"),
+    "gemma2": ("Gemma2", {**GROUPED, **GEMMA_IDS, "sliding_window": 64}, "gemma"),
+    "gemma3": ("Gemma3", {**GROUPED, **GEMMA_IDS, "sliding_window": 64}, "gemma"),
+    "llama": ("Llama", {**GROUPED, **GEMMA_IDS}, "gemma"),
+    "qwen2": ("Qwen2", {**SIZES, "num_key_value_heads": 1, "eos_token_id": 258}, "chatml"),
+    "qwen3": ("Qwen3", {**GROUPED, "eos_token_id": 258}, "chatml"),
+    "gpt_neox": ("GPTNeoX", {**SIZES, **BYTES_IDS}, "polyglot"),
+    # Rescaled after every layer, as a real one is after every sixth.
+    "rwkv": (
+        "Rwkv",
+        {"vocab_size": 264, "hidden_size": 64, "num_hidden_layers": 3, "rescale_every": 1, **BYTES_IDS},
+        "polyglot",
+    ),
+}
+
+
+def bytes_tokenizer(folder: Path, chat_template: str | None) -> None:
+    """A byte-level tokenizer without BOS and PAD, as polyglot-ko's; with a template EOS is `<|im_end|>`, as Qwen's."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    end, specials = "<|endoftext|>", ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = {piece: index for index, piece in enumerate([*alphabet, *specials])}
+    made = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    made.add_special_tokens(specials)
+    eos = "<|im_end|>" if chat_template else end
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token=eos, bos_token=end, unk_token=end)
+    tokenizer.chat_template = chat_template
+    tokenizer.save_pretrained(folder)
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tiny_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A folder with a tiny random model of this architecture: gemma2 or gemma3."""
+    """A folder with a tiny random model of this architecture, one of TINY."""
     import shutil
 
     import torch
-    from transformers import Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig
+    import transformers
 
     made: dict[str, Path] = {}
-    sizes = {
-        "vocab_size": 264, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 2,
-        "num_key_value_heads": 1, "head_dim": 32, "max_position_embeddings": 1024, "sliding_window": 64,
-        "bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0,
-    }  # fmt: skip
-    classes = {"gemma2": (Gemma2Config, Gemma2ForCausalLM), "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM)}
 
     def make(name: str) -> Path:
         if name not in made:
-            config, cls = classes[name]
+            cls, sizes, tokenizer = TINY[name]
+            config = getattr(transformers, f"{cls}TextConfig" if name == "gemma3" else f"{cls}Config")
             torch.manual_seed(0)
             folder = tmp_path_factory.mktemp(name)
-            model = cls(config(**sizes))
-            model.generation_config.eos_token_id = [1, 6]
+            model = getattr(transformers, f"{cls}ForCausalLM")(config(**sizes))
+            if tokenizer == "gemma":
+                model.generation_config.eos_token_id = [1, 6]
+                for path in tiny_tokenizer.iterdir():
+                    shutil.copy(path, folder)
+            else:
+                bytes_tokenizer(folder, CHATML if tokenizer == "chatml" else None)
             model.save_pretrained(folder)
-            for path in tiny_tokenizer.iterdir():
-                shutil.copy(path, folder)
             made[name] = folder
         return made[name]
 

@@ -26,8 +26,11 @@ class Support:
 
 @dataclass(frozen=True)
 class LoraSpec:
-    """A new adapter. `targets` are module names, given explicitly: "all-linear" differs between the sides."""
+    """A new adapter. `method` is lora, dora or rslora; `targets` are module names, given explicitly: "all-linear"
+    differs between the sides.
+    """
 
+    method: str
     rank: int
     alpha: int
     dropout: float
@@ -36,7 +39,10 @@ class LoraSpec:
 
 @dataclass(frozen=True)
 class LoadSpec:
-    """What to load. `max_length` is in tokens; `dtype` one of float32, bfloat16, float16."""
+    """What to load. `max_length` is in tokens; `dtype` one of float32, bfloat16, float16.
+
+    `remote_code`: Python code that lies beside the weights may run; the user has asked for it by name.
+    """
 
     path: Path
     mode: Mode
@@ -47,6 +53,7 @@ class LoadSpec:
     max_length: int
     gradient_checkpointing: Checkpointing
     seed: int
+    remote_code: bool = False
     new_adapter: LoraSpec | None = None
     saved_adapter: Path | None = None
 

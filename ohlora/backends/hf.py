@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ohlora.backends import Loaded, LoadSpec, Mode, Support
-from ohlora.backends.effective import in_effect, versions
+from ohlora.backends.effective import in_effect, keep_unscaled, lora_places, require_as_asked, versions
 
 
 class HFBackend:
@@ -36,17 +36,24 @@ class HFBackend:
             dtype=getattr(torch, spec.dtype),
             device_map={"": spec.device},
             local_files_only=True,
+            trust_remote_code=spec.remote_code,
             **options,
         )
-        tokenizer = AutoTokenizer.from_pretrained(spec.path, local_files_only=True, padding_side="right")
+        tokenizer = AutoTokenizer.from_pretrained(
+            spec.path, local_files_only=True, padding_side="right", trust_remote_code=spec.remote_code
+        )
+        keep_unscaled(model)
+        places: list[str] = []
         if spec.quantization == "nf4" and spec.device == "cpu":
             _keep_unpacked(model)
         if spec.new_adapter:
+            places = lora_places(model, spec.new_adapter.targets)
             model = self._new_adapter(model, spec)
         elif spec.saved_adapter:
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, str(spec.saved_adapter), is_trainable=False)
+        require_as_asked(model, spec, "hf", places)
         loaded = Loaded(model, tokenizer)
         self.set_mode(loaded, spec.mode)
         loaded.effective = {**in_effect(model, spec), "route": "transformers"}
@@ -72,6 +79,8 @@ class HFBackend:
                 lora_alpha=spec.new_adapter.alpha,
                 lora_dropout=spec.new_adapter.dropout,
                 target_modules=list(spec.new_adapter.targets),
+                use_dora=spec.new_adapter.method == "dora",
+                use_rslora=spec.new_adapter.method == "rslora",
                 bias="none",
                 task_type="CAUSAL_LM",
             ),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ohlora.backends import Loaded, LoadSpec, Mode, Support
-from ohlora.backends.effective import in_effect, versions
+from ohlora.backends.effective import in_effect, keep_unscaled, lora_places, require_as_asked, versions
 
 TRITON_NEEDS = (7, 0)  # compute capability; Unsloth has no gate of its own at import
 CHECKPOINTING: dict[str, bool | str] = {"none": False, "standard": True, "unsloth": "unsloth"}
@@ -68,20 +68,27 @@ class UnslothBackend:
                 offload_embedding=False,  # its "auto" moves the embedding off a full GPU, in this arm only
                 attn_implementation=spec.attention,
                 local_files_only=True,
+                trust_remote_code=spec.remote_code,
             )
+        keep_unscaled(model)
+        places: list[str] = []
         if spec.new_adapter:
+            places = lora_places(model, spec.new_adapter.targets)
             model = fast.get_peft_model(
                 model,
                 r=spec.new_adapter.rank,
                 lora_alpha=spec.new_adapter.alpha,
                 lora_dropout=spec.new_adapter.dropout,
                 target_modules=list(spec.new_adapter.targets),
+                use_dora=spec.new_adapter.method == "dora",
+                use_rslora=spec.new_adapter.method == "rslora",
                 bias="none",
                 use_gradient_checkpointing=CHECKPOINTING[spec.gradient_checkpointing],
                 random_state=spec.seed,
                 max_seq_length=spec.max_length,
             )
         tokenizer.padding_side = "right"
+        require_as_asked(model, spec, "unsloth", places)
         loaded = Loaded(model, tokenizer)
         self.set_mode(loaded, spec.mode)
         if spec.saved_adapter and spec.mode == "infer":

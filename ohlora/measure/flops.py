@@ -27,16 +27,17 @@ def training_cost(model: Any) -> TrainingCost:
     """The cost of a PEFT model's linear layers.
 
     The LM head counts for tokens that carry loss alone, also where its weights are the embedding's; looking up the
-    embedding costs nothing. Left out: attention scores, norms, activations, the optimizer, and everything that is
+    embedding costs nothing. Left out: attention scores, norms, activations, the optimizer, what DoRA does beyond LoRA
+    (the norms of the adapted weights, once a step and layer, whatever the number of tokens), and everything that is
     computed twice, as gradient checkpointing does. 4-bit weights count by their logical size.
     """
     from torch import nn
 
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    # The decoder alone: an image tower has nothing to do for text.
-    cost = sum(_layer(module) for module in base.get_decoder().modules() if isinstance(module, nn.Linear))
-    head = sum(_layer(module) for module in base.get_output_embeddings().modules() if isinstance(module, nn.Linear))
-    return TrainingCost(cost, head)
+    head = [module for module in base.get_output_embeddings().modules() if isinstance(module, nn.Linear)]
+    # The decoder alone: an image tower has nothing to do for text. A class that names none is its own decoder.
+    body = [module for module in base.get_decoder().modules() if isinstance(module, nn.Linear) and module not in head]
+    return TrainingCost(sum(map(_layer, body)), sum(map(_layer, head)))
 
 
 def _layer(linear: Any) -> int:

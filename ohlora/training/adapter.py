@@ -8,33 +8,48 @@ from pathlib import Path
 from typing import Any
 
 from ohlora.backends import Loaded
-from ohlora.backends.effective import adapter_parameters
+from ohlora.backends.effective import adapter_layers, adapter_parameters
 from ohlora.config.schema import Config
 from ohlora.files import read_json, write_atomic, write_json
 from ohlora.models.folder import ADAPTER_CARD, model_folder, model_hash
-from ohlora.models.licences import LICENCES, carry
+from ohlora.models.licences import carry, licence_of, terms
 
 
 def initialise(model: Any, seed: int) -> None:
     """Give every lora_A the values that `seed` decides and every lora_B zero, whichever back end made them.
 
     The usual LoRA initialisation (Kaiming uniform, a = √5), drawn on the CPU in float32 in the order of names.
+    DoRA's magnitudes are the norms of the frozen weights: with lora_B zero the adapted model is the base model.
     """
     import torch
 
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in sorted(adapter_parameters(model)):
+            if "lora_magnitude_vector" in name:
+                continue
             if "lora_B" in name:
                 parameter.zero_()
                 continue
             bound = math.sqrt(3.0) * math.sqrt(2.0 / (1 + 5)) / math.sqrt(parameter.shape[1])
             values = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
             parameter.copy_(values.to(parameter.dtype))
+        for layer in adapter_layers(model).values():
+            for magnitude in layer.lora_magnitude_vector.values():
+                # In float32 whatever the weights are in: adapters train in it, and so the ratio of norms starts at 1.
+                magnitude.weight.data = _norms(layer)
+
+
+def _norms(layer: Any) -> Any:
+    """The norm of each output's weights, in float32; 4-bit ones as they are dequantised."""
+    from peft.utils.integrations import dequantize_module_weight
+
+    weight = dequantize_module_weight(layer.get_base_layer()).float()
+    return (weight.T if layer.fan_in_fan_out else weight).norm(dim=1)
 
 
 def keep_float32(model: Any) -> None:
-    """Adapters train in float32 in every arm: TRL gives a quantised model's adapters bfloat16, unsloth does not."""
+    """Adapters train in float32 in every arm, magnitudes too: TRL gives a quantised model's bfloat16, unsloth none."""
     import torch
 
     for name, parameter in adapter_parameters(model):
@@ -59,7 +74,7 @@ def save(loaded: Loaded, folder: Path, config: Config, digest: str) -> None:
     described = {**read_json(folder / "adapter_config.json"), "base_model_name_or_path": config.model.repo or base.name}
     write_json(folder / "adapter_config.json", described)  # not this machine's path
     write_atomic(folder / "README.md", _card(config))
-    carry(base, folder, config.model.license)
+    carry(base, folder, licence_of(config))
     write_json(
         folder / ADAPTER_CARD,
         {
@@ -67,7 +82,7 @@ def save(loaded: Loaded, folder: Path, config: Config, digest: str) -> None:
             "base": config.model.name,
             "base_label": config.model.label,
             "base_hash": model_hash(config),
-            "licence": config.model.license,
+            "licence": licence_of(config),
             "adapter_hash": digest,
         },
     )
@@ -75,8 +90,7 @@ def save(loaded: Loaded, folder: Path, config: Config, digest: str) -> None:
 
 def _card(config: Config) -> str:
     """The model card: what it belongs to and under which terms, in the hub's form."""
-    m, entry = config.model, LICENCES[config.model.license]
-    head = ["---", *([f"base_model: {m.repo}"] if m.repo else []), f"license: {m.license}", "library_name: peft", "---"]
+    m, tag = config.model, licence_of(config)
+    head = ["---", *([f"base_model: {m.repo}"] if m.repo else []), f"license: {tag}", "library_name: peft", "---"]
     body = f"LoRA adapter (rank {config.lora.rank}, {config.data.name} data) of {m.label}, made with Oh-LoRA."
-    terms = "\n\n".join(part for part in (f"{entry.title}: {entry.url}", entry.notice, entry.restrictions) if part)
-    return "\n".join([*head, "", "# Adapter", "", body, "", terms, ""])
+    return "\n".join([*head, "", "# Adapter", "", body, "", terms(tag), ""])

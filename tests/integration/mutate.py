@@ -34,7 +34,7 @@ def bos_dropped() -> None:
 
 def rank_changed() -> None:
     right = loading.LoraSpec
-    loading.LoraSpec = lambda rank, *rest: right(rank // 2, *rest)
+    loading.LoraSpec = lambda method, rank, *rest: right(method, rank // 2, *rest)
 
 
 def batch_swapped() -> None:
