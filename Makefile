@@ -1,4 +1,5 @@
-# Two commands do it: `make compare` and `make test`. Needs Python 3.10-3.13 and make; everything else goes into .venv.
+# Two commands do it: `make compare ACCEPT_LICENSE=gemma` and `make test`. Needs Python 3.10-3.13 and make; everything
+# else goes into .venv. ACCEPT_LICENSE names the licence of the model that you accept; it is asked for once.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,9 +7,11 @@ UV := 0.13.9
 STAMP := $(VENV)/.installed
 RUN ?=
 ARGS ?=
+ACCEPT_LICENSE ?=
+ENTRY := $(BIN)/python -m ohlora.run $(if $(ACCEPT_LICENSE),model.accept_license=$(ACCEPT_LICENSE))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare compare-full train infer ui test lint lock clean
+.PHONY: help setup compare compare-full prepare licenses estimate select train infer ui test lint lock clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,25 +19,38 @@ help:  ## Show what there is
 setup: $(STAMP)  ## Install everything, as locked, into .venv
 
 # Bytecode is compiled now: otherwise the first run would pay for it, and it would be measured.
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock requirements-data.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --compile-bytecode -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements-data.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
 compare: setup  ## The user's test with and without Unsloth, one pair: the table, no verdict yet
-	$(BIN)/python -m ohlora.run experiment=unsloth_comparison compare.pairs=1 $(ARGS)
+	$(ENTRY) experiment=unsloth_comparison compare.pairs=1 $(ARGS)
 
 compare-full: setup  ## The same in four interleaved pairs, with verdicts; goes on where compare stopped
-	$(BIN)/python -m ohlora.run experiment=unsloth_comparison $(ARGS)
+	$(ENTRY) experiment=unsloth_comparison $(ARGS)
+
+prepare: setup  ## The model's files into models/<name>, checked
+	$(ENTRY) task=prepare $(ARGS)
+
+licenses: setup  ## The licences of all models, and what was accepted here
+	$(ENTRY) task=licenses $(ARGS)
+
+estimate: setup  ## Will it fit? Peak memory part by part, for every model
+	$(ENTRY) task=estimate $(ARGS)
+
+select: setup  ## Which model? Every candidate at three ranks, one report; goes on where it stopped
+	$(ENTRY) -m experiment=model_selection $(ARGS)
 
 train: setup  ## Fine-tune on the whole training set
-	$(BIN)/python -m ohlora.run task=train trainer=sft $(ARGS)
+	$(ENTRY) task=train trainer=sft $(ARGS)
 
 infer: setup  ## Answers of a fine-tuned model: make infer RUN=<run directory>
 	@test -n "$(RUN)" || { echo "error: give the run, for example: make infer RUN=outputs/runs/<run_id>"; exit 2; }
-	$(BIN)/python -m ohlora.run task=infer adapter=$(RUN) $(ARGS)
+	$(ENTRY) task=infer adapter=$(RUN) $(ARGS)
 
 ui: setup  ## MLflow in the browser, on http://127.0.0.1:5000
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui $(ARGS)

@@ -8,7 +8,9 @@ import re
 from typing import Any
 
 # Where things are put, and what is done with them afterwards, does not change what is measured.
-VOLATILE = frozenset({"study", "outputs", "models", "tracking", "arm", "repeat", "compare", "report"})
+VOLATILE = frozenset(
+    {"study", "outputs", "models", "tracking", "arm", "repeat", "compare", "report", "preflight", "device_memory_gib"}
+)
 MEASURED_LAUNCH = ("prefix", "threads")  # of `launch`: numactl or another number of threads is another measurement
 
 
@@ -25,6 +27,8 @@ def run_id(resolved: dict[str, Any], arm: str, repeat: int) -> str:
 def measured(resolved: dict[str, Any]) -> dict[str, Any]:
     """The parts of a configuration that decide what is measured."""
     kept = {key: value for key, value in resolved.items() if key not in VOLATILE}
+    if isinstance(kept.get("model"), dict):
+        kept["model"] = {key: value for key, value in kept["model"].items() if key != "accept_license"}
     if isinstance(kept.get("launch"), dict):
         kept["launch"] = {key: value for key, value in kept["launch"].items() if key in MEASURED_LAUNCH}
     return kept

@@ -38,9 +38,34 @@ class Source(Enum):
     local = "local"
 
 
-class PromptFormat(Enum):
-    """`chat`: the tokenizer's own chat template. `plain`: `model.prompt_template`, for base models."""
+class Weights(Enum):
+    """`safetensors`, or `bin`: pickled weights, read with `weights_only=True` and rewritten as safetensors."""
 
+    safetensors = "safetensors"
+    bin = "bin"
+
+
+class Preflight(Enum):
+    """What is done about an estimate that does not fit: the run is refused, or it is said, or none is made."""
+
+    stop = "stop"
+    warn = "warn"
+    off = "off"
+
+
+class LoraMethod(Enum):
+    """`dora` learns a magnitude per output too; `rslora` scales by α/√r, not α/r; `none`: the model without adapter."""
+
+    lora = "lora"
+    dora = "dora"
+    rslora = "rslora"
+    none = "none"
+
+
+class PromptFormat(Enum):
+    """`chat`: the tokenizer's own chat template. `plain`: `model.prompt_template`. `auto`: chat where there is one."""
+
+    auto = "auto"
     chat = "chat"
     plain = "plain"
 
@@ -94,7 +119,23 @@ class BackendConfig:
 
 
 @dataclass
+class ShapeConfig:
+    """What decides a model's memory, where its own config.json is not there to be read."""
+
+    layers: int = MISSING
+    hidden_size: int = MISSING
+    intermediate_size: int = MISSING
+    heads: int = MISSING
+    kv_heads: int = MISSING
+    head_dim: int = MISSING
+    vocab_size: int = MISSING
+    tied_embeddings: bool = MISSING
+
+
+@dataclass
 class ModelConfig:
+    """Facts of a model. Null of `architecture`, `license`, `params_m`, `context`, `shape`: its own files tell."""
+
     name: str = MISSING
     label: str = MISSING
     source: Source = MISSING
@@ -102,18 +143,24 @@ class ModelConfig:
     revision: str | None = None
     package: str | None = None
     path: str | None = None
-    architecture: str = MISSING
-    license: str = MISSING
-    params_m: float = MISSING
+    weights: Weights = Weights.safetensors
+    remote_code: str | None = None
+    architecture: str | None = None
+    license: str | None = None
+    accept_license: str | None = None
+    params_m: float | None = None
+    context: int | None = None
+    shape: ShapeConfig | None = None
     dtype: Dtype = Dtype.auto
     attention: Attention = Attention.auto
-    prompt_format: PromptFormat = MISSING
+    prompt_format: PromptFormat = PromptFormat.auto
     prompt_template: str | None = None
-    lora_targets: list[str] = MISSING
+    lora_targets: list[str] | None = None
 
 
 @dataclass
 class LoraConfig:
+    method: LoraMethod = LoraMethod.lora
     rank: int = MISSING
     alpha: int = MISSING
     dropout: float = MISSING
@@ -227,6 +274,8 @@ class Config:
     models: str = "models"
     adapter: str | None = None
     device: Device = Device.auto
+    device_memory_gib: float | None = None
+    preflight: Preflight = Preflight.stop
     seed: int = 42
     arm: str | None = None
     repeat: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from math import isfinite
@@ -11,13 +12,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ohlora.backends import BACKENDS
-from ohlora.config.schema import Checkpointing, Config, PromptFormat, Quantization, Source
+from ohlora.config.schema import Checkpointing, Config, LoraMethod, PromptFormat, Quantization, Source
 from ohlora.errors import UserError, choose_from, suggest
-from ohlora.models.licences import LICENCES
+from ohlora.models.architectures import ARCHITECTURES, known
+from ohlora.models.licences import ACCEPT_ANSWERS, LICENCES
 from ohlora.tasks import TASKS
 
 DATA_FORMATS = ("csv", "jsonl")
 TRACKERS = ("mlflow", "none")
+REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def validated(composed: DictConfig) -> Config:
@@ -27,18 +30,27 @@ def validated(composed: DictConfig) -> Config:
         UserError: with every problem at once.
     """
     problems = [f"{key}: this key does not exist{hint}" for key, hint in unknown_keys(composed)]
-    problems += [f"{key}: a value is required; give {key}=<value>" for key in missing_keys(composed)]
-    if problems:
-        raise UserError(problems)
     try:
+        problems += [f"{key}: a value is required; give {key}=<value>" for key in missing_keys(composed)]
+        if problems:
+            raise UserError(problems)
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
-        raise UserError(f"{error.full_key or 'configuration'}: {str(error).splitlines()[0]}") from None
+        raise UserError(_unresolved(error)) from None
     assert isinstance(config, Config)
     problems = list(_problems(config))
     if problems:
         raise UserError(problems)
     return config
+
+
+def _unresolved(error: OmegaConfBaseException) -> str:
+    """A key that takes its value from another one, which is null (`model=hub` is named after `model.repo`)."""
+    first = str(error).splitlines()[0]
+    source = re.search(r"interpolation '\$\{([\w.]+)\}'.*'None'", first)
+    if source:
+        return f"{source[1]}=null: a value is required; give {source[1]}=<value>"
+    return f"{error.full_key or 'configuration'}: {first}"
 
 
 def known_keys(cls: Any = Config, prefix: str = "") -> dict[str, Any]:
@@ -48,9 +60,15 @@ def known_keys(cls: Any = Config, prefix: str = "") -> dict[str, Any]:
     for item in fields(cls):
         kind = hints[item.name]
         keys[prefix + item.name] = kind
+        kind = _inner(kind)
         if is_dataclass(kind):
             keys.update(known_keys(kind, f"{prefix}{item.name}."))
     return keys
+
+
+def _inner(kind: Any) -> Any:
+    """Of `X | None` the X."""
+    return kind if get_origin(kind) is list else next((k for k in get_args(kind) if k is not type(None)), kind)
 
 
 def unknown_keys(composed: DictConfig) -> Iterator[tuple[str, str]]:
@@ -62,7 +80,7 @@ def unknown_keys(composed: DictConfig) -> Iterator[tuple[str, str]]:
             key = f"{prefix}{name}"
             if key not in known:
                 yield key
-            elif is_dataclass(known[key]) and not OmegaConf.is_missing(node, name):
+            elif is_dataclass(_inner(known[key])) and not OmegaConf.is_missing(node, name) and node[name] is not None:
                 yield from walk(node[name], f"{key}.")
 
     for key in walk(composed, ""):
@@ -76,15 +94,18 @@ def missing_keys(composed: DictConfig) -> list[str]:
 
 def allowed_values(key: str) -> str:
     """'float32 | bfloat16' or 'an integer', for a message about a value of the wrong type."""
-    kind: Any = known_keys().get(key)
-    if get_origin(kind) is not list:  # of `X | None` the X
-        kind = next((k for k in get_args(kind) if k is not type(None)), kind)
+    kind = _inner(known_keys().get(key))
     if get_origin(kind) is list:
         return "a list such as [a,b]"
     if hasattr(kind, "__members__"):
         return " | ".join(kind.__members__)
     names = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
     return names.get(kind, "another type")
+
+
+def adapts(c: Config) -> bool:
+    """False with lora=none: the model as it is."""
+    return c.lora.method is not LoraMethod.none
 
 
 def _problems(c: Config) -> Iterator[str]:
@@ -103,14 +124,18 @@ def _choices(c: Config) -> Iterator[str]:
         yield choose_from("data.format", c.data.format, DATA_FORMATS)
     if c.tracking.name not in TRACKERS:
         yield choose_from("tracking.name", c.tracking.name, TRACKERS)
-    if c.model.license not in LICENCES:
+    if c.model.license is not None and c.model.license not in LICENCES:
         yield choose_from("model.license", c.model.license, LICENCES)
+    if c.model.accept_license is not None and c.model.accept_license.lower() not in (*ACCEPT_ANSWERS, *LICENCES):
+        yield choose_from("model.accept_license", c.model.accept_license, ("true", *LICENCES))
+    if c.model.architecture is not None and c.model.architecture not in ARCHITECTURES and not c.model.lora_targets:
+        yield f"{choose_from('model.architecture', c.model.architecture, ARCHITECTURES)}; or give model.lora_targets"
 
 
 def _ranges(c: Config) -> Iterator[str]:
     at_least: dict[str, tuple[float | None, float]] = {
-        "lora.rank": (c.lora.rank, 1),
-        "lora.alpha": (c.lora.alpha, 1),
+        "lora.rank": (c.lora.rank, 1 if adapts(c) else 0),
+        "lora.alpha": (c.lora.alpha, 1 if adapts(c) else 0),
         "trainer.epochs": (c.trainer.epochs, 0.01),
         "trainer.max_steps": (c.trainer.max_steps, 1),
         "trainer.batch_size": (c.trainer.batch_size, 1),
@@ -128,6 +153,7 @@ def _ranges(c: Config) -> Iterator[str]:
         "generation.min_new_tokens": (c.generation.min_new_tokens, 0),
         "launch.threads": (c.launch.threads, 1),
         "compare.pairs": (c.compare.pairs, 1),
+        "device_memory_gib": (c.device_memory_gib, 0.1),
         "repeat": (c.repeat, 0),
         "seed": (c.seed, 0),
     }
@@ -150,14 +176,23 @@ def _combinations(c: Config) -> Iterator[str]:
             f"generation.min_new_tokens={c.generation.min_new_tokens}: must be <= "
             f"generation.max_new_tokens={c.generation.max_new_tokens}"
         )
-    if c.model.prompt_format is PromptFormat.plain and "{prompt}" not in (c.model.prompt_template or ""):
-        yield f"model.prompt_template={c.model.prompt_template}: must contain {{prompt}} when model.prompt_format=plain"
-    if not (c.lora.targets or c.model.lora_targets):
+    template = c.model.prompt_template
+    if "{prompt}" not in (template or "") and (c.model.prompt_format is PromptFormat.plain or template is not None):
+        yield f"model.prompt_template={c.model.prompt_template}: must contain {{prompt}}, where the question goes"
+    if c.lora.targets == [] or (c.lora.targets is None and c.model.lora_targets == []):
         yield "lora.targets=[]: name at least one module, for example lora.targets=[q_proj,v_proj]"
+    if not adapts(c) and c.task.name in TASKS and TASKS[c.task.name].trains:
+        yield f"lora=none: task={c.task.name} trains an adapter; choose another lora, or task=infer"
     if c.adapter is not None and c.task.name != "infer":
         yield f"adapter={c.adapter}: only task=infer takes an adapter; leave it out or give task=infer"
     if c.lora.quantization is Quantization.nf4 and c.model.dtype.value == "float16" and c.device.value == "cpu":
         yield "model.dtype=float16: 4-bit on CPU computes in bfloat16 or float32; choose one of them"
+    lawful = known(c.model.architecture)
+    if lawful and lawful.licence and c.model.license not in (None, lawful.licence):
+        yield (
+            f"model.license={c.model.license}: {c.model.architecture} models are under {lawful.licence}, which "
+            "whatever is made from them carries too; leave model.license out"
+        )
     if c.trainer.gradient_checkpointing is Checkpointing.unsloth and c.backend.name != "unsloth":
         yield (
             f"trainer.gradient_checkpointing=unsloth: backend={c.backend.name} has no such thing; choose standard "
@@ -187,7 +222,7 @@ def _sources(c: Config) -> Iterator[str]:
     if c.model.path is None:
         if c.model.source is Source.embedded and not c.model.package:
             yield "model.package=null: an embedded model needs the name of the package that holds its weights"
-        if c.model.source is Source.hub and not c.model.repo:
-            yield "model.repo=null: a hub model needs owner/name, or give model.path=<folder>"
+        if c.model.source is Source.hub and not REPO.fullmatch(c.model.repo or ""):
+            yield f"model.repo={c.model.repo}: a hub model needs owner/name, or give model.path=<folder>"
         if c.model.source is Source.local:
             yield "model.path=null: a local model needs its folder; give model.path=<folder>"

@@ -18,7 +18,14 @@ from ohlora.config.validate import known_keys, validated
 from ohlora.errors import UserError
 
 GROUPS = groups()
-NEEDS = {"data=csv": ["data.path=x.csv"], "data=jsonl": ["data.path=x.jsonl"]}
+NEEDS = {
+    "data=csv": ["data.path=x.csv"],
+    "data=jsonl": ["data.path=x.jsonl"],
+    "lora=none": ["task=infer"],
+    "model=hub": ["model.repo=owner/name"],
+    "model=local": ["model.path=x"],
+}
+NAMED_AFTER = {"hub": "owner/name"}  # an option that stands for any model
 
 
 @pytest.mark.parametrize("choice", [f"{group}={option}" for group in GROUPS for option in options(group)])
@@ -26,7 +33,7 @@ def test_every_option_composes(choice: str) -> None:
     config = validated(composed([choice, *NEEDS.get(choice, [])]))
     group, option = choice.split("=")
     if group not in ("experiment", "lora"):
-        assert getattr(config, group).name == option
+        assert getattr(config, group).name == NAMED_AFTER.get(option, option)
 
 
 def test_every_preset_shows_its_command() -> None:
@@ -100,7 +107,20 @@ def test_all_problems_at_once() -> None:
         (["data.path=x.csv"], ["data.path=x.csv: data.manifest=unsloth_test lists ids of the shipped set"]),
         (["backend=hf,unsloth"], ["backend=hf,unsloth: several values are a sweep: add -m"]),
         (["data=csv", "data.path=~/none.csv"], ["/none.csv: cannot be read (No such file"]),
-        (["lora=null"], ["lora=null: choose from r128, r16, r32, r64"]),
+        (["lora=null"], ["lora=null: choose from dora, none, qlora, r128, r16, r32, r64, rslora"]),
+        (["lora=none"], ["lora=none: task=benchmark trains an adapter; choose another lora, or task=infer"]),
+        (["model=hub"], ["model.repo=null: a value is required; give model.repo=<value>"]),
+        (["model=hub", "model.repo=gemma"], ["model.repo=gemma: a hub model needs owner/name"]),
+        (["model=local"], ["model.path=null: a value is required; give model.path=<value>"]),
+        (
+            ["model=hub", "model.repo=a/b", "model.architecture=GemmaForCausual"],
+            ["model.architecture=GemmaForCausual: choose from", "did you mean GemmaForCausalLM?"],
+        ),
+        (["model.license=gema"], ["model.license=gema: choose from gemma", "did you mean gemma?"]),
+        (["model.accept_license=maybe"], ["model.accept_license=maybe: choose from true, gemma"]),
+        (["model.shape.layer=3"], ["model.shape.layer=3: this key does not exist", "did you mean model.shape.layers?"]),
+        (["preflight=maybe"], ["preflight=maybe: must be stop | warn | off"]),
+        (["-m", "task=estimate", "lora=r16,r32"], ["-m: task=estimate shows everything in one call; leave -m out"]),
         (["--run", "--cfg", "job"], ["Only one of"]),
         (["--resolve"], ["--resolve"]),
         (["-m", "--config-dir", "x", "seed=1,2"], ["--config-dir"]),

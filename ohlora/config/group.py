@@ -1,0 +1,24 @@
+"""The model group as a whole: every option's facts, for what is shown of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omegaconf import OmegaConf
+
+from ohlora.config.paths import conf_dir, options
+from ohlora.config.schema import Config, ModelConfig
+
+OPEN = ("hub", "local")  # these stand for any model, and are none by themselves
+
+
+def models(config: Config) -> Iterator[ModelConfig]:
+    """The model of this run, then every other option of the group as its file has it."""
+    yield config.model
+    for option in options("model"):
+        if option in (config.model.name, *OPEN):
+            continue
+        loaded = OmegaConf.load(conf_dir() / "model" / f"{option}.yaml")
+        model = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ModelConfig), loaded))
+        assert isinstance(model, ModelConfig)
+        yield model

@@ -1,0 +1,83 @@
+"""What is known of the model classes: LoRA targets, licence family, attention; facts of a folder's config.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ohlora.config.schema import Attention, Config
+from ohlora.errors import UserError, choose_from
+from ohlora.files import read_json
+
+GATED = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A model class of transformers: the modules that LoRA goes to, and what goes wrong without care.
+
+    `licence`: what every model of the class is under; '' where it is the model's own affair.
+    """
+
+    targets: tuple[str, ...]
+    licence: str = ""
+    attention: Attention = Attention.auto
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "GemmaForCausalLM": Architecture(GATED, "gemma"),
+    # The SDPA path of transformers drops Gemma 2's soft-capping.
+    "Gemma2ForCausalLM": Architecture(GATED, "gemma", Attention.eager),
+    "Gemma3ForCausalLM": Architecture(GATED, "gemma"),
+    "LlamaForCausalLM": Architecture(GATED),
+    "MistralForCausalLM": Architecture(GATED),
+    "Qwen2ForCausalLM": Architecture(GATED),
+    "Qwen3ForCausalLM": Architecture(GATED),
+    "GPTNeoXForCausalLM": Architecture(("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")),
+    "RwkvForCausalLM": Architecture(("key", "value", "receptance", "output")),
+}
+
+
+def architecture(config: Config, folder: Path | None = None) -> str | None:
+    """The model class: what the option says, else the config.json of its folder; None where neither does."""
+    if config.model.architecture:
+        return config.model.architecture
+    named = described(folder).get("architectures") if folder else None
+    return str(named[0]) if named else None
+
+
+def known(name: str | None) -> Architecture | None:
+    return ARCHITECTURES.get(name or "")
+
+
+def lora_targets(config: Config, folder: Path | None) -> list[str]:
+    """The modules that this run's adapter goes to: asked for, the model option's, or by architecture.
+
+    Raises:
+        UserError: nothing is known of this architecture.
+    """
+    asked = config.lora.targets or config.model.lora_targets
+    if asked:
+        return list(asked)
+    name = architecture(config, folder)
+    found = known(name)
+    if found is None:
+        allowed = choose_from("model.architecture", name, ARCHITECTURES)
+        raise UserError(f"{allowed}; or name the modules yourself: lora.targets=[q_proj,v_proj]")
+    return list(found.targets)
+
+
+def attention(config: Config, folder: Path | None) -> Attention:
+    """The attention that is asked for: the user's choice, else what the architecture needs."""
+    found = known(architecture(config, folder))
+    return found.attention if found and config.model.attention is Attention.auto else config.model.attention
+
+
+def described(folder: Path) -> dict[str, Any]:
+    """A folder's config.json; empty where it cannot be read."""
+    try:
+        read = read_json(folder / "config.json")
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}

@@ -1,0 +1,126 @@
+"""Licences: asked for once, by name; remembered with their version; carried by what is derived; never mislabelled."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from ohlora.config.compose import composed
+from ohlora.config.schema import Config
+from ohlora.config.validate import validated
+from ohlora.errors import UserError
+from ohlora.models import acceptance
+from ohlora.models.acceptance import REMEMBERED, accepted, require, will_accept
+from ohlora.models.licences import LICENCES, carry, licence_of, screen_notice
+
+
+@pytest.fixture
+def config(tmp_path: Path):
+    def make(*overrides: str) -> Config:
+        return validated(composed([f"models={tmp_path}/models", *overrides]))
+
+    return make
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_nobody_to_ask_is_told_what_to_add(config, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match="add model.accept_license=gemma .with make: ACCEPT_LICENSE=gemma."):
+        require(config())
+    shown = capsys.readouterr().err
+    for part in ("Gemma Terms of Use", "Section 3.2", "prohibited_use_policy", "checked 2026-"):
+        assert part in shown
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize("given", ["true", "True", "gemma"])
+def test_accepted_on_the_command_line_is_remembered_and_said_once(config, given: str, tmp_path: Path, capsys) -> None:
+    require(config(f"model.accept_license={given}"))
+    assert "Section 3.2" in capsys.readouterr().err
+    record = json.loads((tmp_path / "models" / REMEMBERED).read_text())["gemma"]
+    assert record["version"] == LICENCES["gemma"].version and record["how"] == f"model.accept_license={given.lower()}"
+    require(config("model=gemma2-2b-it"))  # the same licence, another model
+    assert capsys.readouterr().err == "" and accepted(config()) == record
+
+
+@pytest.mark.parametrize("given", ["false", "llama3.2", "apache-2.0"])
+def test_another_licence_or_a_no_accepts_nothing(config, given: str) -> None:
+    setting = config(f"model.accept_license={given}")
+    assert not will_accept(setting)
+    with pytest.raises(UserError, match="not accepted here"):
+        require(setting)
+
+
+@pytest.mark.parametrize(
+    ("answer", "takes"), [("y\n", True), ("예\n", True), ("n\n", False), ("\n", False), ("", False)]
+)
+def test_asked_at_a_terminal(config, monkeypatch: pytest.MonkeyPatch, answer: str, takes: bool) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    if takes:
+        require(config())
+        assert accepted(config())["how"] == "at a terminal"
+    else:
+        with pytest.raises(UserError, match="not accepted here"):
+            require(config())
+        assert accepted(config()) is None
+
+
+def test_newer_terms_are_asked_for_again(config, tmp_path: Path) -> None:
+    require(config("model.accept_license=gemma"))
+    path = tmp_path / "models" / REMEMBERED
+    record = json.loads(path.read_text())
+    record["gemma"]["version"] = "April 1, 2024"
+    path.write_text(json.dumps(record))
+    with pytest.raises(UserError, match="not accepted here"):
+        require(config())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"gemma": 3}'])
+def test_a_broken_memory_is_no_acceptance(config, tmp_path: Path, text: str) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / REMEMBERED).write_text(text)
+    assert accepted(config()) is None
+    require(config("model.accept_license=gemma"))
+    assert accepted(config())
+
+
+def test_free_models_ask_for_nothing(config, capsys: pytest.CaptureFixture[str]) -> None:
+    require(config("model=smollm2-135m-instruct"))
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_made_from_gemma_or_llama_stays_under_it(config) -> None:
+    assert licence_of(config("model=gemma-ko-v01")) == "gemma" and licence_of(config("model=llama1b")) == "llama3.2"
+    with pytest.raises(UserError, match="models are under gemma, which whatever is made from them carries too"):
+        config("model=gemma2-2b-it", "model.license=apache-2.0")
+
+
+def test_the_notice_and_the_terms_travel(tmp_path: Path) -> None:
+    base, derived = tmp_path / "base", tmp_path / "derived"
+    base.mkdir()
+    derived.mkdir()
+    (base / "GEMMA_TERMS.html").write_text("terms")
+    carry(base, derived, "gemma")
+    assert (derived / "GEMMA_TERMS.html").read_text() == "terms"
+    assert LICENCES["gemma"].notice in (derived / "NOTICE").read_text()
+    assert "Built with Llama" in screen_notice("llama3.2", "x") and screen_notice("mit", "x") == ""
+
+
+def test_the_command_line_refuses_and_leaves_nothing(ohlora, tmp_path: Path) -> None:
+    (tmp_path / "models" / REMEMBERED).unlink()
+    ran = ohlora("task=train", "trainer=smoke", "tracking=none")
+    assert ran.code == 2 and ran.err.count("error: ") == 1 and "Traceback" not in ran.err
+    assert "add model.accept_license=gemma" in ran.err and not (tmp_path / "outputs").exists()
+    listed = ohlora("task=licenses")
+    assert listed.code == 0 and "| gemma2-2b-it | gemma | Gemma Terms of Use |" in listed.out
+    assert "not accepted" in listed.out and "700 million monthly users" in listed.out
+    acceptance.require(validated(composed(["model.accept_license=gemma"])))
+    assert "| accepted 20" in ohlora("task=licenses").out
