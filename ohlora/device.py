@@ -32,6 +32,11 @@ def resolve_dtype(asked: Dtype, device: str) -> str:
         import torch
 
         return "bfloat16" if torch.cuda.get_device_capability() >= BF16_CAPABILITY else "float16"
+    return cpu_dtype()
+
+
+def cpu_dtype() -> str:
+    """What `auto` is on this machine's CPU. Needs no torch."""
     return "bfloat16" if _cpu_flags() & {"amx_bf16", "avx512_bf16", "bf16"} else "float32"
 
 

@@ -15,7 +15,7 @@ SCHEMA = 1
 
 
 class Status(str, Enum):
-    """How a run ended."""
+    """How a run ended; `skipped`: a candidate that was not started, for a reason that was known before."""
 
     finished = "finished"
     failed = "failed"
@@ -24,6 +24,7 @@ class Status(str, Enum):
     timeout = "timeout"
     unsupported = "unsupported"
     cancelled = "cancelled"
+    skipped = "skipped"
 
 
 KINDS: dict[str, type | tuple[type, ...]] = {
@@ -41,6 +42,7 @@ KINDS: dict[str, type | tuple[type, ...]] = {
             "parity",
             "arguments",
             "metrics",
+            "estimate",
             "timings",
         ),
         dict,
@@ -48,7 +50,7 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 }  # what a reader relies on
 TIMES = ("started", "ended")
 GROUPS = ("backend", "model", "trainer", "generation", "lora", "report", "data", "launch")
-EXIT_CODES = {Status.finished: 0, Status.unsupported: 2, Status.cancelled: 130}
+EXIT_CODES = {Status.finished: 0, Status.unsupported: 2, Status.cancelled: 130, Status.skipped: 2}
 
 
 @dataclass
@@ -64,6 +66,7 @@ class PhaseRecord:
     hashes: dict[str, str] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
+    estimate: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -88,6 +91,7 @@ class Result:
     parity: dict[str, Any] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    estimate: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
 
@@ -107,6 +111,7 @@ class Result:
         self.hashes |= record.hashes
         self.parity |= record.parity
         self.arguments |= record.arguments
+        self.estimate |= record.estimate
         self.timings[phase] = record.timings
         self.status, self.reason = record.status, record.reason
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ohlora.manifest import RECOMMENDED
 from ohlora.report.comparison import Comparison, Note, Track
 from ohlora.report.contrast import Contrast, Figure
+from ohlora.report.estimates import estimate_rows
 from ohlora.report.headline import RESOLUTION_MIB
 from ohlora.report.page import MARKER
 from ohlora.report.settings import changed_by_itself, differences
@@ -26,6 +27,8 @@ def document(comparison: Comparison) -> str:
     parts += [f"## {say(lang, 'all_metrics')}", "", *_per_track(comparison, _all_metrics)]
     parts += [f"## {say(lang, 'parity')}", "", *_per_track(comparison, _parity)]
     parts += [f"## {say(lang, 'settings')}", "", *_per_track(comparison, _settings)]
+    guessed = _estimates(comparison)
+    parts += [f"## {say(lang, 'estimates')}", "", guessed, ""] if guessed else []
     failed = failures(comparison)
     parts += [f"## {say(lang, 'failures')}", "", *failed, ""] if failed else []
     unused = unusable(comparison)
@@ -220,6 +223,19 @@ def _test_settings(track: Track, lang: str) -> Iterator[str]:
         rank=", ".join(sorted(rank)),
     )
     yield ""
+
+
+def _estimates(comparison: Comparison) -> str:
+    """Peak memory of every arm as it was estimated before the first run, and the median measured."""
+    lang = comparison.lang
+    rows = [
+        [f"{_prefix(track.name, lang)}{arm.name}", *cells]
+        for track in comparison.tracks
+        for arm in track.arms
+        for cells in estimate_rows(arm.metrics(), lang)
+    ]
+    header = [say(lang, word) for word in ("arm", "phase", "estimated", "measured", "error")]
+    return markdown(header, rows) if rows else ""
 
 
 def _hardware(comparison: Comparison) -> Iterator[str]:

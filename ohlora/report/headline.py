@@ -19,7 +19,7 @@ RESOLUTION_MIB = 8.0  # the error that memory is measured with: a smaller differ
 
 def kind(key: str) -> Kind:
     """By the unit that a metric's name carries."""
-    if key in DESCRIBING:
+    if key in DESCRIBING or key.startswith("estimate/"):
         return "description"
     if key.endswith(("memory", "_mib")):
         return "memory"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from ohlora.backends import Backend, Loaded, LoadSpec, LoraSpec, Mode, backend
@@ -11,13 +13,19 @@ from ohlora.data.rows import run_rows
 from ohlora.data.tokens import Tokens
 from ohlora.device import describe, resolve_device, resolve_dtype
 from ohlora.errors import UserError
+from ohlora.estimate.capacity import capacity
+from ohlora.estimate.fit import estimate
 from ohlora.job import Job, Unsupported
 from ohlora.measure.clock import process_age_s
 from ohlora.measure.memory import PhaseMemory
 from ohlora.measure.resident import process_peak_mib
 from ohlora.measure.sampler import MEMORY_TIMELINE
+from ohlora.models import architectures
 from ohlora.models.folder import model_folder
 
+# What libraries say of what they cannot do, in exceptions of any class; told by its first sentence.
+REFUSALS = ("not supported", "does not support", "not yet implemented")
+SENTENCE_END = re.compile(r"(?<=[.!])\s")
 SAMPLE_TOKENS = 64  # of an answer that shows what a training did
 
 
@@ -42,18 +50,18 @@ def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
             if mode == "train":
                 import trl  # noqa: F401  a back end that patches it has done so by now
         except NotImplementedError as error:  # a library's own way of saying that it cannot run here
-            raise Unsupported("import_refused", f"backend={config.backend.name}: {error}") from None
+            raise _refused(config, "import_refused", error) from None
         imported = process_age_s()
+        _estimate(job, device, tokens)
         job.stage("loading the model")
         spec = load_spec(config, device, mode, tokens)
         _seed(config.seed)
         try:
             loaded = made.load(spec)
-        except ValueError as error:
-            if "target modules" not in str(error).lower():
+        except (NotImplementedError, ImportError, RuntimeError, ValueError) as error:
+            if isinstance(error, UserError) or not _is_refusal(error):
                 raise
-            asked, usual = config.lora.targets, ",".join(config.model.lora_targets)
-            raise UserError(f"lora.targets={asked}: {error}; the usual ones are lora.targets=[{usual}]") from None
+            raise _refused(config, "load_refused", error) from None
         ready = process_age_s()
     job.metric("load/import_s", imported)
     job.metric("load/weights_s", ready - imported)
@@ -70,24 +78,40 @@ def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
     return made, loaded, tokens, memory
 
 
+def _is_refusal(error: Exception) -> bool:
+    """Is it what the library cannot do, and not something that went wrong in it?"""
+    said = str(error).lower()
+    return isinstance(error, NotImplementedError) or any(words in said for words in REFUSALS)
+
+
+def _refused(config: Config, code: str, error: Exception) -> Unsupported:
+    """In the library's own words, the first sentence of them."""
+    said = str(error).strip() or type(error).__name__
+    return Unsupported(code, f"backend={config.backend.name}: {SENTENCE_END.split(said)[0]}")
+
+
 def load_spec(config: Config, device: str, mode: Mode, tokens: Tokens) -> LoadSpec:
     """What this run asks of its back end. Its length holds every row and every prompt with its answer."""
     rows = [len(example.input_ids) for example in tokens.train + tokens.validation]
     answers = [len(ids) + config.generation.max_new_tokens for _, ids in tokens.prompts]
-    new_adapter = None
+    new_adapter, folder = None, model_folder(config)
     if mode == "train":
-        targets = tuple(config.lora.targets or config.model.lora_targets)
-        new_adapter = LoraSpec(config.lora.rank, config.lora.alpha, config.lora.dropout, targets)
+        targets = tuple(architectures.lora_targets(config, folder))
+        new_adapter = LoraSpec(
+            config.lora.method.value, config.lora.rank, config.lora.alpha, config.lora.dropout, targets
+        )
+    attention = architectures.attention(config, folder)
     return LoadSpec(
-        path=model_folder(config),
+        path=folder,
         mode=mode,
         device=device,
         dtype=resolve_dtype(config.model.dtype, device),
         quantization=config.lora.quantization.value,
-        attention=None if config.model.attention is Attention.auto else config.model.attention.value,
+        attention=None if attention is Attention.auto else attention.value,
         max_length=max([config.trainer.max_length, *answers, *(length + SAMPLE_TOKENS for length in rows)]),
         gradient_checkpointing=config.trainer.gradient_checkpointing.value if mode == "train" else "none",
         seed=config.seed,
+        remote_code=config.model.remote_code is not None,
         new_adapter=new_adapter,
         saved_adapter=Path(config.adapter) if config.adapter else None,
     )
@@ -96,6 +120,18 @@ def load_spec(config: Config, device: str, mode: Mode, tokens: Tokens) -> LoadSp
 def run_tokens(config: Config) -> Tokens:
     """The arrays that the tokenize phase left for these rows."""
     return token_files.load(token_files.tokens_path(config, model_folder(config), run_rows(config)))
+
+
+def _estimate(job: Job, device: str, tokens: Tokens) -> None:
+    """What this process will take, said before anything is loaded: to be held against what is measured."""
+    dtype = resolve_dtype(job.config.model.dtype, device)
+    there = replace(capacity(job.config), device=device, dtype=dtype)
+    found = estimate(job.config, there, tokens)
+    if found is None or job.phase not in found.phases:
+        return
+    parts = {name: round(size, 1) for name, size in found.phases[job.phase].items()}
+    job.metric(f"estimate/{job.phase}/peak_mib", found.peak(job.phase))
+    job.record.estimate[job.phase] = {"parts_mib": parts, "device_mib": there.mib, "verdict": found.verdict}
 
 
 def record_memory(job: Job, memory: PhaseMemory) -> None:

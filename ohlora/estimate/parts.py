@@ -1,0 +1,159 @@
+"""Peak memory of each phase, part by part, from the shape of the model and the work. All sizes in MiB (2^20 bytes).
+
+Activations are counted from what autograd keeps of transformers' layers with a LoRA adapter, for the frozen
+weights' own gradients are not needed; see docs/estimate.md for each term.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from ohlora.config.schema import Attention, Checkpointing, LoraMethod, Loss, Quantization
+from ohlora.estimate.shape import Shape
+from ohlora.estimate.work import Work
+
+MIB = 2**20
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # 4 bits, an 8-bit scale per 64, a float32 scale of scales per 256
+LOSS_CHUNK = 256  # rows that TRL's chunked_nll sends through the LM head at once
+CHUNK_LOGIT_BYTES = 16  # of a logit of the chunk in work: itself, log-probability, probability, product; in float32
+OPTIMIZER_BYTES = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor": 4}  # per adapter weight; else AdamW
+
+# Resident memory of the libraries before a model is loaded, measured with requirements.lock on Linux x86-64.
+LIBRARIES_MIB = {"hf": 1000.0, "unsloth": 1040.0}
+TRAINER_MIB = 30.0
+TOKENIZER_BYTES = 1320  # per entry of the vocabulary, of a tokenizer that is loaded
+CUDA_CONTEXT_MIB = 450.0  # what the driver takes beside torch's allocator; between 250 and 600 by GPU
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the estimate depends on beside shape and work."""
+
+    backend: str
+    device: str
+    dtype: str
+    quantization: Quantization
+    attention: Attention
+    method: LoraMethod
+    rank: int
+    targets: tuple[str, ...]
+    loss: Loss
+    checkpointing: Checkpointing
+    optimizer: str
+
+
+Parts = dict[str, float]
+
+
+def phases(shape: Shape, work: Work, asked: Asked) -> dict[str, Parts]:
+    """'infer' and 'train' -> part -> MiB; 'train' only where there is an adapter to be trained."""
+    found = {"infer": _infer(shape, work, asked)}
+    if asked.method is not LoraMethod.none:
+        found["train"] = _train(shape, work, asked)
+    return found
+
+
+def peak(parts: Parts) -> float:
+    """What the parts come to, as the run measures it: on a GPU torch's allocations, without the driver's context."""
+    return sum(size for name, size in parts.items() if name != "cuda_context")
+
+
+def _infer(shape: Shape, work: Work, asked: Asked) -> Parts:
+    size = BYTES[asked.dtype]
+    cache = 0 if shape.recurrent else 2 * shape.layers * shape.kv_heads * shape.head_dim * (work.prompt + work.answer)
+    widest = max(3 * shape.intermediate, shape.heads * work.prompt if asked.attention is Attention.eager else 0)
+    return {
+        **_fixed(shape, asked),
+        "kv_cache": cache * size / MIB,
+        "activations": work.prompt * (widest + 4 * shape.hidden) * size / MIB,
+        "logits": shape.vocab * (size + 4 + 4) / MIB,
+    }
+
+
+def _train(shape: Shape, work: Work, asked: Asked) -> Parts:
+    adapter = adapter_parameters(shape, asked)
+    fixed = _fixed(shape, asked)
+    if asked.device == "cpu":
+        fixed["libraries"] += TRAINER_MIB
+    return {
+        **fixed,
+        "adapter": 4 * adapter / MIB,
+        "gradients": 4 * adapter / MIB,
+        "optimizer": OPTIMIZER_BYTES.get(asked.optimizer, 8) * adapter / MIB,
+        "activations": _activations(shape, work, asked) / MIB,
+        "logits": _logits(shape, work, asked) / MIB,
+    }
+
+
+def _fixed(shape: Shape, asked: Asked) -> Parts:
+    """What is there whatever is done: weights, and what the process needs before it has any."""
+    size = BYTES[asked.dtype]
+    packed = shape.layer_matrices if asked.quantization is Quantization.nf4 else 0
+    parts = {"weights": ((shape.parameters - packed) * size + packed * NF4_BYTES) / MIB}
+    if asked.device == "cpu":
+        parts["libraries"] = LIBRARIES_MIB.get(asked.backend, LIBRARIES_MIB["hf"])
+        parts["tokenizer"] = shape.vocab * TOKENIZER_BYTES / MIB
+    else:
+        parts["cuda_context"] = CUDA_CONTEXT_MIB
+    return parts
+
+
+def adapter_parameters(shape: Shape, asked: Asked) -> int:
+    """Weights of the adapter: both factors of every target, and DoRA's magnitudes."""
+    targeted = shape.targeted(list(asked.targets))
+    per_layer = sum(asked.rank * (m.inputs + m.outputs) for m in targeted)
+    if asked.method is LoraMethod.dora:
+        per_layer += sum(m.outputs for m in targeted)
+    return shape.layers * per_layer
+
+
+def _activations(shape: Shape, work: Work, asked: Asked) -> float:
+    """Bytes that autograd keeps for the backward pass of the largest batch."""
+    size = BYTES[asked.dtype]
+    layer = work.positions * kept_per_token(shape, asked) + scores(shape, work, asked)
+    if asked.checkpointing is Checkpointing.none:
+        return shape.layers * layer
+    kept = 0 if asked.checkpointing is Checkpointing.unsloth and asked.device != "cpu" else shape.layers
+    return layer + kept * work.positions * shape.hidden * size
+
+
+def kept_per_token(shape: Shape, asked: Asked) -> float:
+    """Bytes per position and layer."""
+    size, mixed = BYTES[asked.dtype], asked.dtype != "float32"
+    query, kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    norms = 4 * shape.norms * shape.hidden  # each keeps its input in float32
+    if shape.query_key_norm:
+        norms += 4 * (query + kv)
+    # RWKV keeps the state of every step in float32; others query, key and value (repeated for grouped heads), output.
+    attention = (56 + (size - 2) * 13) * shape.hidden if shape.recurrent else size * 4 * query
+    mlp = size * (3 if shape.gated else 1) * shape.intermediate
+    targeted = shape.targeted(list(asked.targets))
+    if mixed:  # every LoRA layer casts its input for itself
+        inputs = 2 * sum(m.inputs for m in targeted)
+    else:  # the outputs of both norms and of the activation; GPT-NeoX copies around its attention too
+        inputs = 4 * ((2 if shape.gated else 4) * shape.hidden + max((m.inputs for m in targeted), default=0))
+    ranks = size * 2 * asked.rank * len(targeted)
+    if asked.method is LoraMethod.dora:
+        ranks += size * sum(m.outputs for m in targeted)
+    return float(norms + attention + mlp + inputs + ranks)
+
+
+def scores(shape: Shape, work: Work, asked: Asked) -> float:
+    """Bytes per layer of attention weights that eager attention keeps: softmax in float32, cast, capped."""
+    if asked.attention is not Attention.eager or shape.recurrent:
+        return 0.0
+    size = BYTES[asked.dtype]
+    each = 4 + size + (size if shape.softcap else 0)
+    return float(work.batch * shape.heads * work.row**2 * each)
+
+
+def _logits(shape: Shape, work: Work, asked: Asked) -> float:
+    """Bytes at the loss: of one chunk of rows, and what TRL's entropy keeps of each chunk before; or of all rows."""
+    size, rows = BYTES[asked.dtype], work.batch * max(work.row - 1, 1)
+    if asked.loss is Loss.nll:
+        return float(rows * shape.vocab * (size + 12))
+    chunks = ceil(work.batch * work.loss_row / LOSS_CHUNK)
+    kept = size * LOSS_CHUNK * max(chunks - 1, 0)
+    return float(shape.vocab * (min(rows, LOSS_CHUNK) * CHUNK_LOGIT_BYTES + kept))

@@ -1,0 +1,181 @@
+"""Will it fit: counted without torch, refused with the change that helps, listed for every model of the group."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ohlora.config.compose import composed
+from ohlora.config.paths import options
+from ohlora.config.schema import Config
+from ohlora.config.validate import validated
+from ohlora.estimate import capacity as capacities
+from ohlora.estimate.capacity import Capacity, capacity
+from ohlora.estimate.fit import ERROR, Estimate, estimate, too_large
+from ohlora.estimate.parts import peak
+from ohlora.estimate.shape import shape_of
+
+NAMED = [name for name in options("model") if name not in ("hub", "local")]
+# Parameters as their authors or the hub count them.
+PUBLISHED = {
+    "gemma2-2b-it": 2_614_341_888,
+    "koquality-polyglot-1.3b": 1_331_494_912,
+    "gemma-ko-v01": 2_506_172_416,
+    "polyglot-ko-1.3b": 1_331_810_304,
+    "llama1b": 1_235_814_400,
+    "koalpaca-korwkv-1.5b": 1_522_163_712,
+    "finguai-chat-v1": 463_987_712,
+    "kanana-1.5-2.1b-instruct": 2_086_984_704,
+    "smollm2-135m-instruct": 134_515_008,
+}
+GPU = Capacity("cuda", 15 * 1024, "a card", "float16")
+
+
+def config(*overrides: str) -> Config:
+    return validated(composed(list(overrides)))
+
+
+def on(there: Capacity, *overrides: str) -> Estimate:
+    found = estimate(config(*overrides), there)
+    assert found
+    return found
+
+
+def test_the_group_holds_the_candidates() -> None:
+    assert set(NAMED) >= {*PUBLISHED, "gemma3-270m", "gemma3-1b-it", "qwen3-0.6b"} and len(NAMED) == 12
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_facts_of_a_model_agree(name: str) -> None:
+    """The shape gives the published number of parameters, and every fact is there."""
+    model = config(f"model={name}").model
+    shape = shape_of(config(f"model={name}"), None)
+    assert shape and model.params_m == pytest.approx(shape.parameters / 1e6, abs=0.06)
+    if name in PUBLISHED:
+        assert shape.parameters == PUBLISHED[name]
+    assert model.context and model.license and model.architecture and model.repo
+    assert len(shape.targeted(model.lora_targets)) >= len(model.lora_targets)
+
+
+def test_parts_of_a_known_case() -> None:
+    """gemma-2-2b-it in 16 bit, rank 64: weights, adapter and AdamW are plain arithmetic."""
+    parts = on(GPU, "model=gemma2-2b-it").phases["train"]
+    adapter = 83_066_880  # r=64 on all seven projections of 26 layers
+    assert parts["weights"] == pytest.approx(2_614_341_888 * 2 / 2**20)
+    assert parts["adapter"] == parts["gradients"] == pytest.approx(adapter * 4 / 2**20)
+    assert parts["optimizer"] == pytest.approx(adapter * 8 / 2**20)
+    assert "libraries" not in parts and parts["cuda_context"] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "part", "less"),
+    [
+        ("lora.quantization=nf4", "weights", True),
+        ("lora=r16", "adapter", True),
+        ("trainer.optimizer=adamw_8bit", "optimizer", True),
+        ("trainer.gradient_checkpointing=standard", "activations", True),
+        ("trainer.batch_size=8", "activations", False),
+        ("model.attention=eager", "activations", False),
+        ("lora=dora", "adapter", False),
+    ],
+)
+def test_each_setting_moves_its_part(change: str, part: str, less: bool) -> None:
+    before, after = on(GPU).phases["train"][part], on(GPU, change).phases["train"][part]
+    assert after < before if less else after > before
+
+
+def test_all_logits_at_once_cost_more_than_a_chunk_of_them() -> None:
+    chunked, whole = on(GPU, "trainer.batch_size=8"), on(GPU, "trainer.batch_size=8", "trainer.loss=nll")
+    assert whole.phases["train"]["logits"] > 2 * chunked.phases["train"]["logits"]
+
+
+def test_the_measured_peak_leaves_out_the_drivers_context() -> None:
+    parts = on(GPU).phases["infer"]
+    assert peak(parts) == pytest.approx(sum(parts.values()) - parts["cuda_context"])
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.8, "too large"), (0.9, "tight"), (1.1, "tight"), (1.3, "fits")])
+def test_verdicts_allow_for_the_error(share: float, verdict: str) -> None:
+    found = on(GPU)
+    assert replace(found, there=replace(GPU, mib=found.needed * share)).verdict == verdict
+    assert replace(found, there=replace(GPU, mib=None)).verdict == "unknown"
+    assert ERROR == 0.15
+
+
+def test_a_refusal_says_what_would_help(ohlora, tmp_path) -> None:
+    refused = ohlora("device=cuda", "device_memory_gib=5", "model=gemma2-2b-it", "trainer.batch_size=16")
+    assert refused.code == 2 and refused.err.count("error: ") == 1
+    for part in ("gemma2-2b-it: fine-tuning needs about", "weights 4,986", "there are 5,120 MiB", "would make it fit"):
+        assert part in refused.err
+    assert "lora.quantization=nf4" in refused.err and "preflight=warn" in refused.err
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_the_change_that_is_named_does_fit() -> None:
+    small = replace(GPU, mib=7.5 * 1024)
+    refused = config("model=gemma2-2b-it", "device=cuda", "device_memory_gib=5.5", "trainer.batch_size=16")
+    text = too_large(refused)
+    assert text
+    named = text.split("; ")[1].split(" would")[0].split(" may just")[0].split()
+    helped = estimate(config("model=gemma2-2b-it", "trainer.batch_size=16", *named), replace(small, mib=5.5 * 1024))
+    assert helped and helped.verdict in ("fits", "tight")
+
+
+def test_nothing_helps_but_a_smaller_model() -> None:
+    text = too_large(config("model=gemma2-2b-it", "device=cuda", "device_memory_gib=1.8"))
+    assert text and "no setting of this run would make it fit" in text and "model=" in text.split("MiB);")[1]
+
+
+def test_warn_and_off(ohlora, capsys) -> None:
+    from ohlora.preflight import check
+
+    tight = ["device=cuda", "device_memory_gib=1", "tracking=none", "data=csv", "data.path=none.csv"]
+    for mode in ("warn", "off"):
+        ran = ohlora(*tight, f"preflight={mode}")  # ends at the missing file, after nothing else was wrong
+        assert ran.code == 2 and "data.path=none.csv" in ran.err and "needs about" not in ran.err
+    check(config("device_memory_gib=1", "preflight=warn"))
+    assert "warning: gemma3-270m: fine-tuning needs about" in capsys.readouterr().err
+    check(config("device_memory_gib=1", "preflight=off"))
+    assert capsys.readouterr().err == ""
+
+
+def test_estimate_lists_every_model_without_weights(ohlora, tmp_path) -> None:
+    ran = ohlora("task=estimate", "device=cuda", "device_memory_gib=6", "model=smollm2-135m-instruct")
+    assert ran.code == 0, ran.err
+    for name in NAMED:
+        assert f"| {name} | " in ran.out
+    assert "| gemma2-2b-it | 2,614 | " in ran.out and "too large |" in ran.out and "fits |" in ran.out
+    assert "guessed from the text" in ran.out and not (tmp_path / "outputs").exists()
+    assert ohlora("task=estimate", "device_memory_gib=1").code == 2
+
+
+def test_an_unknown_shape_is_said(ohlora) -> None:
+    ran = ohlora("task=estimate", "model=hub", "model.repo=someone/something")
+    assert ran.code == 2 and "nothing is known of its shape" in ran.err
+
+
+def test_a_gpu_is_asked_through_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read against nvidia-ml-py: the calls that are made, on a card that cannot do bfloat16."""
+    import pynvml
+
+    class Memory:
+        free, total = 14 * 2**30, 15 * 2**30
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: index)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", lambda handle: Memory)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lambda handle: "Tesla T4")
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCudaComputeCapability", lambda handle: (7, 5))
+    found = capacity(config())
+    assert (found.device, found.mib, found.dtype) == ("cuda", 14 * 1024, "float16")
+    assert found.said == "Tesla T4: 14,336 MiB free of 15,360"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert capacity(config()).device == "cpu"
+
+
+def test_a_control_group_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacities, "limit_bytes", lambda folder: 3 * 2**30)
+    assert capacity(config("device=cpu")).mib == 3 * 1024
