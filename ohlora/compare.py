@@ -90,6 +90,10 @@ class Comparison:
         more = [job for job in self.before.jobs if job.run_id not in here] if self.before else []
         return Manifest("pairs", [*self.jobs, *more], list(command), self.config.report.lang.value, parent)
 
+    def configs(self) -> list[Config]:
+        """One of each arm."""
+        return [validated(node) for node in self.nodes.values()]
+
     def config_of(self, job: Job) -> tuple[Config, dict[str, Any]]:
         node = self.nodes[job.track, job.arm]
         with open_dict(node):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from ohlora.errors import UserError
 from ohlora.files import read_json, write_json
@@ -13,7 +13,10 @@ MANIFEST = "manifest.json"
 SCHEMA = 1
 EQUAL, RECOMMENDED = "equal", "recommended"
 TRACKS = ("", EQUAL, RECOMMENDED)
-Kind = Literal["sweep", "pairs"]
+SWEEP: Final = "sweep"
+PAIRS: Final = "pairs"
+SELECTION: Final = "selection"
+Kind = Literal["sweep", "pairs", "selection"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         if raw["schema"] != SCHEMA:
             raise ValueError(f"schema {raw['schema']}, not {SCHEMA}")
         jobs = [_job(entry) for entry in raw["planned"]]
-        kind: Kind = "pairs" if raw.get("kind") == "pairs" else "sweep"
+        kind: Kind = raw["kind"] if raw.get("kind") in (PAIRS, SELECTION) else SWEEP
         lang = "ko" if raw.get("lang") == "ko" else "en"
         return Manifest(kind, jobs, list(raw.get("command", [])), lang, raw.get("mlflow_parent"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

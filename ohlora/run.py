@@ -9,13 +9,11 @@ python -m ohlora.run --help
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,11 +24,13 @@ from ohlora.config.validate import validated
 from ohlora.errors import UserError
 from ohlora.process import sigterm_as_interrupt
 from ohlora.result import Result, Status, exit_code
+from ohlora.study import CANCELLED, reported_runs
+from ohlora.tasks import TASKS
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-CANCELLED = 130
+    from ohlora.manifest import Kind
 
 
 class _Task:
@@ -38,6 +38,7 @@ class _Task:
 
     started = False
     result: Result | None = None
+    code = 0
     comparison: tuple[Config, list[str], Path | None] | None = None
     error: Exception | None = None
 
@@ -51,7 +52,7 @@ def main() -> int:
     args = get_args_parser().parse_args()
     sweeping = bool(args.multirun) or "hydra.mode=MULTIRUN" in args.overrides
     os.environ.setdefault("OHLORA_STUDY", _sweep_name() if sweeping else "runs")
-    _Task.started, _Task.result, _Task.comparison, _Task.error = False, None, None, None
+    _Task.started, _Task.result, _Task.code, _Task.comparison, _Task.error = False, None, 0, None, None
     try:
         with sigterm_as_interrupt():
             showing = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
@@ -72,7 +73,7 @@ def _single() -> int:
         raise _Task.error
     if _Task.comparison:  # its arms are composed anew, which Hydra allows only after its own call has ended
         return _compare(*_Task.comparison)
-    return exit_code([_Task.result]) if _Task.result else 0
+    return exit_code([_Task.result]) if _Task.result else _Task.code
 
 
 def _hydra() -> None:
@@ -99,6 +100,10 @@ def _job(node: DictConfig) -> float:
         if run is _single_job and node.compare.arms:
             _Task.comparison = (validated(node), list(HydraConfig.get().overrides.task), _chosen_folder())
             return 0.0
+        shown = TASKS[node.task.name].parent if node.task.name in TASKS else ""
+        if shown:
+            _Task.code = _show(validated(node), shown)
+            return 0.0
         _Task.result = run(node)
     except Exception as error:
         # In a sweep the next job still has its turn; what is wrong stands in this one's result.
@@ -113,14 +118,22 @@ def _job(node: DictConfig) -> float:
     return float(_Task.result.metrics.get("eval/eval_loss", float("inf")))
 
 
+def _show(config: Config, module: str) -> int:
+    """A task that needs no child and makes no run: print what it finds; its exit code."""
+    code, text = import_module(module).show(config)
+    print(text)
+    return int(code)
+
+
 def _single_job(node: DictConfig) -> Result:
+    from ohlora.models.acceptance import require
     from ohlora.preflight import check
     from ohlora.report.single import show_run
     from ohlora.runs import execute, plain
 
     config = validated(node)
     check(config)
-    _show_licence(config)
+    require(config)
     result, attempt = execute(config, plain(node), _chosen_folder())
     show_run(result, attempt)
     return result
@@ -138,13 +151,15 @@ def _chosen_folder() -> Path | None:
 def _compare(config: Config, overrides: list[str], folder: Path | None) -> int:
     """A comparison in interleaved pairs, under one MLflow run; its exit code."""
     from ohlora.compare import alone, drive, planned
+    from ohlora.models.acceptance import require
 
     comparison = planned(config, overrides, folder)
-    _show_licence(comparison.config)
+    for arm in comparison.configs():
+        require(arm)
     before = comparison.before.mlflow_parent if comparison.before else None
     with (
         alone(comparison.folder),
-        _parent_run(comparison.config, comparison.folder, " ".join(overrides), before) as reported,
+        reported_runs(comparison.config, comparison.folder, " ".join(overrides), before) as reported,
     ):
         comparison.manifest(overrides, reported.parent).write(comparison.folder)
         reported.finished = drive(comparison, reported.parent)
@@ -158,71 +173,42 @@ def _sweep_job(node: DictConfig) -> Result:
     from omegaconf import open_dict
 
     from ohlora.runs import execute, plain
+    from ohlora.selection import held_or_skipped
     from ohlora.sweep import planned_job
 
     under = HydraConfig.get()
     arm, place = planned_job(Path(under.sweep.dir), list(under.overrides.task))
     with open_dict(node):
         node.arm = arm
-    return execute(validated(node), plain(node), Path(under.sweep.dir) / place.run_id, place)[0]
+    config, resolved, folder = validated(node), plain(node), Path(under.sweep.dir) / place.run_id
+    there = held_or_skipped(config, resolved, folder, place)
+    return there or execute(config, resolved, folder, place)[0]
 
 
 def _sweep(args: argparse.Namespace) -> int:
-    from ohlora.manifest import Manifest
-    from ohlora.sweep import plan
+    from ohlora.manifest import SELECTION, SWEEP, Manifest
+    from ohlora.models.acceptance import require
+    from ohlora.sweep import plan, with_presets
 
-    overrides = list(args.overrides)
     if args.config_dir or args.config_name or args.config_path:
         raise UserError("-m: --config-dir, --config-name and --config-path are for single runs only")
-    if any(o.startswith("hydra/sweeper=") for o in overrides):
+    if any(o.startswith("hydra/sweeper=") for o in args.overrides):
         raise UserError("hydra/sweeper: only Hydra's basic sweeper is supported with -m; list the values with commas")
-    jobs, first = plan(overrides)
+    overrides = with_presets(list(args.overrides))
+    sys.argv[1:] = ["-m", *overrides]
+    jobs, configs = plan(overrides)
+    first = configs[0]
+    kind: Kind = SELECTION if first.task.name == SELECTION else SWEEP
     folder = Path(composed([*jobs[0].overrides, *_hydras(overrides)], hydra=True).hydra.sweep.dir)
-    _show_licence(first)
+    for config in configs if kind == SWEEP else ():  # a candidate that is not accepted is a row with that reason
+        require(config)
     lang = first.report.lang.value
-    Manifest("sweep", jobs, ["-m", *overrides], lang).write(folder)
-    with _parent_run(first, folder, " ".join(overrides)) as reported:
-        Manifest("sweep", jobs, ["-m", *overrides], lang, reported.parent).write(folder)
+    Manifest(kind, jobs, ["-m", *overrides], lang).write(folder)
+    with reported_runs(first, folder, " ".join(overrides)) as reported:
+        Manifest(kind, jobs, ["-m", *overrides], lang, reported.parent).write(folder)
         _hydra()
         reported.finished = True
     return reported.code
-
-
-@dataclass
-class _Reported:
-    """The MLflow run above the runs, and how the whole of them ended."""
-
-    parent: str | None
-    finished: bool = False
-    code: int = 1
-
-
-@contextlib.contextmanager
-def _parent_run(config: Config, folder: Path, note: str, before: str | None = None) -> Iterator[_Reported]:
-    """Runs made in the block have their report when it ends, Ctrl-C or not; MLflow's parent run is closed with it."""
-    from ohlora.report.write import write_comparison
-    from ohlora.track import open_tracker
-
-    tracker = open_tracker(config, lambda text: print(text, file=sys.stderr))
-    reported = _Reported(tracker.begin_sweep(folder.name, note, before) if tracker else None)
-    comparison = None
-    try:
-        with contextlib.suppress(KeyboardInterrupt):
-            yield reported
-        comparison, text = write_comparison(folder)
-        print(text)
-        reported.code = comparison.exit_code() if reported.finished else CANCELLED
-    finally:
-        if tracker:
-            tracker.end_sweep(folder, comparison, finished=reported.code == 0)
-
-
-def _show_licence(config: Config) -> None:
-    from ohlora.models.licences import screen_notice
-
-    notice = screen_notice(config.model.license, config.model.label)
-    if notice:
-        print(notice, file=sys.stderr)
 
 
 def _hydras(overrides: list[str]) -> list[str]:

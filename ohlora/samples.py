@@ -11,15 +11,19 @@ from ohlora.files import read_jsonl, write_atomic
 
 @dataclass(frozen=True)
 class Sample:
+    """`ended`: the answer ended with a stop token, not at its greatest length; None where that was not looked at."""
+
     id: str
     question: str
     reference: str
     answer: str
+    ended: bool | None = None
 
 
 def write_samples(path: Path, samples: list[Sample]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, "".join(json.dumps(asdict(s), ensure_ascii=False) + "\n" for s in samples))
+    lines = ({key: value for key, value in asdict(sample).items() if value is not None} for sample in samples)
+    write_atomic(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 def read_samples(path: Path) -> list[Sample]:

@@ -12,36 +12,49 @@ from ohlora.errors import UserError
 from ohlora.manifest import Job, read_manifest
 from ohlora.preflight import check
 from ohlora.runs import Place, identity, plain
+from ohlora.selection import skip_reason
+from ohlora.tasks import TASKS
 
 
-def plan(overrides: Sequence[str]) -> tuple[list[Job], Config]:
-    """Every job of the sweep, composed and checked.
+def with_presets(overrides: Sequence[str]) -> list[str]:
+    """The overrides, and what an experiment sweeps by itself (`hydra.sweeper.params`) unless they say otherwise."""
+    mine = [o for o in overrides if not _swept(o)]
+    params = composed(mine, hydra=True).hydra.sweeper.get("params") or {}
+    given = {o.lstrip("+~").split("=")[0] for o in overrides}
+    preset = [f"{key}={value}" for key, value in params.items() if key not in given]
+    return [*overrides, *preset, *(["hydra.sweeper.params=null"] if params else [])]
+
+
+def plan(overrides: Sequence[str]) -> tuple[list[Job], list[Config]]:
+    """Every job of the sweep with its configuration, composed and checked.
 
     Raises:
         UserError: every problem of every job, each with the job it belongs to.
     """
     expanded, swept = expand(overrides)
     jobs: list[Job] = []
-    first: Config | None = None
+    configs: list[Config] = []
     problems: list[str] = []
     for job_overrides in expanded:
         arm = ",".join(o for o in job_overrides if o.split("=")[0] in swept) or "all"
         try:
             node = composed(job_overrides)
             config = validated(node)
-            check(config)
+            if TASKS[config.task.name].parent:
+                raise UserError(f"-m: task={config.task.name} shows everything in one call; leave -m out")
+            if not skip_reason(config):
+                check(config)
             if config.compare.arms:
                 raise UserError("-m: compare.arms makes its own runs; leave -m out, or give compare.arms=[]")
         except UserError as error:
             problems += [f"[{arm}] {problem}" for problem in error.problems]
             continue
-        first = first or config
+        configs.append(config)
         arm = config.arm or arm
         jobs.append(Job(job_overrides, arm, config.repeat, identity(config, plain(node), arm)))
     if problems:
         raise UserError(shared_problems(problems, len(expanded)))
-    assert first is not None
-    return jobs, first
+    return jobs, configs
 
 
 def expand(overrides: Sequence[str]) -> tuple[list[list[str]], set[str]]:
@@ -60,6 +73,16 @@ def expand(overrides: Sequence[str]) -> tuple[list[list[str]], set[str]]:
         raise explained(error, overrides) from error
     swept = {o.get_key_element() for o in task if o.is_sweep_override()} - {"repeat"}
     return [list(job) for job in jobs], swept
+
+
+def _swept(override: str) -> bool:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return bool(OverridesParser.create().parse_overrides([override])[0].is_sweep_override())
+    except HydraException:
+        return False  # composing it says what is wrong
 
 
 def planned_job(folder: Path, overrides: Sequence[str]) -> tuple[str, Place]:

@@ -22,10 +22,11 @@ from ohlora.manifest import MANIFEST, RECOMMENDED
 from ohlora.result import Result, Status
 
 if TYPE_CHECKING:
-    from ohlora.report.comparison import Comparison
+    from ohlora.report.written import Written
 
 ENDED = {Status.finished: "FINISHED", Status.killed: "KILLED", Status.cancelled: "KILLED"}
 MAX_VALUE = 6000
+MAX_NOTE = 8000  # MLflow cuts a description there
 RUN_FILES = ("config.yaml", "result.json", "metrics.jsonl", "memory.jsonl")
 BATCH = 500
 
@@ -149,6 +150,7 @@ class Tracker:
             "status": result.status,
             "device": str(result.device.get("name", "")),
             "model": str(result.model.get("label", "")),
+            "licence": licence_tag(result),
         }
         if result.reason:
             tags["reason"] = result.reason.get("text", "")
@@ -165,20 +167,18 @@ class Tracker:
         self._safely(self.client.log_text, run, single_table(result), "table.md")
         self._close(ENDED.get(Status(result.status), "FAILED"))
 
-    def end_sweep(self, folder: Path, comparison: Comparison | None, finished: bool) -> None:
+    def end_sweep(self, folder: Path, report: Written | None, finished: bool) -> None:
         """Attach the report to the parent run, put it into the run's description, and the verdicts into its tags."""
         if self.run_id is None:
             return
         run = self.run_id
-        if comparison:
-            from ohlora.report.document import head
-            from ohlora.report.record import tags_of
+        if report:
             from ohlora.report.write import ARTIFACTS
 
             for path in sorted(path for name in (MANIFEST, *ARTIFACTS) for path in folder.glob(name)):
                 self._safely(self.client.log_artifact, run, str(path))
-            self._safely(self.client.set_tag, run, "mlflow.note.content", head(comparison))
-            for key, value in tags_of(comparison).items():
+            self._safely(self.client.set_tag, run, "mlflow.note.content", report.note[:MAX_NOTE])
+            for key, value in report.tags.items():
                 self._safely(self.client.set_tag, run, key, value[:MAX_VALUE])
         self._close("FINISHED" if finished else "FAILED")
 
@@ -224,6 +224,13 @@ class Tracker:
             ):
                 self._safely(self.client.set_tag, run.info.run_id, "status", "killed")
                 self._safely(self.client.set_terminated, run.info.run_id, "KILLED")
+
+
+def licence_tag(result: Result) -> str:
+    """'gemma, terms of April 1, 2026, accepted 2026-11-25T…'; the tag alone where nothing has to be accepted."""
+    accepted = result.model.get("licence_accepted")
+    said = f", terms of {accepted['version']}, accepted {accepted['accepted']}" if accepted else ""
+    return f"{result.model.get('licence', '')}{said}"
 
 
 def _short(error: Exception) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ohlora.config.schema import ColumnsConfig, Config, DataConfig, Split
 from ohlora.errors import UserError, suggest
+from ohlora.tasks import TASKS
 
 PACKAGED = Path(__file__).with_name("ohlora.csv")
 SPLITS = tuple(split.value for split in Split)
@@ -96,12 +97,26 @@ def select(rows: list[Row], config: Config) -> Selection:
     if config.trainer.eval_rows is not None:
         chosen = [by_id[i] for i in listed.get("validation", [])]
         validation = _first("trainer.eval_rows", chosen or validation, config.trainer.eval_rows, hint)
-    if config.task.name in ("train", "benchmark") and not train:
+    if TASKS[config.task.name].trains and not train:
         raise UserError("data: no row is of split train, so there is nothing to train on")
     prompts = _prompts(rows, train + validation, config)
     if not prompts:
         raise UserError("data: no row is of split train or validation; give generation.split=test to ask the others")
     return Selection(train, validation, prompts)
+
+
+def held_out(config: Config) -> list[Row]:
+    """The first rows of split test, as many as `generation.prompts`; without any, of split validation.
+
+    Raises:
+        UserError: there is no row that is not trained on.
+    """
+    rows = load_rows(config.data)
+    for split in (Split.test.value, Split.validation.value):
+        found = [row for row in rows if row.split == split]
+        if found:
+            return found[: config.generation.prompts]
+    raise UserError("data: no row is of split test or validation, so the fine-tuned model has nothing new to answer")
 
 
 def _prompts(rows: list[Row], used: list[Row], config: Config) -> list[Row]:

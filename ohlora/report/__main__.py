@@ -2,6 +2,7 @@
 
 python -m ohlora.report outputs/<study>
 python -m ohlora.report outputs/<study> t4/outputs/<study> mlflow:<run id> --out all-machines
+python -m ohlora.report outputs/model_selection --weights quality=0.6,memory=0.2,time=0.2 --grades grades.csv
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def main() -> int:
         "--out", type=Path, help="where to write (default: one folder into itself, several into outputs/side-by-side)"
     )
     parser.add_argument("--tracking-uri", help="the MLflow store of mlflow:<id> (default: mlflow.db in this folder)")
+    parser.add_argument("--weights", help="of a model selection: quality=…,memory=…,time=…,grade=…; not named is 0")
+    parser.add_argument("--grades", type=Path, help="of a model selection: a person's grades (model,rank,grade 1-5)")
     given = parser.parse_args()
     languages = [text.removeprefix("report.lang=") for text in given.folders if text.startswith("report.lang=")]
     folders = [text for text in given.folders if not text.startswith("report.lang=")]
@@ -47,7 +50,10 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as taken:
             read = [_local(text, Path(taken), given.tracking_uri) for text in folders]
             in_place = len(folders) == 1 and not folders[0].startswith(MLFLOW) and given.out is None
-            return _report(read, lang, None if in_place else given.out or Path("outputs") / "side-by-side")
+            out = None if in_place else given.out or Path("outputs") / "side-by-side"
+            if _of_selection(read, asked=bool(given.weights or given.grades)):
+                return _select(read, lang, out, given.weights, given.grades)
+            return _report(read, lang, out)
     except UserError as error:
         print(error.report(), file=sys.stderr)
     except OSError as error:
@@ -62,6 +68,30 @@ def _local(text: str, into: Path, uri: str | None) -> Path:
     from ohlora.report.fetched import fetch
 
     return fetch(text.removeprefix(MLFLOW), into, uri)
+
+
+def _of_selection(folders: list[Path], asked: bool) -> bool:
+    """Are these folders of task=selection?
+
+    Raises:
+        UserError: some are, or `asked` of folders that are not.
+    """
+    from ohlora.report.selection_study import is_selection
+
+    others = [folder for folder in folders if not is_selection(folder)]
+    if others and (asked or len(others) < len(folders)):
+        why = "--weights and --grades are" if asked else "other folders here are"
+        raise UserError(f"{others[0]}: holds no run of task=selection; {why} of a model selection")
+    return not others
+
+
+def _select(folders: list[Path], lang: str | None, out: Path | None, weights: str | None, grades: Path | None) -> int:
+    from ohlora.report.ranking import weights_of
+    from ohlora.report.selection import write_selection
+
+    code, text = write_selection(folders, lang, out, weights_of(weights) if weights else None, grades)
+    print(text)
+    return code
 
 
 def _report(folders: list[Path], lang: str | None, out: Path | None) -> int:

@@ -40,7 +40,7 @@ WORK_BY = {
 }
 MUST_BE_EQUAL = (
     "dtype", "mixed_precision", "quantization", "loss", "optimizer", "batch_size", "steps", "truncated_rows",
-    "trainable_parameters", "gradient_checkpointing", "allocator",
+    "trainable_parameters", "lora_method", "gradient_checkpointing", "allocator",
 )  # fmt: skip
 
 
@@ -200,11 +200,16 @@ def _value(name: str, value: Any) -> str:
 
 def _softcap(runs: Sequence[Result]) -> Iterator[Check]:
     """Gemma 2 caps its attention scores; the SDPA path of transformers leaves the cap out."""
-    capped = [run for run in runs if (run.requested.get("model") or {}).get("architecture") == "Gemma2ForCausalLM"]
+    phases = ("infer", "train")
+    capped = [
+        run
+        for run in runs
+        if "Gemma2ForCausalLM" in [(run.effective.get(phase) or {}).get("model_class") for phase in phases]
+    ]
     dropped = {
         run.arm
         for run in capped
-        for phase in ("infer", "train")
+        for phase in phases
         if (run.effective.get(phase) or {}).get("attention") == "sdpa"
         and (run.effective.get(phase) or {}).get("route") == "transformers"
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ohlora.report.selection_words import SELECTION
+
 WORDS: dict[str, tuple[str, str]] = {
     # headings
     "title": ("Comparison", "비교 보고서"),
@@ -14,6 +16,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "unreadable": ("Files that could not be used", "사용할 수 없는 파일"),
     "hardware": ("Hardware and versions", "하드웨어와 버전"),
     "know": ("What to know", "알아 둘 점"),
+    "estimates": ("Peak memory, estimated before and measured", "최대 메모리: 사전 추정과 측정"),
     "track.": ("", ""),
     "track.equal": ("Equal settings", "동일한 설정"),
     "track.recommended": ("Each side's recommended settings", "각자의 권장 설정"),
@@ -32,6 +35,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "setting": ("setting", "설정"),
     "why": ("why", "이유"),
     "machine": ("machine", "기기"),
+    "phase": ("phase", "단계"),
+    "estimated": ("estimated before", "사전 추정"),
+    "measured": ("measured", "측정"),
+    "error": ("error of the estimate", "추정 오차"),
     # verdicts
     "faster": ("faster", "더 빠름"),
     "slower": ("slower", "더 느림"),
@@ -169,6 +176,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{arm}: asked for {key}={want}, in effect {have}",
         "{arm}: {key}={want} 를 요청했으나 실제로는 {have}",
     ),
+    **SELECTION,
 }
 
 

@@ -14,7 +14,7 @@ from ohlora.report.record import as_csv, as_dict
 from ohlora.report.table import user_table
 from ohlora.report.words import say
 
-ARTIFACTS = ("comparison.md", "comparison.html", "comparison.csv", "comparison.json", "*.svg")
+ARTIFACTS = ("comparison.*", "selection.*", "*.svg")
 
 
 def write_comparison(folder: Path, lang: str | None = None, out: Path | None = None) -> tuple[Comparison, str]:

@@ -11,6 +11,7 @@ from ohlora.data.tokens import Tokens
 from ohlora.files import sha256_of
 from ohlora.job import Job
 from ohlora.measure.clock import Clock
+from ohlora.measure.quality import quality
 from ohlora.samples import Sample, write_samples
 from ohlora.tasks.loading import load, record_memory
 
@@ -51,10 +52,13 @@ def run(job: Job) -> None:
     job.record.effective[job.phase]["patches"] = replaced_forwards(loaded.model)
     rows = run_rows(job.config).prompts
     samples = [
-        Sample(row.id, row.question, row.response, answer.text(loaded.tokenizer))
+        Sample(row.id, row.question, row.response, answer.text(loaded.tokenizer), answer.ended(tokens.stop_ids))
         for row, answer in zip(rows, answers, strict=True)
     ]
     write_samples(job.attempt / "samples" / "infer.jsonl", samples)
+    if job.config.task.name == "infer" and generation.min_new_tokens == 0:  # answers of a forced length end nowhere
+        for key, value in quality(samples).items():
+            job.metric(key, value)
     record_memory(job, memory)
 
 
@@ -68,6 +72,10 @@ class Answer:
     def text(self, tokenizer: Any) -> str:
         decoded: str = tokenizer.decode(self.ids, skip_special_tokens=True)
         return decoded.strip()
+
+    def ended(self, stop_ids: list[int]) -> bool:
+        """Did the model end it, rather than the greatest length?"""
+        return bool(self.ids) and self.ids[-1] in stop_ids
 
 
 class Generator:

@@ -13,7 +13,7 @@ from ohlora.config.schema import Config
 from ohlora.config.validate import validated
 from ohlora.errors import UserError
 from ohlora.report.fetched import fetch
-from ohlora.report.write import write_comparison
+from ohlora.report.written import written
 from ohlora.result import Result, read_result
 from ohlora.runs import plain
 from ohlora.track import Tracker, open_tracker, store_uri
@@ -124,8 +124,7 @@ def test_a_comparison_goes_on_in_its_run_and_says_what_is_broken(tracker: Tracke
         result.hashes, result.effective = {"tokens": tokens}, {"backend": backend}
         (folder / backend).mkdir(parents=True)
         result.write(folder / backend)
-    comparison, _ = write_comparison(folder)
-    tracker.end_sweep(folder, comparison, finished=True)
+    tracker.end_sweep(folder, written(folder), finished=True)
     run = tracker.client.get_run(parent)
     assert run.info.status == "FINISHED"
     assert run.data.tags["parity"].startswith("NOT COMPARABLE: unsloth: tokens a / b")

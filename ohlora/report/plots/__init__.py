@@ -2,6 +2,7 @@
 
 from ohlora.report.plots.loss import loss_curves
 from ohlora.report.plots.memory import MemoryPoint, memory_timeline
+from ohlora.report.plots.pareto import ParetoPoint, front, pareto_plot
 from ohlora.report.plots.ratios import RatioRow, ratio_intervals
 from ohlora.report.plots.svg import standalone
 from ohlora.report.plots.words import ENGLISH, KOREAN, PlotWords
@@ -10,10 +11,13 @@ __all__ = [
     "ENGLISH",
     "KOREAN",
     "MemoryPoint",
+    "ParetoPoint",
     "PlotWords",
     "RatioRow",
+    "front",
     "loss_curves",
     "memory_timeline",
+    "pareto_plot",
     "ratio_intervals",
     "standalone",
 ]

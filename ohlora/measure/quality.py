@@ -1,0 +1,142 @@
+"""What can be said of free answers without a person: near the reference, or empty, in a loop, in another language,
+without an end. Pure functions; every definition stands in docs/result.md."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+from math import log
+from unicodedata import name, normalize
+
+from ohlora.samples import Sample
+
+# A loop, after Holtzman et al. (2020), who call it one where a phrase stands three times at the end.
+LOOP_TIMES, LOOP_CHARACTERS = 3, 20  # a unit so often back to back, so many characters in all; or one that long, twice
+LONGEST_UNIT = 200  # of characters, so that a long answer stays cheap to search
+PHRASE_WORDS, PHRASE_TIMES = 4, 3  # or the same four words in three places, as in a list that says one thing
+OWN_SCRIPT = 0.5  # the least share of letters in the expected script; references of the persona set have 0.66
+FOREIGN_SCRIPT = 0.1  # the most of a script that stands in neither question nor reference
+
+
+def quality(samples: Sequence[Sample]) -> dict[str, float]:
+    """'quality/…' of a model's answers to held-out questions; what cannot be known of them is absent.
+
+    chrF needs references, never-ending and usable need to know of each answer whether it ended.
+    """
+    if not samples:
+        return {}
+    found = {"answers": float(len(samples)), **_chrf(samples)}
+    for key, is_defect in (("empty", is_empty), ("repeated", is_repeated), ("wrong_language", is_wrong_language)):
+        found[f"{key}_share"] = _share([is_defect(sample) for sample in samples])
+    if all(sample.ended is not None for sample in samples):
+        found["never_ending_share"] = _share([sample.ended is False for sample in samples])
+        found["usable_share"] = _share([not defects(sample) for sample in samples])
+    for n in (1, 2):
+        value = distinct([sample.answer for sample in samples], n)
+        if value is not None:
+            found[f"distinct_{n}"] = value
+    return {f"quality/{key}": value for key, value in found.items()}
+
+
+def defects(sample: Sample) -> list[str]:
+    """What makes an answer unusable: 'empty', 'repeated', 'wrong_language', 'never_ending'; [] for a usable one."""
+    seen = {
+        "empty": is_empty(sample),
+        "repeated": is_repeated(sample),
+        "wrong_language": is_wrong_language(sample),
+        "never_ending": sample.ended is False,
+    }
+    return [code for code, is_so in seen.items() if is_so]
+
+
+def is_empty(sample: Sample) -> bool:
+    """Neither a letter nor a digit in it."""
+    return not any(character.isalnum() for character in sample.answer)
+
+
+def is_repeated(sample: Sample) -> bool:
+    """A loop: the same characters over and over back to back, or the same words in several places."""
+    words = _words(sample.answer)
+    text = " ".join(words) + " "  # so that the last unit ends as the others do
+    if any(_loops(text, unit) for unit in range(1, min(LONGEST_UNIT, len(text) // 2) + 1)):
+        return True
+    return max(_ngrams(words, PHRASE_WORDS).values(), default=0) >= PHRASE_TIMES
+
+
+def is_wrong_language(sample: Sample) -> bool:
+    """Written in another script than the reference (the question, where there is none), or mixed with a foreign one.
+
+    Latin is foreign to nobody: names and terms are written in it. An answer without letters is in no language.
+    """
+    letters = scripts(sample.answer)
+    given = scripts(sample.reference) or scripts(sample.question)
+    if not letters or not given:
+        return False
+    total, expected = letters.total(), given.most_common(1)[0][0]
+    known = {"LATIN", *given, *scripts(sample.question)}
+    foreign = sum(count for script, count in letters.items() if script not in known)
+    return letters[expected] < OWN_SCRIPT * total or foreign > FOREIGN_SCRIPT * total
+
+
+def scripts(text: str) -> Counter[str]:
+    """How many letters of each script; full-width and compatibility forms count as what they stand for."""
+    letters = (character for character in normalize("NFKC", text) if character.isalpha())
+    return Counter(name(letter, "UNNAMED").split()[0] for letter in letters)
+
+
+def distinct(answers: Sequence[str], n: int) -> float | None:
+    """Distinct word n-grams ÷ word n-grams, over all answers together (Li et al., 2016); None where there are none."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for answer in answers:
+        found.update(_ngrams([word for word in map(_bare, _words(answer)) if word], n))
+    return len(found) / found.total() if found else None
+
+
+def bits_per_character(nats_per_token: float, tokens: int, references: Sequence[str]) -> float:
+    """A loss that two tokenizers can be compared by: nats per token would favour the one that cuts more finely.
+
+    `tokens` carry the loss of these references, one stop token each included.
+    """
+    return nats_per_token * tokens / (log(2) * sum(len(normalize("NFC", text)) for text in references))
+
+
+def _chrf(samples: Sequence[Sample]) -> dict[str, float]:
+    """chrF of the answers, and of the same with every unusable one taken as empty."""
+    if not all(sample.reference for sample in samples):
+        return {}
+    from sacrebleu.metrics import CHRF
+
+    chrf = CHRF()  # chrF2: characters up to six, no words, recall twice as heavy
+    references = [normalize("NFC", sample.reference) for sample in samples]
+    answers = [normalize("NFC", sample.answer) for sample in samples]
+    found = {"chrf": float(chrf.corpus_score(answers, [references]).score)}
+    if all(sample.ended is not None for sample in samples):
+        kept = ["" if defects(sample) else answer for sample, answer in zip(samples, answers, strict=True)]
+        found["usable_chrf"] = float(chrf.corpus_score(kept, [references]).score)
+    return found
+
+
+def _loops(text: str, unit: int) -> bool:
+    """Does a stretch repeat itself every `unit` characters for long enough?"""
+    same = (a == b for a, b in zip(text, text[unit:], strict=False))
+    stretch = unit + max((sum(1 for _ in run) for is_same, run in groupby(same) if is_same), default=0)
+    return stretch >= max(LOOP_CHARACTERS, (LOOP_TIMES if unit < LOOP_CHARACTERS else 2) * unit)
+
+
+def _share(flags: Sequence[bool]) -> float:
+    return sum(flags) / len(flags)
+
+
+def _words(text: str) -> list[str]:
+    return normalize("NFC", text).split()
+
+
+def _bare(word: str) -> str:
+    """The word without punctuation around it, in lower case: '오로라!' is '오로라'."""
+    return re.sub(r"^\W+|\W+$", "", word).lower()
+
+
+def _ngrams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))

@@ -1,0 +1,71 @@
+"""The last phase of task=selection: the model just fine-tuned answers held-out questions, and the answers are graded.
+
+python -m ohlora.worker <attempt> --phase answer
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from math import isfinite
+
+from ohlora.config.schema import Config
+from ohlora.data.rows import Row, held_out, run_rows
+from ohlora.data.tokens import IGNORED, Tokens, prompt_ids
+from ohlora.errors import UserError
+from ohlora.files import read_json, sha256_of
+from ohlora.job import Job
+from ohlora.measure.quality import bits_per_character, quality
+from ohlora.models.folder import model_folder
+from ohlora.samples import Sample, write_samples
+from ohlora.tasks.infer import Generator
+from ohlora.tasks.loading import load, record_memory
+
+
+def run(job: Job) -> None:
+    """Answers that end where the model ends them; writes samples/answer.jsonl and the `quality/…` numbers."""
+    config = job.config
+    adapter = job.attempt / "adapter"
+    if not (adapter / "adapter_config.json").is_file():
+        raise UserError(f"{adapter}: no adapter there; the phase train of the same attempt leaves it")
+    rows = held_out(config)
+    job.config = replace(config, adapter=str(adapter))
+    _, loaded, tokens, memory = load(job, "infer")
+    prompts = _prompts(config, rows)
+    limit = config.generation.max_new_tokens
+    generator = Generator(loaded.model, tokens, job.record.effective["device"], 0, limit)
+    job.stage("answering", total=len(rows), unit="prompt")
+    samples = []
+    with memory.phase("answer"):
+        for number, (row, ids) in enumerate(zip(rows, prompts, strict=True), 1):
+            answer = generator(ids)
+            ended = answer.ended(tokens.stop_ids)
+            samples.append(Sample(row.id, row.question, row.response, answer.text(loaded.tokenizer), ended))
+            job.advance(number)
+    write_samples(job.attempt / "samples" / "answer.jsonl", samples)
+    job.record.hashes["questions"] = sha256_of(asdict(row) for row in rows)
+    for key, value in (quality(samples) | _bits(job, tokens)).items():
+        job.metric(key, value)
+    record_memory(job, memory)
+
+
+def _prompts(config: Config, rows: list[Row]) -> list[list[int]]:
+    """By the plain tokenizer of the model folder, as all token ids are, never by one that a back end has changed."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        model_folder(config), local_files_only=True, trust_remote_code=config.model.remote_code is not None
+    )
+    return [prompt_ids(tokenizer, row, config) for row in rows]
+
+
+def _bits(job: Job, tokens: Tokens) -> dict[str, float]:
+    """The evaluation loss of this attempt's training per character; absent where a row was cut or nothing evaluated."""
+    rows = run_rows(job.config).validation
+    try:
+        loss = float(read_json(job.attempt / "phases" / "train.json")["metrics"]["eval/eval_loss"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    if not rows or {row.id for row in rows} & set(tokens.truncated) or not isfinite(loss):
+        return {}
+    count = sum(label != IGNORED for example in tokens.validation for label in example.labels[1:])
+    return {"eval/eval_bits_per_char": bits_per_character(loss, count, [row.response for row in rows])}

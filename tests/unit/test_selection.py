@@ -1,0 +1,376 @@
+"""The choice of a model from result files alone: golden table, ranking, and words that follow the numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from math import inf, nan
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ohlora.errors import UserError
+from ohlora.measure.quality import quality
+from ohlora.report.grades import read_grades, write_template
+from ohlora.report.ranking import PARTS, ranked, weights_of, winners_by_weight
+from ohlora.report.selection import write_selection
+from ohlora.report.words import WORDS
+from ohlora.result import Result
+from ohlora.samples import Sample, write_samples
+
+REFERENCES = ["오늘은 김치찌개가 좋겠어요!", "저는 밤하늘의 오로라예요.", "그건 조금 어려운 부탁이에요."]
+ANSWERS = {"good": [*REFERENCES[:2], "그건 어려운 부탁이에요."], "poor": ["모르겠어요", "I do not know", "네 " * 12]}
+BASE = {"infer/infer_time_s": 10.0, "infer/peak_rss_mib": 1000.0, "infer/prompts": 25.0}
+SMALL = {
+    "train/train_time_s": 20.0,
+    "train/peak_rss_mib": 2000.0,
+    "eval/eval_loss": 3.0,
+    "eval/eval_bits_per_char": 2.0,
+}
+LARGE = {
+    "train/train_time_s": 60.0,
+    "train/peak_rss_mib": 6000.0,
+    "eval/eval_loss": 3.5,
+    "eval/eval_bits_per_char": 1.0,
+}
+BASE_LARGE = {"infer/infer_time_s": 30.0, "infer/peak_rss_mib": 3000.0, "infer/prompts": 25.0}
+CPU, GPU = {"type": "cpu", "name": "CPU (test)", "ram_mib": 8000}, {"type": "cuda", "name": "GPU", "vram_mib": 9000}
+GOLDEN = """\
+| model | parameters | licence | Inference memory | Inference time | LoRA rank | Fine-Tuning memory | Fine-Tuning time | bits per character | eval loss | chrF | usable answers | a person's grade (1–5) |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| **small** | 500 M | mit | 1,000 MiB RSS | 10.5 s (n=2) | 16 | 2,000 MiB RSS | 20.0 s | 2.000 | 3.000 | 3.0 | 33 % |  |
+|  |  |  |  |  | 32 | 2,000 MiB RSS | 20.0 s | 2.000 | 3.000 | 3.0 | 33 % |  |
+| **large** | 2.61 B | gemma (!) | 3,000 MiB RSS | 30.0 s (n=1) | 16 | 6,000 MiB RSS | 60.0 s | 1.000 | 3.500 | 89.0 | 100 % |  |
+| **away** (skipped: no weights here) | 1.00 B | unknown (!) | — | — | 16, 32 | — | — | — | — | — | — |  |
+"""  # noqa: E501
+
+
+def put(folder: Path, named: str, rank: int, metrics: dict[str, float], kind: str = "", **changed: Any) -> Result:
+    """A run of task=selection with its answers."""
+    facts = {"small": (500.0, "mit"), "large": (2614.3, "gemma")}.get(named, (1000.0, "unknown"))
+    requested = {
+        "model": {"name": named, "params_m": facts[0], "license": facts[1]},
+        "lora": {"rank": rank, "method": "lora", "quantization": "none"},
+        "backend": {"name": "hf"},
+        "trainer": {"epochs": 10, "batch_size": 4, "train_rows": 20, "eval_rows": 5},
+        "generation": {"prompts": 25, "max_new_tokens": 80},
+    }
+    result = Result(
+        f"{named}-r{rank}-{changed.get('repeat', 0)}", "finished", "selection", f"model={named},lora=r{rank}",
+        order=len(list(folder.glob("*"))), requested=requested, device=CPU, metrics=metrics,
+        model={"name": named, "label": f"{named} (label)", "params_m": facts[0], "licence": facts[1]},
+    )  # fmt: skip
+    for key, value in changed.items():
+        setattr(result, key, value)
+    run = folder / result.run_id
+    run.mkdir(parents=True)
+    if kind:
+        samples = [
+            Sample(str(i), f"질문 {i}?", r, a, True)
+            for i, (r, a) in enumerate(zip(REFERENCES, ANSWERS[kind], strict=True))
+        ]
+        write_samples(run / "attempt-1" / "samples" / "answer.jsonl", samples)
+        result.metrics = {**result.metrics, **quality(samples)}
+    result.write(run)
+    return result
+
+
+def study(folder: Path) -> Path:
+    """Small and cheap with poor answers, large and dear with good ones, and one whose weights are not there."""
+    put(folder, "small", 16, BASE | SMALL, "poor")
+    put(folder, "small", 32, BASE | SMALL | {"infer/infer_time_s": 11.0}, "poor")
+    put(folder, "large", 16, BASE_LARGE | LARGE, "good")
+    for rank in (16, 32):
+        reason = {"code": "absent", "text": "no weights here"}
+        put(folder, "away", rank, {}, status="skipped", reason=reason, device={}, model={})
+    return folder
+
+
+def test_the_users_table(tmp_path: Path) -> None:
+    code, printed = write_selection([study(tmp_path)])
+    assert (
+        code == 0 and (tmp_path / "selection.md").read_text("utf-8").startswith(GOLDEN) and printed.startswith(GOLDEN)
+    )
+
+
+def test_the_choice_follows_the_numbers(tmp_path: Path) -> None:
+    _, printed = write_selection([study(tmp_path)])
+    (machine,) = json.loads((tmp_path / "selection.json").read_text())["machines"]
+    assert machine["choice"]["model"] == "large" and machine["choice"]["rank"] == "16"
+    assert "**large, LoRA rank 16**: score 0.801 of 1, before small, LoRA rank 16 with 0.47" in printed
+    assert "What decides it most is quality: chrF of usable answers 89.0 against" in printed
+    for said in (
+        "its licence restricts its use: Gemma Terms of Use",
+        "small, LoRA rank 16 is ahead in memory: Fine-Tuning memory 2,000 MiB against 6,000 MiB",
+        "1 of 3 models were not measured on this machine, so nothing is known of them: away",
+        "figures of a CPU say nothing about a GPU",
+        "was trained once, with one seed",
+    ):
+        assert printed.count(said) == 1, said
+    assert "unusable" not in printed
+    _, turned = write_selection([tmp_path], weights={"memory": 1.0, "quality": 0.1})
+    assert "**small, LoRA rank 16; small, LoRA rank 32**" not in turned  # one model tied with itself is chosen
+    assert "**small, LoRA rank 16**: score 0.9" in turned and "What decides it most is memory" in turned
+    assert "67 % of its answers are unusable" in turned and "Gemma Terms" not in turned
+
+
+def test_the_choice_says_when_its_weights_decide_it(tmp_path: Path) -> None:
+    put(tmp_path, "small", 16, BASE | SMALL | {"quality/usable_chrf": 10.0})
+    put(tmp_path, "large", 16, BASE_LARGE | LARGE | {"quality/usable_chrf": 20.0})
+    _, printed = write_selection([tmp_path], weights={"quality": 0.58, "memory": 0.21, "time": 0.21})
+    assert "**large, LoRA rank 16**" in printed and "single runs cannot carry a difference that small" in printed
+    assert "with the weight of quality halved the choice is small, LoRA rank 16" in printed
+    assert "with the weight of memory doubled the choice is small, LoRA rank 16" in printed
+    assert "with the weight of quality doubled" not in printed
+
+
+def test_a_choice_that_is_beaten_by_chrf_and_cost_says_so(tmp_path: Path) -> None:
+    put(tmp_path, "small", 16, BASE | SMALL | {"quality/usable_chrf": 21.0, "eval/eval_bits_per_char": 9.0})
+    put(tmp_path, "large", 16, BASE_LARGE | LARGE | {"quality/usable_chrf": 20.0})
+    _, printed = write_selection([tmp_path], weights={"quality": 1})
+    assert "**large, LoRA rank 16**" in printed
+    assert "small, LoRA rank 16: at least as good by chrF, with no more Fine-Tuning memory" in printed
+
+
+def test_what_did_not_finish_keeps_its_row_its_numbers_and_its_reason(tmp_path: Path) -> None:
+    put(tmp_path, "small", 16, BASE | SMALL, "good")
+    reason = {"code": "out_of_memory", "text": "asked for 9 GiB | of 8"}
+    put(tmp_path, "large", 16, dict(BASE_LARGE), status="oom", reason=reason)
+    code, printed = write_selection([tmp_path])
+    assert (
+        "| **large** (oom: asked for 9 GiB / of 8) | 2.61 B | gemma (!) | 3,000 MiB RSS | 30.0 s (n=1) | 16 | —"
+        in printed
+    )
+    assert "- **large**, LoRA rank 16: oom: out_of_memory; asked for 9 GiB | of 8" in printed
+    assert code == 1 and "only model that finished: it was chosen over nothing" in printed
+
+
+def test_nothing_finished(tmp_path: Path) -> None:
+    put(tmp_path, "large", 16, {}, status="skipped", reason={"code": "absent", "text": "x"}, device={})
+    code, printed = write_selection([tmp_path])
+    assert code == 1 and "No candidate finished" in printed and (tmp_path / "selection.html").is_file()
+    assert json.loads((tmp_path / "selection.json").read_text())["machines"][0]["choice"] is None
+    assert not list(tmp_path.glob("*.svg"))
+
+
+def test_what_was_planned_and_never_ran(tmp_path: Path) -> None:
+    put(tmp_path, "small", 16, BASE | SMALL, "good")
+    jobs = [
+        {
+            "arm": f"model={model}",
+            "run_id": f"{model}-r16-0",
+            "overrides": ["task=selection", f"model={model}", "lora=r16"],
+        }
+        for model in ("later", "small")
+    ]
+    manifest = {"schema": 1, "kind": "selection", "lang": "ko", "arms": [], "planned": jobs}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    code, printed = write_selection([tmp_path])
+    assert code == 1 and "- **later**, LoRA rank 16: 실행 안 됨" in printed
+    assert printed.index("**later**") < printed.index("**small**")  # in the order of the plan
+
+
+def test_machines_are_ranked_apart(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    put(one, "small", 16, BASE | SMALL, "good")
+    put(two, "small", 16, BASE | {**SMALL, "train/train_time_s": 1.0, "train/peak_vram_mib": 900.0}, "good", device=GPU)
+    put(two, "large", 16, {}, status="skipped", reason={"code": "too_large", "text": "x"}, device={})
+    _, printed = write_selection([one, two], out=tmp_path / "out")
+    machines = json.loads((tmp_path / "out" / "selection.json").read_text())["machines"]
+    assert [made["machine"] for made in machines] == ["CPU (test), 8000 MiB", "GPU, 9000 MiB"]
+    assert [len(made["ranking"]) for made in machines] == [1, 1] and "Different machines" in printed
+    assert "| GPU, 9000 MiB | **large** (skipped: x)" in printed  # it would have run where the folder's others did
+    assert "| 900 MiB | 1.0 s |" in printed and len(list((tmp_path / "out").glob("*.svg"))) == 4
+
+
+def test_repeats_are_medians(tmp_path: Path) -> None:
+    for repeat, seconds in enumerate((20.0, 50.0, 30.0)):
+        put(tmp_path, "small", 16, BASE | {**SMALL, "train/train_time_s": seconds}, "good", repeat=repeat)
+    put(tmp_path, "small", 16, dict(BASE), status="failed", reason={"code": "x", "text": "x"}, repeat=3)
+    _, printed = write_selection([tmp_path])
+    assert "| 30.0 s |" in printed and "(n=4)" in printed and "trained once" not in printed
+
+
+def test_estimates_stand_beside_what_was_measured(tmp_path: Path) -> None:
+    put(tmp_path, "small", 16, BASE | SMALL | {"estimate/train/peak_mib": 2500.0}, "good")
+    put(tmp_path, "large", 16, {"estimate/train/peak_mib": 99.0}, status="skipped", reason={"text": "x"})
+    write_selection([tmp_path])
+    text = (tmp_path / "selection.md").read_text("utf-8")
+    assert "| small | 16 | fine-tuning memory | 2,500 MiB | 2,000 MiB | +25.0 % |" in text
+    assert "99 MiB" not in text  # nothing was measured beside it
+
+
+def test_answers_are_folded_and_obeyed_nowhere(tmp_path: Path) -> None:
+    study(tmp_path)
+    path = tmp_path / "large-r16-0" / "attempt-1" / "samples" / "answer.jsonl"
+    path.write_text(
+        path.read_text("utf-8").replace("그건 어려운", "<script>x</script> | \\u001f**굵게** 그건"), "utf-8"
+    )
+    write_selection([tmp_path], "ko")
+    text, html = ((tmp_path / f"selection.{kind}").read_text("utf-8") for kind in ("md", "html"))
+    assert text.count("<details>") == html.count("<details>") == 3
+    assert (
+        "<script" not in text + html and "\x1f" not in text + html and "\\*\\*굵게\\*\\*" in text and "**굵게**" in html
+    )
+    assert (
+        "| small | 16 | I do not know | 다른 언어 |" in text
+        and "| 기준 답변 |  | 저는 밤하늘의 오로라예요. |  |" in text
+    )
+    assert "| small | 32 |" not in text[text.index("<details>") :]  # the best rank alone
+    assert html.rstrip().endswith("</details>\n</main>\n</body>\n</html>") and "<svg" in html
+
+
+def test_csv_has_a_line_per_run(tmp_path: Path) -> None:
+    write_selection([study(tmp_path)])
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "selection.csv").read_text("utf-8"))))
+    assert [(row["model"], row["rank"], row["status"]) for row in rows[-3:]] == [
+        ("large", "16", "finished"), ("away", "16", "skipped"), ("away", "32", "skipped"),
+    ]  # fmt: skip
+    assert rows[-1]["code"] == "absent" and float(rows[2]["train/train_time_s"]) == 60.0
+
+
+def test_other_questions_are_said(tmp_path: Path) -> None:
+    put(tmp_path, "small", 16, BASE | SMALL, "good", hashes={"questions": "a"})
+    put(tmp_path, "large", 16, BASE_LARGE | LARGE, "good", hashes={"questions": "b"})
+    assert "**Not the same questions**" in write_selection([tmp_path])[1]
+
+
+def test_grades_are_asked_for_kept_and_counted(tmp_path: Path) -> None:
+    grades = study(tmp_path) / "grades.csv"
+    _, printed = write_selection([tmp_path])
+    assert (
+        grades.read_text() == "model,rank,grade\nsmall,16,\nsmall,32,\nlarge,16,\n" and "fill in grades.csv" in printed
+    )
+    grades.write_text("model,rank,grade\nlarge,16,1\nsmall,16,5\n")
+    _, printed = write_selection([tmp_path])
+    assert grades.read_text() == "model,rank,grade\nlarge,16,1\nsmall,16,5\nsmall,32,\n"
+    assert (
+        "Not counted, since not every finished row has it: a person's grade" in (tmp_path / "selection.md").read_text()
+    )
+    grades.write_text("model,rank,grade\nlarge,16,1\nsmall,16,5\nsmall,r32,4.5\ngone,8,3\n")
+    _, printed = write_selection([tmp_path])
+    assert "| 3.0 | 33 % | 5 |" in printed and "gone r8" in printed and "fill in" not in printed
+    machine = json.loads((tmp_path / "selection.json").read_text())["machines"][0]
+    assert machine["weights"]["grade"] == pytest.approx(0.4 / 1.4)
+    _, printed = write_selection([tmp_path], weights={"quality": 1.0, "grade": 2.0})
+    assert (
+        "**small, LoRA rank 16**" in printed
+        and "most is a person's grade: a person's grade (1–5) 5 against 1" in printed
+    )
+    _, printed = write_selection([tmp_path], weights={"quality": 1.0})
+    assert "**large, LoRA rank 16**: score 1.000" in printed  # weights that do not name it leave it out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("model,rank\na,1\n", "has no column grade"),
+        ("model,rank,grade\na,16,7\n", "line 2: grade=7: give 1 to 5"),
+        ("model,rank,grade\na,16,gut\n", "line 2: grade=gut"),
+        ("model,rank,grade\na,16,1\na,r16,2\n", "line 3: a rank 16 stands twice"),
+    ],
+)
+def test_grades_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "grades.csv"
+    path.write_text(text)
+    with pytest.raises(UserError, match=said):
+        read_grades(path)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_grades(tmp_path / "none.csv")
+    write_template(tmp_path / "new.csv", [("a, b", "16")])
+    assert read_grades(tmp_path / "new.csv") == {("a, b", "16"): None}
+
+
+def row(chrf: float, memory: float = 1.0, time: float = 1.0, **more: float) -> dict[str, float]:
+    both = {"train_memory": memory, "infer_memory": memory, "train_time": time, "infer_time": time}
+    return {"usable_chrf": chrf, **both, **more}
+
+
+def test_scores_are_ratios_to_the_best() -> None:
+    made = ranked([row(10, memory=4), row(20, memory=8, time=2)], {"quality": 6, "memory": 1, "time": 1})
+    assert made.weights == {"quality": 0.75, "memory": 0.125, "time": 0.125} and made.left_out == []
+    first, second = made.rows
+    assert (first.index, first.place, first.score) == (1, 1, pytest.approx(0.75 + 0.125 * 0.5 + 0.125 * 0.5))
+    assert second.parts == {"quality": 0.5, "memory": 1.0, "time": 1.0} and second.score == pytest.approx(0.625)
+
+
+def test_a_bad_candidate_moves_no_others_score() -> None:
+    rows = [row(10, memory=4), row(20, memory=8)]
+    scores = {r.index: r.score for r in ranked(rows, {"quality": 1, "memory": 1}).rows}
+    more = {r.index: r.score for r in ranked([*rows, row(1, memory=99)], {"quality": 1, "memory": 1}).rows}
+    assert more[2] < min(scores.values()) and all(more[index] == score for index, score in scores.items())
+
+
+def test_ties_share_a_place() -> None:
+    made = ranked([row(10), row(20), row(20), row(5)], {"quality": 1})
+    assert [r.place for r in made.rows] == [1, 1, 3, 4] and [r.index for r in made.winners] == [1, 2]
+
+
+def test_what_a_row_lacks_counts_for_none() -> None:
+    made = ranked([row(10, bits=1.0), row(20)], {"quality": 1, "grade": 1})
+    assert made.left_out == ["bits"] and made.figures == {"quality": ["usable_chrf"]} and made.rows[0].index == 1
+    assert ranked([], {"quality": 1}).rows == [] and winners_by_weight([], {"quality": 1}) == {}
+
+
+def test_what_is_had_for_nothing_is_taken_off() -> None:
+    made = ranked([row(4), row(8), row(3)], {"quality": 1}, {"usable_chrf": 4.0})
+    assert {r.index: r.score for r in made.rows} == {0: 0.0, 1: 1.0, 2: 0.0}
+
+
+@pytest.mark.parametrize("lost", [nan, inf, 0.0])
+def test_a_number_that_is_none_is_the_worst(lost: float) -> None:
+    assert ranked([row(10, bits=1.0), row(10, bits=lost)], {"quality": 1}).rows[-1].score == pytest.approx(0.5)
+
+
+def test_a_loss_that_is_no_number_is_the_worst(tmp_path: Path) -> None:
+    put(tmp_path, "small", 16, BASE | SMALL, "good")
+    put(tmp_path, "large", 16, BASE_LARGE | {**LARGE, "eval/eval_loss": nan}, "good")
+    write_selection([tmp_path])
+    (machine,) = json.loads((tmp_path / "selection.json").read_text())["machines"]
+    assert machine["figures"]["quality"] == ["usable_chrf", "bits"] and machine["ranking"][1]["parts"]["quality"] == 0.5
+
+
+def test_whether_the_winner_depends_on_a_weight() -> None:
+    rows = [row(10, memory=1), row(12, memory=3)]
+    weights = {"quality": 0.8, "memory": 0.2}
+    assert ranked(rows, weights).winners[0].index == 0
+    assert winners_by_weight(rows, weights) == {"quality": {2.0: [1], 0.5: [0]}, "memory": {2.0: [0], 0.5: [1]}}
+
+
+def test_weights() -> None:
+    assert weights_of("quality=2, time=0") == {"quality": 2.0, "time": 0.0}
+    for text in ("qualty=1", "quality", "quality=-1", "quality=nan", "quality=0", "", "quality=1,price=2"):
+        with pytest.raises(UserError, match="--weights"):
+            weights_of(text)
+    with pytest.raises(UserError, match="did you mean quality"):
+        weights_of("qualty=1")
+
+
+def test_every_part_and_figure_has_its_words() -> None:
+    codes = (
+        [f"s.part.{p}" for p in PARTS] + [f"s.why.{p}" for p in PARTS] + [f"s.{f}" for fs in PARTS.values() for f in fs]
+    )
+    assert not set(codes) - set(WORDS)
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_the_command_line(tmp_path: Path, lang: str) -> None:
+    study(tmp_path / "s")
+    (tmp_path / "g.csv").write_text("model,rank,grade\nlarge,16,2\nsmall,16,4\nsmall,32,3\n")
+
+    def report(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ohlora.report", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    done = report("s", "--lang", lang, "--weights", "grade=1", "--grades", "g.csv", "--out", "out")
+    assert done.returncode == 0 and "**small, LoRA rank 16**" in done.stdout, done.stderr
+    assert (tmp_path / "out" / "selection.md").is_file() and not (tmp_path / "out" / "grades.csv").exists()
+    wrong = report("s", "--weights", "speed=1")
+    assert wrong.returncode == 2 and "choose from quality, memory, time, grade" in wrong.stderr
+    Result("a", "finished", "benchmark", "a").write((tmp_path / "other").mkdir() or tmp_path / "other")
+    mixed = report("s", "other")
+    assert mixed.returncode == 2 and "holds no run of task=selection" in mixed.stderr
