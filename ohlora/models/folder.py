@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import struct
+import re
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Config, Source
+from ohlora.config.schema import Config, Source, Weights
 from ohlora.files import read_json, sha256_file, sha256_of, write_json
+from ohlora.models.weights import is_safe, parameters_m
 
 MARKER = "ohlora-model.json"
 ADAPTER_CARD = "ohlora-adapter.json"  # beside an adapter: which base model it was trained on
@@ -19,11 +19,24 @@ TOKENIZER_FILES = (
     "chat_template.jinja",
     "generation_config.json",  # names the tokens that end an answer
 )
+VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")  # a tokenizer needs one of them
+HASHED = (".safetensors", ".json", ".model", ".py")
 
 
 def model_folder(config: Config) -> Path:
-    """The folder that this run loads: `model.path`, else `<models>/<name>`."""
-    return Path(config.model.path) if config.model.path else Path(config.models) / config.model.name
+    """The folder that this run loads: `model.path` where it lies, else `<models>/<name>`."""
+    return Path(str(config.model.path)) if is_in_place(config) else Path(config.models) / config.model.name
+
+
+def is_in_place(config: Config) -> bool:
+    """True for a folder of the user's that is used as it is; pickled weights are converted first, into `<models>`."""
+    given = config.model.path
+    return given is not None and (config.model.weights is not Weights.bin or is_safe(Path(given)))
+
+
+def is_there(config: Config) -> bool:
+    """True when the folder that this run loads needs no preparation."""
+    return is_prepared(model_folder(config)) or (is_in_place(config) and model_folder(config).is_dir())
 
 
 def is_prepared(folder: Path) -> bool:
@@ -38,16 +51,18 @@ def is_prepared(folder: Path) -> bool:
 def prepared_otherwise(config: Config) -> str | None:
     """Why the prepared folder of this name is not the model that is asked for; None when it is."""
     folder = model_folder(config)
-    if config.model.path or not is_prepared(folder):
+    if is_in_place(config) or not is_prepared(folder):
         return None
     marker = read_json(folder / MARKER)
+    again = "give another model.name, or remove that folder to prepare it again"
+    if config.model.path:
+        if source_hash(config) == marker.get("source_hash"):
+            return None
+        return f"model.path={config.model.path}: {folder} was prepared from other files; {again}"
     asked = {"repo": config.model.repo, "package": config.model.package, "revision": config.model.revision}
     for key, value in asked.items():
         if value not in {None, marker.get(key), marker.get(f"asked_{key}")}:
-            return (
-                f"model.{key}={value}: {folder} was prepared from {marker.get(key)}; give another model.name, or "
-                "remove that folder to prepare it again"
-            )
+            return f"model.{key}={value}: {folder} was prepared from {marker.get(key)}; {again}"
     return None
 
 
@@ -61,25 +76,25 @@ def write_marker(folder: Path, **facts: Any) -> None:
     write_json(folder / MARKER, {"schema": 1, **facts, "hash": _weights_hash(files), "files": files})
 
 
-def problems(folder: Path, key: str, architecture: str) -> list[str]:
-    """What stops this folder from being loaded, in words; empty when it looks whole."""
+def described_problems(folder: Path, key: str, architecture: str | None) -> list[str]:
+    """What is wrong with a folder's config and tokenizer files, in words that begin with `key`, 'model.path=…'."""
     if not folder.is_dir():
-        return [f"{key}={folder}: no such folder"]
+        return [f"{key}: no such folder"]
     found = []
     try:
         named = read_json(folder / "config.json").get("architectures") or []
     except FileNotFoundError:
-        return [f"{key}={folder}: config.json is missing; this is not a Hugging Face model folder"]
-    except ValueError:
-        return [f"{key}={folder}: config.json cannot be read as JSON; download it again"]
-    if named and architecture not in named:
+        return [f"{key}: config.json is missing; this is not a Hugging Face model folder"]
+    except (ValueError, AttributeError):
+        return [f"{key}: config.json cannot be read as JSON; download it again"]
+    if named and architecture and architecture not in named:
         found.append(
-            f"{key}={folder}: holds {', '.join(named)}, but this model option says {architecture}; choose the option "
+            f"{key}: holds {', '.join(named)}, but this model option says {architecture}; choose the option "
             "that fits the folder"
         )
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES[:2]):
-        found.append(f"{key}={folder}: neither tokenizer.json nor tokenizer.model is there; copy the tokenizer's files")
-    return found + _weight_problems(folder, key)
+    if not any((folder / name).is_file() for name in VOCABULARIES):
+        found.append(f"{key}: neither tokenizer.json nor tokenizer.model is there; copy the tokenizer's files")
+    return found
 
 
 def model_hash(config: Config) -> str:
@@ -87,7 +102,17 @@ def model_hash(config: Config) -> str:
     return folder_hash(model_folder(config), Path(config.outputs) / ".hashes.json")
 
 
-def folder_hash(folder: Path, cache: Path) -> str:
+def source_hash(config: Config) -> str:
+    """What identifies the folder at `model.path`: the hash of what is loaded, or of the pickles it is made from."""
+    given = Path(str(config.model.path))
+    if is_in_place(config):
+        return model_hash(config)
+    if not given.is_dir():  # it was converted, and the pickles are gone
+        return str(read_json(model_folder(config) / MARKER).get("source_hash"))
+    return folder_hash(given, Path(config.outputs) / ".hashes.json", (*HASHED, ".bin"))
+
+
+def folder_hash(folder: Path, cache: Path, kept: tuple[str, ...] = HASHED) -> str:
     """sha256 over the names and hashes of weights, config and tokenizer.
 
     A folder prepared by us carries it; for any other it is computed once and remembered in `cache`
@@ -95,14 +120,14 @@ def folder_hash(folder: Path, cache: Path) -> str:
     """
     if is_prepared(folder):
         return str(read_json(folder / MARKER)["hash"])
-    paths = sorted(p for p in folder.iterdir() if p.suffix in {".safetensors", ".json", ".model"} and p.name != MARKER)
+    paths = sorted(p for p in folder.iterdir() if p.suffix in kept and p.name != MARKER)
     state = sha256_of([(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths])
     try:
         known = read_json(cache)
     except (OSError, ValueError):
         known = {}
     if state not in known:
-        known[state] = _weights_hash({p.name: {"sha256": sha256_file(p)} for p in paths})
+        known[state] = _weights_hash({p.name: {"sha256": sha256_file(p)} for p in paths}, kept)
         cache.parent.mkdir(parents=True, exist_ok=True)
         write_json(cache, known)
     return str(known[state])
@@ -113,6 +138,22 @@ def tokenizer_hash(folder: Path) -> str:
     return sha256_of((name, sha256_file(folder / name)) for name in TOKENIZER_FILES if (folder / name).is_file())
 
 
+def card_licence(folder: Path) -> str | None:
+    """The `license:` of the front matter of a folder's README.md, lower-case, or what its marker knows; else None."""
+    try:
+        text = (folder / "README.md").read_text("utf-8", "replace")
+    except OSError:
+        text = ""
+    front = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
+    found = re.search(r"^license:[ \t]*['\"]?([\w.-]+)", front[1], re.MULTILINE) if front else None
+    if found:
+        return found[1].lower()
+    try:
+        return str(read_json(folder / MARKER)["licence"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def facts(config: Config) -> dict[str, Any]:
     """The `model` part of result.json, of a model whose folder is there."""
     folder = model_folder(config)
@@ -120,57 +161,16 @@ def facts(config: Config) -> dict[str, Any]:
     return {
         "name": config.model.name,
         "folder": str(folder),
-        "label": config.model.label,
+        "label": folder.name if config.model.label == config.model.path else config.model.label,
         "source": marker.get("source", Source.local.value if config.model.path else config.model.source.value),
         "repo": marker.get("repo", config.model.repo),
-        "params_m": config.model.params_m,
+        "params_m": config.model.params_m or parameters_m(folder),
         "revision": marker.get("revision", config.model.revision),
         "quantisation": marker.get("quantisation", "none"),
         "hash": model_hash(config),
-        "licence": config.model.license,
+        "licence": config.model.license or card_licence(folder) or "unknown",
     }
 
 
-def _weights_hash(files: dict[str, dict[str, Any]]) -> str:
-    kept = (".safetensors", ".json", ".model")
+def _weights_hash(files: dict[str, dict[str, Any]], kept: tuple[str, ...] = HASHED) -> str:
     return sha256_of((name, entry["sha256"]) for name, entry in sorted(files.items()) if name.endswith(kept))
-
-
-def _weight_problems(folder: Path, key: str) -> list[str]:
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        try:
-            names = sorted(set(read_json(index)["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError):
-            return [f"{key}={folder}: {index.name} cannot be read; download it again"]
-    else:
-        names = ["model.safetensors"]
-    found = []
-    for name in names:
-        path = folder / name
-        if not path.is_file():
-            found.append(f"{key}={folder}: {name} is missing; the download did not finish")
-            continue
-        expected = safetensors_bytes(path)
-        if expected is None:
-            found.append(f"{key}={folder}: {name} has no readable safetensors header; download it again")
-        elif expected != path.stat().st_size:
-            found.append(
-                f"{key}={folder}: {name} has {path.stat().st_size:,} bytes where its header promises {expected:,}; "
-                "the file is cut short, download it again"
-            )
-    return found
-
-
-def safetensors_bytes(path: Path) -> int | None:
-    """The size in bytes that a safetensors file's header promises, or None if there is no such header."""
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > 100_000_000:
-                return None
-            header = json.loads(file.read(length))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        return 8 + length + max(ends, default=0)
-    except (OSError, ValueError, struct.error, KeyError, TypeError, IndexError):
-        return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ohlora.config.schema import Config
+from ohlora.models.architectures import architecture, known
 from ohlora.models.folder import card_licence, model_folder
 
 
@@ -89,8 +90,14 @@ CARRIED = ("NOTICE", "NOTICE.md", "GEMMA_TERMS.html", "LICENSE", "LICENSE.txt", 
 
 
 def licence_of(config: Config, folder: Path | None = None) -> str:
-    """The tag of the model's licence: what its option says, else its card (in `folder`); 'unknown' without either."""
-    tag = config.model.license or card_licence(folder or model_folder(config)) or "unknown"
+    """The tag of the model's licence: what its option says, else its class where that is under one, else its card.
+
+    `folder`: where config.json and card lie, by default where the model is. 'unknown' where nothing tells.
+    """
+    places = [folder] if folder else [model_folder(config), *([Path(config.model.path)] if config.model.path else [])]
+    place = next((place for place in places if (place / "config.json").is_file()), places[0])
+    family = known(architecture(config, place))
+    tag = config.model.license or (family and family.licence) or card_licence(place) or "unknown"
     return tag if tag in LICENCES else "unknown"
 
 

@@ -12,41 +12,60 @@ from filelock import FileLock
 
 from ohlora.config.schema import Config, Source
 from ohlora.errors import UserError
-from ohlora.models import embedded
-from ohlora.models.folder import is_prepared, problems, write_marker
-from ohlora.models.licences import carry
+from ohlora.models import sources
+from ohlora.models.checks import folder_problems, loadable, subject
+from ohlora.models.folder import is_prepared, model_folder, model_hash, write_marker
+from ohlora.models.hub import Show
+from ohlora.models.hub_errors import Interrupted
+from ohlora.models.licences import carry, licence_of
+from ohlora.models.weights import weight_problems
 
-HUB_FILES = ("*.json", "*.safetensors", "tokenizer.model", "*.jinja", "LICENSE*", "NOTICE*", "*.md")
 
-
-def prepare(config: Config, say: Callable[[str], None]) -> Path:
-    """The prepared folder of `config.model`, made if need be. Two processes at once: one waits for the other.
+def prepare(config: Config, show: Show) -> Path:
+    """The prepared folder of `config.model`, made if need be.
 
     Raises:
-        UserError: what is missing and how to get it. Nothing half-made is left behind.
+        UserError: what is missing and how to get it. Nothing half-made is left behind, save an interrupted download.
     """
-    target = Path(config.models) / config.model.name
+
+    def fill(partial: Path) -> dict[str, Any]:
+        facts = sources.make(config, partial, show)
+        found = weight_problems(partial, subject(config))
+        if found:
+            raise UserError(found)
+        licence = licence_of(config, partial)
+        carry(partial, partial, licence)
+        for note in facts.get("notes", []):
+            show.stage(f"note: {note}")
+        return {"name": config.model.name, "licence": licence, **facts}
+
+    resumes = config.model.source is Source.hub and not config.model.path
+    return made_whole(model_folder(config), resumes, fill, show)
+
+
+def made_whole(target: Path, resumes: bool, fill: Callable[[Path], dict[str, Any]], show: Show) -> Path:
+    """The folder `target`, filled beside its place unless it is there. Two processes at once: one waits for the other.
+
+    `fill` returns the facts for the marker. With `resumes` what an interruption leaves is kept for the next call; what
+    was refused never is.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.parent / f".{target.name}.lock"):
         if is_prepared(target):
             return target
         partial = target.parent / f".{target.name}.partial"
-        if config.model.source is not Source.hub:  # a hub download goes on where it stopped
+        if not resumes:
             shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(exist_ok=True)
-        make = _from_hub if config.model.source is Source.hub else _from_package
         try:
-            facts = make(config, partial, say)
-        except BaseException:
-            if config.model.source is not Source.hub or not any(partial.iterdir()):
+            facts = fill(partial)
+        except BaseException as error:
+            interrupted = isinstance(error, Interrupted) or not isinstance(error, UserError)
+            if not (resumes and interrupted and any(partial.iterdir())):
                 shutil.rmtree(partial, ignore_errors=True)
             raise
-        found = problems(partial, "model", config.model.architecture)
-        if found:
-            raise UserError(found)
-        carry(partial, partial, config.model.license)
-        say("hashing")
-        write_marker(partial, name=config.model.name, licence=config.model.license, repo=config.model.repo, **facts)
+        show.stage("hashing")
+        write_marker(partial, **facts)
         if target.exists():
             shutil.rmtree(target)
         partial.rename(target)
@@ -54,56 +73,21 @@ def prepare(config: Config, say: Callable[[str], None]) -> Path:
     return target
 
 
-def _from_package(config: Config, partial: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    assert config.model.package
-    from transformers import AutoTokenizer
+def check_in_place(config: Config, show: Show) -> None:
+    """A folder of the user's, used where it lies: everything that would stop a run, and its hash for those to come.
 
-    facts = embedded.convert(config.model.package, partial, say)
-    embedded.check_tokenizer(AutoTokenizer.from_pretrained(partial, local_files_only=True))
-    return facts
-
-
-def _from_hub(config: Config, partial: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    from httpx import HTTPError
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    repo, revision = config.model.repo, config.model.revision
-    say(f"downloading {repo}{f' at {revision}' if revision else ''}")
-    by_hand = "or download it elsewhere and give model.path=<folder>"
-    token = os.environ.get("HF_TOKEN")
-    try:
-        commit = HfApi(token=token).model_info(str(repo), revision=revision).sha
-        snapshot_download(
-            repo_id=str(repo),
-            revision=commit,
-            local_dir=partial,
-            allow_patterns=list(HUB_FILES),
-            token=token,
-        )
-    except GatedRepoError:
-        raise UserError(
-            f"model.repo={repo}: its owner asks for acceptance of terms; accept them on its page, then set HF_TOKEN"
-        ) from None
-    except RevisionNotFoundError:
-        raise UserError(
-            f"model.revision={revision}: {repo} has no such revision; leave it out for the newest"
-        ) from None
-    except RepositoryNotFoundError:
-        raise UserError(f"model.repo={repo}: no such repository, or it is private and HF_TOKEN is not set") from None
-    except OfflineModeIsEnabled:
-        raise UserError(f"model.repo={repo}: HF_HUB_OFFLINE is set; unset it to download, {by_hand}") from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, OSError) as error:
-        raise UserError(
-            f"model.repo={repo}: the hub could not be reached ({type(error).__name__}); call again to go on where it "
-            f"stopped, {by_hand}"
-        ) from None
-    shutil.rmtree(partial / ".cache", ignore_errors=True)
-    return {"source": "hub", "quantisation": "none", "revision": commit, "asked_revision": revision}
+    Raises:
+        UserError: with every problem.
+    """
+    folder = model_folder(config)
+    show.stage("checking files, sizes and headers")
+    found = folder_problems(config, folder)
+    if found:
+        raise UserError(found)
+    show.stage("trying the tokenizer")
+    notes = loadable(config, folder)
+    show.stage("hashing")
+    digest = model_hash(config)
+    for note in notes:
+        show.stage(f"note: {note}")
+    show.stage(f"ready, used where it lies (weights {digest[:12]})")

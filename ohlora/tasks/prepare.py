@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from ohlora.job import Job
-from ohlora.models.prepare import prepare
+from ohlora.models import adapters
+from ohlora.models.folder import is_in_place
+from ohlora.models.prepare import check_in_place, prepare
 
 
 def run(job: Job) -> None:
-    """Make the model's folder unless it is there and whole. A folder given by `model.path` is the user's own."""
-    if not job.config.model.path:
-        prepare(job.config, job.stage)
+    """Make what this run lacks. A model's folder that is used where it lies is checked when that is what was asked."""
+    config = job.config
+    if not is_in_place(config):
+        prepare(config, job)
+    elif config.task.name == "prepare":
+        check_in_place(config, job)
+    adapters.fetch(config, job)

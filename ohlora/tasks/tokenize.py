@@ -19,7 +19,9 @@ def run(job: Job) -> None:
     if path.is_file():
         return
     job.stage("tokenising")
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=config.model.remote_code is not None
+    )
     stops: int | list[int] = []
     if (folder / "generation_config.json").is_file():
         stops = read_json(folder / "generation_config.json").get("eos_token_id") or []

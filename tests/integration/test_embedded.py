@@ -1,4 +1,4 @@
-"""The embedded model for real: made once, whole or not at all, under Gemma's terms, and it speaks."""
+"""The embedded models for real: made once, whole or not at all, under their terms, and they speak."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory whose model was interrupted in the middle, then prepared."""
     cwd = tmp_path_factory.mktemp("embedded")
-    with started(sys.executable, "-m", "ohlora.run", "task=prepare", cwd=cwd) as process:
+    ask = ("task=prepare", "model.accept_license=true")
+    with started(sys.executable, "-m", "ohlora.run", *ask, cwd=cwd) as process:
         assert process.stderr
         for line in process.stderr:
             if "dequantising" in line:
@@ -28,9 +29,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         process.send_signal(signal.SIGKILL)
     assert not (cwd / "models" / "gemma3-270m").exists()
     time.sleep(0.5)  # the orphan has gone by now and with it its lock
-    ran = run_cli("task=prepare", cwd=cwd)
+    ran = run_cli(*ask, cwd=cwd)
     assert ran.code == 0, ran.err
-    assert "Gemma is provided under and subject to the Gemma Terms of Use" in ran.err
+    assert (cwd / "models" / "gemma3-270m" / "NOTICE").read_text().startswith("Gemma is provided under and subject to")
+    return cwd
+
+
+@pytest.fixture(scope="module")
+def smol(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory with SmolLM2 in it, whose licence nobody has to accept."""
+    cwd = tmp_path_factory.mktemp("smol")
+    ran = run_cli("task=prepare", "model=smollm2-135m-instruct", cwd=cwd)
+    assert ran.code == 0, ran.err
     return cwd
 
 
@@ -60,7 +70,7 @@ def test_the_tokenizer_is_gemmas(home: Path) -> None:
 
 def test_prepared_is_prepared(home: Path) -> None:
     before = (home / "models" / "gemma3-270m" / "model.safetensors").stat().st_mtime_ns
-    ran = run_cli("task=prepare", cwd=home)
+    ran = run_cli("task=prepare", "model.accept_license=true", cwd=home)
     assert ran.code == 0
     assert (home / "models" / "gemma3-270m" / "model.safetensors").stat().st_mtime_ns == before
 
@@ -68,6 +78,7 @@ def test_prepared_is_prepared(home: Path) -> None:
 @pytest.mark.parametrize("backend", ["hf", "unsloth"])
 def test_it_learns_and_speaks(home: Path, backend: str) -> None:
     arguments = ["task=train", f"backend={backend}", "trainer=smoke", "trainer.max_steps=6", "tracking=none"]
+    arguments.append("model.accept_license=true")
     ran = run_cli(*arguments, f"hydra.run.dir={backend}", cwd=home)
     assert ran.code == 0, ran.err
     result = json.loads((home / backend / "result.json").read_text())
@@ -84,3 +95,57 @@ def test_both_back_ends_learned_the_same(home: Path) -> None:
     for key in ("tokens", "batches", "adapter_init"):
         assert hf["hashes"][key] == unsloth["hashes"][key]
     assert hf["metrics"]["eval/eval_loss"] == pytest.approx(unsloth["metrics"]["eval/eval_loss"], rel=1e-3)
+
+
+def test_smollm2_is_whole_and_ends_its_answers(smol: Path) -> None:
+    from transformers import AutoTokenizer, GenerationConfig
+
+    folder = smol / "models" / "smollm2-135m-instruct"
+    assert is_prepared(folder)
+    marker = json.loads((folder / MARKER).read_text())
+    assert (marker["quantisation"], marker["licence"]) == ("dequantised from Q4_1", "apache-2.0")
+    assert "Apache License" in (folder / "LICENSE").read_text() and "Q4_1" in (folder / "NOTICE").read_text()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    special = (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token, tokenizer.unk_token)
+    assert special == ("<|im_start|>", "<|im_end|>", "<|im_end|>", "<|endoftext|>")
+    settings = GenerationConfig.from_pretrained(folder)
+    assert settings.eos_token_id == tokenizer.eos_token_id == settings.pad_token_id == 2
+
+
+def test_the_tokenizer_is_smollms(smol: Path) -> None:
+    """Digits stand alone, blanks before them too: transformers' own reading of the GGUF joins one blank to a digit."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(smol / "models" / "smollm2-135m-instruct")
+    for text, pieces in (
+        ("The capital of France is", ["The", "Ġcapital", "Ġof", "ĠFrance", "Ġis"]),
+        ("x   42", ["x", "ĠĠĠ", "4", "2"]),
+        ("a\n\n<|im_end|>", ["a", "ĊĊ", "<|im_end|>"]),
+    ):
+        assert tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"]) == pieces
+    korean = tokenizer("오로라는 따뜻해요")["input_ids"]
+    assert tokenizer.decode(korean) == "오로라는 따뜻해요"
+
+
+def test_smollm2s_facts_are_its_options(smol: Path) -> None:
+    """Its option says size and shape before the weights are there."""
+    from ohlora.config.compose import composed
+    from ohlora.config.validate import validated
+    from ohlora.models.weights import parameters_m
+
+    model = validated(composed(["model=smollm2-135m-instruct"])).model
+    folder = smol / "models" / "smollm2-135m-instruct"
+    read = json.loads((folder / "config.json").read_text())
+    assert model.shape and model.context == read["max_position_embeddings"]
+    assert parameters_m(folder) == model.params_m and [model.architecture] == read["architectures"]
+    keys = {"layers": "num_hidden_layers", "heads": "num_attention_heads", "kv_heads": "num_key_value_heads"}
+    keys["tied_embeddings"] = "tie_word_embeddings"
+    assert all(read[keys.get(key, key)] == value for key, value in vars(model.shape).items())
+
+
+@pytest.mark.parametrize("backend", ["hf", "unsloth"])
+def test_smollm2_knows_france(smol: Path, backend: str) -> None:
+    ask = ("task=infer", "model=smollm2-135m-instruct", f"backend={backend}", "generation=natural", "tracking=none")
+    ran = run_cli(*ask, 'generation.ask=["What is the capital of France?"]', cwd=smol)
+    assert ran.code == 0, ran.err
+    assert "A: The capital of France is Paris." in ran.out

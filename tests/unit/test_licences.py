@@ -103,6 +103,15 @@ def test_what_is_made_from_gemma_or_llama_stays_under_it(config) -> None:
         config("model=gemma2-2b-it", "model.license=apache-2.0")
 
 
+def test_a_class_is_under_its_licence_whatever_the_card_says(config, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"architectures": ["Gemma2ForCausalLM"]}')
+    (tmp_path / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    setting = config("model=local", f"model.path={tmp_path}")
+    assert licence_of(setting) == "gemma" and not will_accept(setting)
+    (tmp_path / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    assert licence_of(setting) == "apache-2.0"
+
+
 def test_the_notice_and_the_terms_travel(tmp_path: Path) -> None:
     base, derived = tmp_path / "base", tmp_path / "derived"
     base.mkdir()

@@ -1,0 +1,144 @@
+"""Adapters: where one lies, whether it fits the model, and published ones out of a hub into `<models>/adapters`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ohlora.config.schema import Config
+from ohlora.errors import UserError
+from ohlora.files import read_json
+from ohlora.models import hub
+from ohlora.models.checks import folder_problems
+from ohlora.models.folder import ADAPTER_CARD, is_prepared, is_there, model_folder, model_hash
+from ohlora.models.hub import Show
+from ohlora.models.hub_errors import Repository
+from ohlora.models.weights import PICKLE_RISK, safetensors_bytes
+
+HUB = "hub:"
+DESCRIBED, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+TEXTS = (ADAPTER_CARD, "README.md", "GEMMA_TERMS.html", "USE_POLICY.md")
+
+
+def published(config: Config) -> Repository | None:
+    """The repository of `adapter=hub:<owner>/<name>[@<revision>]`, also of the folder that it is fetched into.
+
+    Raises:
+        UserError: no owner or no name.
+    """
+    given = config.adapter or ""
+    if given.startswith(HUB):
+        named = given[len(HUB) :]
+    elif (Path(given) / DESCRIBED).is_file():  # it lies there, however it came
+        return None
+    else:
+        try:
+            named = Path(given).relative_to(Path(config.models) / "adapters").as_posix()
+        except ValueError:
+            return None
+    name, _, revision = named.partition("@")
+    if len([part for part in name.split("/") if part.strip(".")]) != 2:
+        if not given.startswith(HUB):
+            return None
+        raise UserError(f"adapter={given}: must be hub:<owner>/<name>, or hub:<owner>/<name>@<revision>")
+    by_hand = "or download it elsewhere and give adapter=<folder>"
+    return Repository(f"adapter={HUB}{named}", name, revision or None, by_hand)
+
+
+def published_folder(config: Config) -> Path | None:
+    """Where a published adapter lies once it is fetched; None for any other."""
+    repository = published(config)
+    if repository is None:
+        return None
+    at = f"@{repository.revision}" if repository.revision else ""
+    return Path(config.models) / "adapters" / f"{repository.name}{at}"
+
+
+def is_here(config: Config) -> bool:
+    """False for a published adapter that is still to be fetched."""
+    folder = published_folder(config)
+    return folder is None or is_prepared(folder)
+
+
+def fetch(config: Config, show: Show) -> None:
+    """Bring a published adapter, whole or not at all; what it was made for is known before its weights come.
+
+    Raises:
+        UserError: it cannot be had, is pickled, or belongs to another model.
+    """
+    from ohlora.models.prepare import made_whole  # only where something is made: the parent process stays light
+
+    repository, target = published(config), published_folder(config)
+    if repository is None or target is None:
+        return
+
+    def fill(partial: Path) -> dict[str, Any]:
+        assert repository is not None
+        show.stage(f"asking the hub for {repository.name}")
+        commit, files = hub.listing(repository)
+        for name in (DESCRIBED, WEIGHTS):
+            if name not in files:
+                raise UserError(_incomplete(repository.key, name, set(files)))
+        texts = [
+            file for name, file in sorted(files.items()) if name in TEXTS or name.startswith(("LICENSE", "NOTICE"))
+        ]
+        hub.fetch(repository, commit, [files[DESCRIBED], *texts], partial, show)
+        found = list(base_problems(config, partial, repository.key))
+        if found:
+            raise UserError(found)
+        hub.fetch(repository, commit, [files[DESCRIBED], *texts, files[WEIGHTS]], partial, show)
+        if safetensors_bytes(partial / WEIGHTS) != files[WEIGHTS].size:
+            raise UserError(f"{repository.key}: {WEIGHTS} is cut short or no safetensors; choose another revision")
+        return {"source": "hub", "repo": repository.name, "revision": commit, "asked_revision": repository.revision}
+
+    made_whole(target, True, fill, show)
+
+
+def problems(config: Config, folder: Path | None) -> Iterator[str]:
+    """What stops the adapter in `folder` from being loaded onto this run's model."""
+    key = f"adapter={config.adapter}"
+    if folder is None:
+        yield (
+            f"{key}: no adapter there; give the run directory of a finished task=train or task=benchmark, a folder "
+            "with adapter_config.json, or hub:<owner>/<name>"
+        )
+    elif not (folder / WEIGHTS).is_file():
+        yield _incomplete(key, WEIGHTS, {path.name for path in folder.iterdir()})
+    else:
+        yield from base_problems(config, folder, key)
+
+
+def base_problems(config: Config, folder: Path, key: str) -> Iterator[str]:
+    """Was the adapter trained on the weights of this run's model? By its card's hash, else by its base's name."""
+    base = model_folder(config)
+    if (folder / ADAPTER_CARD).is_file():
+        try:
+            card = read_json(folder / ADAPTER_CARD)
+            trained_on, digest = card["base"], card["base_hash"]
+        except (ValueError, KeyError, TypeError):
+            yield f"{key}: {ADAPTER_CARD} cannot be read; the adapter was not written whole"
+            return
+        whole = is_there(config) and not folder_problems(config, base)
+        here = model_hash(config) if whole else None
+        if (here and digest != here) or (here is None and trained_on != config.model.name):
+            yield (
+                f"{key}: was trained on {trained_on} (weights {digest[:12]}), not on the weights of "
+                f"model={config.model.name}; choose model={trained_on} or the folder it was trained from"
+            )
+        return
+    try:
+        named = str(read_json(folder / DESCRIBED).get("base_model_name_or_path") or "")
+    except (ValueError, AttributeError):
+        yield f"{key}: adapter_config.json cannot be read; copy the adapter again"
+        return
+    if named and config.model.repo and Path(named).name not in {Path(config.model.repo).name, base.name}:
+        yield f"{key}: its base model is {named}, not {config.model.repo}; choose that model"
+
+
+def _incomplete(key: str, name: str, names: set[str]) -> str:
+    if name == WEIGHTS and "adapter_model.bin" in names:
+        return f"{key}: holds pickled weights (adapter_model.bin), and {PICKLE_RISK}; have it saved as safetensors"
+    if "config.json" in names and DESCRIBED not in names:
+        return f"{key}: is a whole model, not an adapter; give it as model.repo or model.path"
+    return f"{key}: holds no {name}; it was not written whole"

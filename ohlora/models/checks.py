@@ -1,0 +1,151 @@
+"""What a model must have before it is used: terms that agree, no code unasked, a tokenizer that loses nothing."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ohlora.config.schema import Config
+from ohlora.errors import UserError
+from ohlora.files import read_json
+from ohlora.models.folder import card_licence, described_problems
+from ohlora.models.licences import LICENCES
+from ohlora.models.weights import weight_problems
+
+SENTENCES = {
+    "Korean": "오로라는 따뜻한 말로 답해요. 오늘 뭐 먹지?",
+    "English": "The aurora answers kindly: what is for dinner today?",
+}
+RISK = "it would run on this machine with your rights"
+
+
+def subject(config: Config) -> str:
+    """How the user named the model, for messages."""
+    m = config.model
+    if m.path:
+        return f"model.path={m.path}"
+    return f"model.repo={m.repo}" if m.source.value == "hub" else f"model.package={m.package}"
+
+
+def small_problems(config: Config, folder: Path, code_here: bool = True) -> list[str]:
+    """What config, tokenizer files and card show, without the weights and without any library."""
+    key = subject(config)
+    found = described_problems(folder, key, config.model.architecture)
+    return [*found, *_licence_problems(config, folder, key), *code_problems(config, folder, code_here)]
+
+
+def folder_problems(config: Config, folder: Path) -> list[str]:
+    """The same and the weights' headers: all that is looked at before each run that uses a folder where it lies."""
+    found = small_problems(config, folder)
+    return found + weight_problems(folder, subject(config)) if (folder / "config.json").is_file() else found
+
+
+def code_name(config: Config) -> str:
+    """What `model.remote_code` must be for this model's code to be allowed: its repository, or its folder's name."""
+    return Path(config.model.path).absolute().name if config.model.path else str(config.model.repo)
+
+
+def code_files(folder: Path) -> set[str]:
+    """The Python files that this model's own config or tokenizer asks transformers to run."""
+    found: set[str] = set()
+    for name in ("config.json", "tokenizer_config.json"):
+        try:
+            auto_map = read_json(folder / name).get("auto_map") or {}
+        except (OSError, ValueError, AttributeError):
+            continue
+        for value in auto_map.values() if isinstance(auto_map, dict) else [auto_map]:
+            for reference in value if isinstance(value, list) else [value]:
+                if reference:
+                    found.add(f"{str(reference).split('.', maxsplit=1)[0]}.py")
+    return found
+
+
+def code_problems(config: Config, folder: Path, here: bool = True) -> Iterator[str]:
+    """Code that was not allowed, was allowed to another model, or is not `here` where it should be by now."""
+    key, name, allowed = subject(config), code_name(config), config.model.remote_code
+    if allowed is not None and allowed != name:
+        yield (
+            f"model.remote_code={allowed}: allows the Python code of {allowed}, but this model is {name}; leave it "
+            f"out, or read that code and give model.remote_code={name}"
+        )
+        return
+    files = code_files(folder)
+    if files and allowed is None:
+        yield (
+            f"{key}: needs Python code of its author ({', '.join(sorted(files))}), and {RISK}; read it, then allow it "
+            f"by name with model.remote_code={name}, or take a model that transformers has itself"
+        )
+    elif elsewhere := sorted(file for file in files if "--" in file):
+        yield f"{key}: takes code from another repository ({elsewhere[0]}), which is refused; copy it into the model"
+    elif here and (missing := sorted(file for file in files if not (folder / file).is_file())):
+        yield f"{key}: {', '.join(missing)} is missing; copy the author's Python files too"
+
+
+def loadable(config: Config, folder: Path) -> list[str]:
+    """Have transformers read config and tokenizer; returns notes on what is missing but can be done without.
+
+    Raises:
+        UserError: an unknown architecture, no EOS, or text that does not survive the tokenizer.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    key, trusted = subject(config), config.model.remote_code is not None
+    try:
+        described = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{key}: transformers cannot read its config.json: {_first_line(error)}") from None
+    own = getattr(described, "auto_map", None) or {}
+    if type(described) not in MODEL_FOR_CAUSAL_LM_MAPPING and "AutoModelForCausalLM" not in own:
+        raise UserError(
+            f"{key}: {described.model_type} is no model that writes text (causal language model); choose another model"
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
+    except Exception as error:  # whatever a tokenizer's own code raises
+        raise UserError(
+            f"{key}: its tokenizer cannot be read: {_first_line(error)}; copy the tokenizer's files again"
+        ) from None
+    return _tokenizer_notes(tokenizer, key)
+
+
+def _tokenizer_notes(tokenizer: Any, key: str) -> list[str]:
+    if tokenizer.eos_token_id is None:
+        raise UserError(
+            f"{key}: its tokenizer has no EOS token, so an answer could never end; name it as eos_token in "
+            "tokenizer_config.json, or take another model"
+        )
+    for language, sentence in SENTENCES.items():
+        ids = tokenizer(sentence, add_special_tokens=False)["input_ids"]
+        back = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        if _plain(back) != _plain(sentence):
+            raise UserError(
+                f"{key}: its tokenizer does not give {language} back ({sentence!r} becomes {back!r}); "
+                "take a model that knows the language, or copy the tokenizer's files again"
+            )
+    notes = []
+    if tokenizer.pad_token_id is None:
+        notes.append(f"its tokenizer has no PAD token: EOS ({tokenizer.eos_token}) is taken")
+    if tokenizer.bos_token_id is None:
+        notes.append("its tokenizer has no BOS token: prompts begin without one")
+    return notes
+
+
+def _licence_problems(config: Config, folder: Path, key: str) -> Iterator[str]:
+    """An option may be stricter than a card, which often forgets the base model's terms; never laxer."""
+    said, card = config.model.license, card_licence(folder)
+    if said is None or card is None or said == card or card not in LICENCES or card == "unknown":
+        return
+    if LICENCES[said].restricted and not LICENCES[card].restricted:
+        return
+    yield f"model.license={said}: the card of {key} says {card}; give model.license={card}, or leave it out"
+
+
+def _plain(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).split())
+
+
+def _first_line(error: BaseException) -> str:
+    return ((str(error).strip() or type(error).__name__).splitlines())[0][:200]

@@ -1,0 +1,162 @@
+"""Files of a hub repository: listed at one commit, fetched with resumption, held against their hashes.
+
+huggingface_hub's own download keeps whole files only: one that a kill cut in the middle starts again. Here each file
+grows in a part file that is named after its content, so the next call goes on where this one stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ohlora.files import sha256_file
+from ohlora.models.hub_errors import Interrupted, Repository, in_words, token
+
+MIB = 2**20
+SPARE = 64 * MIB  # left free on the disk
+
+
+class Show(Protocol):
+    """Where progress goes: a Job."""
+
+    def stage(self, name: str, total: int | None = None, unit: str = "") -> None: ...
+    def advance(self, done: int, **shown: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One file of a repository. Large files carry a sha256, others git's own hash."""
+
+    name: str
+    size: int
+    sha256: str | None
+    blob: str | None
+
+    @property
+    def digest(self) -> str:
+        return self.sha256 or self.blob or f"{self.name}-{self.size}"
+
+    def is_same(self, path: Path) -> bool:
+        """Does this file hold what the repository says?"""
+        if path.stat().st_size != self.size:
+            return False
+        if self.sha256:
+            return sha256_file(path) == self.sha256
+        return self.blob in (None, _git_hash(path))
+
+
+def listing(repository: Repository) -> tuple[str, dict[str, Remote]]:
+    """(commit, files by name) of the revision that is asked for, or of the newest.
+
+    Raises:
+        UserError: the repository, its revision or the hub cannot be had.
+    """
+    from huggingface_hub import HfApi
+
+    with in_words(repository):
+        info = HfApi(token=token()).model_info(
+            repository.name, revision=repository.revision, files_metadata=True, token=token()
+        )
+    files = {
+        s.rfilename: Remote(s.rfilename, s.size or 0, s.lfs.sha256 if s.lfs else None, s.blob_id)
+        for s in info.siblings or []
+    }
+    return str(info.sha), files
+
+
+def fetch(
+    repository: Repository, commit: str, files: Sequence[Remote], folder: Path, show: Show, extra: int = 0
+) -> None:
+    """These files into `folder`, each under its name only when it is whole and what it should be.
+
+    `extra`: bytes that what is done with them afterwards will take.
+
+    Raises:
+        Interrupted: the network or the disk stopped it; the next call goes on.
+    """
+    present = {file.name: (folder / file.name).is_file() and file.is_same(folder / file.name) for file in files}
+    missing = [file for file in files if not present[file.name]]
+    ask_disk(repository.key, folder, sum(file.size - _begun(folder, file) for file in missing) + extra)
+    total = sum(file.size for file in files)
+    done = total - sum(file.size for file in missing)
+    if total - done >= MIB:
+        show.stage(f"downloading {repository.name} at {commit[:12]}", total // MIB, "MiB")
+    for file in missing:
+        _fetch_one(repository, commit, file, folder, _progress(show, done))
+        done += file.size
+
+
+def ask_disk(key: str, folder: Path, needed: int) -> None:
+    """Refuse what the disk has no room for, before it is filled."""
+    free = shutil.disk_usage(folder).free
+    if needed and needed + SPARE > free:
+        raise Interrupted(
+            f"{key}: needs {needed / MIB:,.0f} MiB, and {free / MIB:,.0f} MiB are free on the disk of {folder.parent}; "
+            "free some, or choose another disk with models=<folder>"
+        )
+
+
+def _fetch_one(repository: Repository, commit: str, file: Remote, folder: Path, grown: Callable[[int], None]) -> None:
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers, disable_progress_bars
+
+    disable_progress_bars()
+    part = _part(folder, file)
+    (folder / file.name).unlink(missing_ok=True)
+    url, headers = hf_hub_url(repository.name, file.name, revision=commit), build_hf_headers(token=token())
+    try:
+        with in_words(repository), _Growing(part, grown) as growing:
+            http_get(url, growing, resume_size=_begun(folder, file), headers=headers, expected_size=file.size)
+    except Interrupted:
+        if not _begun(folder, file):
+            part.unlink()
+        raise
+    if not file.is_same(part):
+        part.unlink()
+        raise Interrupted(
+            f"{repository.key}: {file.name} came damaged (its hash is not the repository's) and was removed; call "
+            "again to download it anew"
+        )
+    part.rename(folder / file.name)
+
+
+class _Growing(io.FileIO):
+    """The part file, telling how long it has grown."""
+
+    def __init__(self, path: Path, grown: Callable[[int], None]) -> None:
+        super().__init__(path, "ab")
+        self.grown = grown
+
+    def write(self, data: Any) -> int:
+        written = super().write(data)
+        self.grown(self.tell())
+        return written
+
+
+def _progress(show: Show, before: int) -> Callable[[int], None]:
+    return lambda size: show.advance((before + size) // MIB)
+
+
+def _part(folder: Path, file: Remote) -> Path:
+    return folder / f".{hashlib.sha256(file.digest.encode()).hexdigest()[:20]}.part"
+
+
+def _begun(folder: Path, file: Remote) -> int:
+    """How much of a file an earlier call left; a part that is longer than the whole is no part of it."""
+    part = _part(folder, file)
+    size = part.stat().st_size if part.is_file() else 0
+    if size > file.size:
+        part.unlink()
+        return 0
+    return size
+
+
+def _git_hash(path: Path) -> str:
+    data = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

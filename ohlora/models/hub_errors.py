@@ -1,0 +1,79 @@
+"""The hub's errors, each as one line that says what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ohlora.errors import UserError
+
+
+class Interrupted(UserError):
+    """A download that the next call goes on with: what there is of it is kept."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """`key`: how the user named it, for messages: 'model.repo=owner/name'. `by_hand`: what else one can do."""
+
+    key: str
+    name: str
+    revision: str | None = None
+    by_hand: str = "or download it elsewhere and give model.path=<folder>"
+
+
+def token() -> str | bool:
+    """The token of the environment; never one that lies in a cache."""
+    return os.environ.get("HF_TOKEN") or False
+
+
+@contextlib.contextmanager
+def in_words(repository: Repository) -> Iterator[None]:
+    """The hub's errors as one line that says what to do."""
+    from httpx import HTTPError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    key, has_token = repository.key, bool(token())
+    go_on = f"call again to go on where it stopped, {repository.by_hand}"
+    try:
+        yield
+    except GatedRepoError:
+        how = (
+            "the account of HF_TOKEN has no access yet; ask for it on the repository's page"
+            if has_token
+            else "HF_TOKEN is not set; accept them on the repository's page, then set HF_TOKEN"
+        )
+        raise Interrupted(f"{key}: its owner gives it to those who accept its terms, and {how}") from None
+    except RevisionNotFoundError:
+        is_model = key.startswith("model.")
+        where, newest = (f"model.revision={repository.revision}", "model.revision=null") if is_model else (key, "none")
+        raise UserError(
+            f"{where}: {repository.name} has no such branch, tag or commit; give one that its page lists, or {newest} "
+            "for the newest"
+        ) from None
+    except RepositoryNotFoundError:
+        private = "HF_TOKEN has no access" if has_token else "HF_TOKEN is not set"
+        raise UserError(f"{key}: no such repository, or it is private and {private}; check owner and name") from None
+    except OfflineModeIsEnabled:
+        raise Interrupted(f"{key}: HF_HUB_OFFLINE is set; unset it to download, {repository.by_hand}") from None
+    except HFValidationError as error:
+        raise UserError(f"{key}: {str(error).splitlines()[0]}") from None
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (401, 403):
+            raise Interrupted(f"{key}: the hub refuses HF_TOKEN ({status}); set a token that may read it") from None
+        raise Interrupted(f"{key}: the hub answered {status}; {go_on}") from None
+    except (HTTPError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise Interrupted(f"{key}: the disk is full; free some of it, then {go_on}") from None
+        raise Interrupted(f"{key}: the hub could not be reached ({type(error).__name__}); {go_on}") from None

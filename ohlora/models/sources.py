@@ -1,0 +1,171 @@
+"""A model's files into a folder of ours, from each place they can come from. Returns the facts for the marker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ohlora.config.schema import Config, Source, Weights
+from ohlora.errors import UserError
+from ohlora.models import acceptance, embedded, hub, pickled
+from ohlora.models.checks import code_files, code_problems, loadable, small_problems, subject
+from ohlora.models.folder import source_hash
+from ohlora.models.hub import Remote, Show
+from ohlora.models.hub_errors import Repository
+from ohlora.models.licences import licence_of
+from ohlora.models.weights import PICKLE_RISK, PICKLED, SAFE, named, pickle_problems
+
+DESCRIBED = ("config.json", "generation_config.json")
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "chat_template.json",
+)
+EMBEDDED_BYTES = 3  # of the disk per parameter: the GGUF while it is read, and 16-bit weights
+TEXTS = ("README.md", "USE_POLICY.md")
+
+
+def make(config: Config, partial: Path, show: Show) -> dict[str, Any]:
+    """Fill `partial` with the model that `config` asks for.
+
+    Raises:
+        hub_errors.Interrupted: what there is of it is worth keeping.
+        UserError: anything else that the user can change.
+    """
+    if config.model.path:
+        return _from_pickles(config, partial, show)
+    return (_from_hub if config.model.source is Source.hub else _from_package)(config, partial, show)
+
+
+def _from_package(config: Config, partial: Path, show: Show) -> dict[str, Any]:
+    assert config.model.package
+    from transformers import AutoTokenizer
+
+    hub.ask_disk(subject(config), partial, round(EMBEDDED_BYTES * 1e6 * (config.model.params_m or 0)))
+
+    facts = embedded.convert(config.model.package, partial, show.stage)
+    embedded.check_tokenizer(config.model.package, AutoTokenizer.from_pretrained(partial, local_files_only=True))
+    _refuse(small_problems(config, partial))
+    return {**facts, "repo": config.model.repo}
+
+
+def _from_pickles(config: Config, partial: Path, show: Show) -> dict[str, Any]:
+    """A folder of the user's that holds only .bin files; it stays as it is."""
+    given, key = Path(str(config.model.path)), subject(config)
+    pickled.copy_small(given, partial, with_code=config.model.remote_code is not None)
+    _refuse([*small_problems(config, partial), *pickle_problems(given, key)])
+    hub.ask_disk(key, partial, sum((given / name).stat().st_size for name in named(given, *PICKLED)))
+    _accepted(config, partial)
+    notes = loadable(config, partial)
+    pickled.convert(given, partial, key, show.stage)
+    return {
+        "source": "local",
+        "quantisation": "none",
+        "repo": config.model.repo,
+        "source_hash": source_hash(config),
+        "weights": Weights.bin.value,
+        "notes": notes,
+    }
+
+
+def _from_hub(config: Config, partial: Path, show: Show) -> dict[str, Any]:
+    """Small files first: what they show to be wrong is said before gigabytes are fetched."""
+    repository = Repository(subject(config), str(config.model.repo), config.model.revision)
+    show.stage(f"asking the hub for {repository.name}{f' at {repository.revision}' if repository.revision else ''}")
+    commit, files = hub.listing(repository)
+    names = _weights_of(files, repository, config)
+    small = [files[name] for name in sorted(files) if _is_small(name, names)]
+    hub.fetch(repository, commit, small, partial, show)
+    _refuse(small_problems(config, partial, code_here=False))
+    _accepted(config, partial)
+    small += [files[name] for name in sorted(code_files(partial)) if name in files]
+    hub.fetch(repository, commit, small, partial, show)
+    _refuse(code_problems(config, partial))
+    notes = loadable(config, partial)
+    weights = [files[name] for name in _listed(partial, names, files, repository)]
+    is_bin = names == PICKLED
+    again = sum(file.size for file in weights) if is_bin else 0  # rewritten beside the pickles
+    hub.fetch(repository, commit, [*small, *weights], partial, show, again)
+    _remove_others(partial, {file.name for file in [*small, *weights]})
+    if is_bin:
+        pickled.convert(partial, partial, repository.key, show.stage)
+        pickled.remove(partial)
+    return {
+        "source": "hub",
+        "quantisation": "none",
+        "repo": repository.name,
+        "revision": commit,
+        "asked_revision": repository.revision,
+        "weights": (Weights.bin if is_bin else Weights.safetensors).value,
+        "remote_code": config.model.remote_code if code_files(partial) else None,
+        "notes": notes,
+    }
+
+
+def _weights_of(files: dict[str, Remote], repository: Repository, config: Config) -> tuple[str, str]:
+    """(single file, index) of the weights that are taken.
+
+    Raises:
+        UserError: there are none, or only pickles, which were not asked for.
+    """
+    if any(name in files for name in SAFE):
+        return SAFE
+    key = repository.key
+    if any(name in files for name in PICKLED):
+        if config.model.weights is Weights.bin:
+            return PICKLED
+        raise UserError(
+            f"{key}: has only pickled weights (.bin), and {PICKLE_RISK}; add model.weights=bin to have them read as "
+            "plain tensors and rewritten as safetensors, or take a model that has safetensors"
+        )
+    if "adapter_config.json" in files:
+        raise UserError(f"{key}: is an adapter; choose its base model and give adapter=hub:{repository.name}")
+    raise UserError(f"{key}: holds no weights ({' or '.join(SAFE)} is missing); choose another repository")
+
+
+def _listed(partial: Path, names: tuple[str, str], files: dict[str, Remote], repository: Repository) -> list[str]:
+    """The weight files, every one of which the repository must have."""
+    if names[0] in files:
+        return [names[0]]
+    try:
+        found = named(partial, *names)
+    except ValueError as error:
+        raise UserError(f"{repository.key}: {error}") from None
+    if missing := [name for name in found if name not in files]:
+        raise UserError(f"{repository.key}: lists {', '.join(missing)} but does not have it; choose another revision")
+    return found
+
+
+def _is_small(name: str, weights: tuple[str, str]) -> bool:
+    """What a model needs beside its weights: config, tokenizer, index and terms."""
+    if "/" in name:
+        return False
+    return name in (*DESCRIBED, *TOKENIZER, *TEXTS, weights[1]) or (
+        name.startswith(("LICENSE", "NOTICE")) or name.endswith((".model", ".jinja"))
+    )
+
+
+def _remove_others(partial: Path, names: set[str]) -> None:
+    """What an earlier call for another revision left is no part of this model."""
+    for path in partial.iterdir():
+        if path.name not in names:
+            path.unlink()
+
+
+def _accepted(config: Config, partial: Path) -> None:
+    """The terms that only a model's card names are accepted like any others, before its weights are fetched."""
+    if config.model.license is None:
+        acceptance.require(replace(config, model=replace(config.model, license=licence_of(config, partial))))
+
+
+def _refuse(problems: Iterable[str]) -> None:
+    found = list(problems)
+    if found:
+        raise UserError(found)

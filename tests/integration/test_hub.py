@@ -1,0 +1,323 @@
+"""Models out of a hub, over real HTTP: whole or not at all, going on after a kill, one line for each way to fail."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import run_cli, started
+from hub_server import Hub, Repo, serving
+
+from ohlora.models.folder import MARKER, is_prepared
+
+NAME = "maker/tiny"
+ARGUMENTS = ("task=prepare", "model=hub", f"model.repo={NAME}")
+CARD = b"---\nlicense: apache-2.0\n---\n# Tiny\n"
+MIB = 1 << 20
+
+
+def files_of(folder: Path, **others: bytes) -> dict[str, bytes]:
+    """A folder as a repository, with its card and things that no run needs."""
+    held = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    unneeded = {".gitattributes": b"*", "onnx/model.onnx": b"x", "training_args.bin": b"x", "extra.py": b"1"}
+    unneeded["trainer_state.json"] = b"{}"
+    return {**held, "README.md": CARD, "LICENSE": b"Apache", **unneeded, **others}
+
+
+def without(files: dict[str, bytes], *names: str) -> dict[str, bytes]:
+    return {name: data for name, data in files.items() if name not in names}
+
+
+def changed(data: bytes, **keys: object) -> bytes:
+    return json.dumps({**json.loads(data), **keys}).encode()
+
+
+def as_pickle(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The same repository with pickled weights, embeddings and output sharing memory."""
+    import io
+
+    import torch
+    from safetensors.torch import load
+
+    tensors = load(files["model.safetensors"])
+    tensors.setdefault("lm_head.weight", tensors["model.embed_tokens.weight"])
+    held = io.BytesIO()
+    torch.save(tensors, held)
+    return {**without(files, "model.safetensors"), "pytorch_model.bin": held.getvalue()}
+
+
+@pytest.fixture(scope="module")
+def large(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A model of 50 MiB, large enough to be caught in the middle."""
+    import shutil
+
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("large") / "model"
+    shutil.copytree(tiny_model("llama"), folder)
+    sizes = {"vocab_size": 264, "hidden_size": 512, "intermediate_size": 8192, "num_hidden_layers": 1}
+    config = LlamaConfig(**sizes, num_attention_heads=4, bos_token_id=2, eos_token_id=1, pad_token_id=0)
+    LlamaForCausalLM(config).to(torch.float32).save_pretrained(folder)
+    return files_of(folder)
+
+
+def prepared(cwd: Path, hub: Hub, *more: str, **env: str):
+    return run_cli(*ARGUMENTS, *more, cwd=cwd, env={**hub.env, **env}, accepting=False)
+
+
+def folder_of(cwd: Path) -> Path:
+    return cwd / "models" / NAME
+
+
+def left(cwd: Path) -> set[str]:
+    """What there is of the model, the lock aside."""
+    return {path.name for path in folder_of(cwd).parent.iterdir()} - {".tiny.lock"}
+
+
+def test_only_what_is_needed_and_pinned(tmp_path: Path, tiny_model: Callable[[str], Path]) -> None:
+    repo = Repo(files_of(tiny_model("llama")), branches=("main", "v1"))
+    with serving(maker__tiny=repo) as hub:
+        ran = prepared(tmp_path, hub, "model.revision=v1", HF_TOKEN="secret")
+        assert ran.code == 0, ran.err
+        assert hub.tokens == {"secret"}
+    folder = folder_of(tmp_path)
+    assert is_prepared(folder) and left(tmp_path) == {"tiny"}
+    marker = json.loads((folder / MARKER).read_text())
+    assert (marker["revision"], marker["asked_revision"], marker["licence"]) == ("c" * 40, "v1", "apache-2.0")
+    assert {path.name for path in folder.iterdir()} == set(repo.files) - {
+        ".gitattributes", "onnx/model.onnx", "training_args.bin", "extra.py", "trainer_state.json"
+    } | {MARKER}  # fmt: skip
+    assert "secret" not in "".join(p.read_text("utf-8", "replace") for p in tmp_path.rglob("*") if p.is_file())
+    with serving() as hub:  # nothing is asked when it is there
+        assert prepared(tmp_path, hub, "model.revision=v1").code == 0
+
+
+def test_a_kill_in_the_middle_and_a_cut_connection(tmp_path: Path, large: dict[str, bytes]) -> None:
+    with serving(maker__tiny=Repo(large)) as hub:
+        hub.pause_s = 0.05
+        command = [sys.executable, "-m", "ohlora.run", *ARGUMENTS]
+        with pytest.MonkeyPatch.context() as patch:
+            for key, value in hub.env.items():
+                patch.setenv(key, value)
+            with started(*command, cwd=tmp_path) as process:
+                wait_for(lambda: hub.sent >= 25 * MIB)
+                process.send_signal(signal.SIGKILL)
+        time.sleep(0.5)  # the orphan has gone by now and with it its lock
+        assert left(tmp_path) == {".tiny.partial"} and not folder_of(tmp_path).exists()
+        begun = max(path.stat().st_size for path in (folder_of(tmp_path).parent / ".tiny.partial").iterdir())
+        assert 10 * MIB <= begun < len(large["model.safetensors"])
+        hub.sent, hub.cut, hub.pause_s = 0, 12 * MIB, 0.0
+        ran = prepared(tmp_path, hub)
+        assert ran.code == 0, ran.err
+        starts = [int(asked.removeprefix("bytes=").split("-")[0]) for asked in hub.ranges]
+        assert starts[0] == begun and starts[1] >= begun + 10 * MIB
+        assert hub.sent < len(large["model.safetensors"]) - begun + 4 * MIB
+        total = sum(path.stat().st_size for path in folder_of(tmp_path).iterdir() if path.name != MARKER) // MIB
+        assert f"downloading maker/tiny at cccccccccccc ({total} MiB)" in ran.err and f" {total}/{total}" in ran.err
+    assert (folder_of(tmp_path) / "model.safetensors").read_bytes() == large["model.safetensors"]
+    assert is_prepared(folder_of(tmp_path)) and left(tmp_path) == {"tiny"}
+
+
+def test_a_damaged_download_is_taken_anew(tmp_path: Path, tiny_model: Callable[[str], Path]) -> None:
+    repo = Repo(files_of(tiny_model("llama")))
+    good = repo.files["model.safetensors"]
+    repo.served["model.safetensors"] = good[:-1] + bytes([good[-1] ^ 1])
+    with serving(maker__tiny=repo) as hub:
+        ran = prepared(tmp_path, hub)
+        assert ran.code == 2 and "model.safetensors came damaged" in ran.err and not folder_of(tmp_path).exists()
+        repo.served.clear()
+        assert prepared(tmp_path, hub).code == 0
+    assert is_prepared(folder_of(tmp_path))
+
+
+def test_gone_halfway_goes_on(tmp_path: Path, large: dict[str, bytes]) -> None:
+    """A hub that dies under a download, for longer than huggingface_hub tries again."""
+    with serving(maker__tiny=Repo(large, served={"model.safetensors": large["model.safetensors"][: 20 * MIB]})) as hub:
+        ran = prepared(tmp_path, hub)
+        assert ran.code == 2 and "call again to go on where it stopped" in ran.err, ran.err
+    with serving(maker__tiny=Repo(large)) as hub:
+        assert prepared(tmp_path, hub).code == 0
+        assert hub.ranges == [f"bytes={20 * MIB}-"]
+
+
+def test_pickles_only_where_asked_for(tmp_path: Path, tiny_model: Callable[[str], Path]) -> None:
+    repo = Repo(as_pickle(files_of(tiny_model("gemma2"))))
+    with serving(maker__tiny=repo) as hub:
+        asked = ("model.license=gemma", "model.accept_license=true")
+        ran = prepared(tmp_path, hub, *asked)
+        assert ran.code == 2 and "add model.weights=bin" in ran.err and "can run code" in ran.err
+        assert left(tmp_path) == set()
+        ran = prepared(tmp_path, hub, *asked, "model.weights=bin")
+        assert ran.code == 0, ran.err
+    folder = folder_of(tmp_path)
+    assert is_prepared(folder) and not list(folder.glob("*.bin"))
+    from safetensors.torch import load_file
+
+    original = load_file(tiny_model("gemma2") / "model.safetensors")
+    rewritten = load_file(folder / "model.safetensors")
+    assert rewritten.keys() == original.keys() and all((rewritten[k] == original[k]).all() for k in original)
+
+
+def test_a_pickle_that_holds_more_than_tensors_never_runs(tmp_path: Path, tiny_model: Callable[[str], Path]) -> None:
+    import pickle
+
+    proof = tmp_path / "it-ran"
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(proof), "w"))
+
+    files = without(files_of(tiny_model("llama")), "model.safetensors")
+    with serving(maker__tiny=Repo({**files, "pytorch_model.bin": pickle.dumps({"w": Evil()}, protocol=2)})) as hub:
+        ran = prepared(tmp_path, hub, "model.weights=bin")
+    assert ran.code == 2 and "pytorch_model.bin holds more than tensors and is refused" in ran.err, ran.err
+    assert not proof.exists() and left(tmp_path) == set()
+
+
+def test_remote_code_is_allowed_by_name(tmp_path: Path, tiny_model: Callable[[str], Path]) -> None:
+    files = files_of(tiny_model("llama"))
+    own = {"AutoConfig": "own_code.OwnConfig", "AutoModelForCausalLM": "own_code.OwnModel"}
+    code = (
+        b"from transformers import LlamaConfig, LlamaForCausalLM\nclass OwnConfig(LlamaConfig):\n    model_type='own'\n"
+        b"class OwnModel(LlamaForCausalLM):\n    config_class = OwnConfig\n"
+    )
+    files |= {"config.json": changed(files["config.json"], auto_map=own, model_type="own"), "own_code.py": code}
+    repo = Repo(files)
+    with serving(maker__tiny=repo) as hub:
+        ran = prepared(tmp_path, hub)
+        assert ran.code == 2 and "needs Python code of its author (own_code.py)" in ran.err
+        assert "with your rights" in ran.err and f"model.remote_code={NAME}" in ran.err
+        assert not {"own_code.py", "model.safetensors"} & set(hub.fetched) and left(tmp_path) == set()
+        ran = prepared(tmp_path, hub, "model.remote_code=other/model")
+        assert ran.code == 2 and f"but this model is {NAME}" in ran.err
+        ran = prepared(tmp_path, hub, f"model.remote_code={NAME}", HF_MODULES_CACHE=str(tmp_path / "modules"))
+        assert ran.code == 0, ran.err
+    assert (folder_of(tmp_path) / "own_code.py").is_file() and not (folder_of(tmp_path) / "extra.py").exists()
+    ran = run_cli("task=infer", *ARGUMENTS[1:], cwd=tmp_path)  # what was allowed once is not allowed for ever
+    assert ran.code == 2 and "needs Python code of its author" in ran.err
+
+
+def cut_file(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {**files, "model.safetensors": files["model.safetensors"][:-100]}
+
+
+def without_eos(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {**files, "tokenizer_config.json": changed(files["tokenizer_config.json"], eos_token=None)}
+
+
+@pytest.mark.parametrize(
+    ("broken", "more", "said"),
+    [
+        (cut_file, (), "the file is cut short"),
+        (without_eos, (), "its tokenizer has no EOS token"),
+        (lambda f: without(f, "model.safetensors"), (), "holds no weights (model.safetensors or"),
+        (lambda f: without(f, "config.json"), (), "config.json is missing"),
+        (lambda f: without(f, "tokenizer.json"), (), "neither tokenizer.json nor tokenizer.model is there"),
+        (lambda f: f, ("model.architecture=Qwen2ForCausalLM",), "holds LlamaForCausalLM, but this model option says"),
+        (lambda f: f, ("model.license=mit",), "says apache-2.0; give model.license=apache-2.0, or leave it out"),
+        (lambda f: {"adapter_config.json": b"{}", "adapter_model.safetensors": b"x"}, (), "is an adapter; choose"),
+        (
+            lambda f: {**f, "README.md": b"---\nlicense: gemma\n---\n"},
+            (),
+            "add model.accept_license=gemma",
+        ),
+        (lambda f: f, ("model.revision=v9",), "model.revision=v9: maker/tiny has no such branch, tag or commit"),
+        (lambda f: f, ("model.repo=maker/other",), "model.repo=maker/other: no such repository, or it is private"),
+    ],
+)
+def test_refused_in_one_line(
+    tmp_path: Path, tiny_model: Callable[[str], Path], broken: Callable, more: tuple[str, ...], said: str
+) -> None:
+    with serving(maker__tiny=Repo(broken(files_of(tiny_model("llama"))))) as hub:
+        ran = prepared(tmp_path, hub, *more)
+        assert "model.safetensors" not in hub.fetched or broken is cut_file
+    assert ran.code == 2 and "Traceback" not in ran.err
+    assert len([line for line in ran.err.splitlines() if said in line and line.startswith("error: ")]) == 1, ran.err
+    assert left(tmp_path) - {".other.lock"} == set()
+
+
+def test_gated(tmp_path: Path, tiny_model: Callable[[str], Path]) -> None:
+    with serving(maker__tiny=Repo(files_of(tiny_model("llama")), access=("member",))) as hub:
+        ran = prepared(tmp_path, hub)
+        assert ran.code == 2 and "HF_TOKEN is not set; accept them on the repository's page" in ran.err, ran.err
+        ran = prepared(tmp_path, hub, HF_TOKEN="guest")
+        assert ran.code == 2 and "the account of HF_TOKEN has no access yet" in ran.err
+        assert left(tmp_path) == set()
+        assert prepared(tmp_path, hub, HF_TOKEN="member").code == 0
+
+
+def test_no_room(tmp_path: Path, tiny_model: Callable[[str], Path]) -> None:
+    repo = Repo(files_of(tiny_model("llama")), claims={"model.safetensors": 10**15})
+    with serving(maker__tiny=repo) as hub:
+        ran = prepared(tmp_path, hub)
+        assert "model.safetensors" not in hub.fetched
+    assert ran.code == 2 and "needs 953,674,316 MiB, and" in ran.err and "MiB are free" in ran.err
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A published LoRA adapter of the tiny llama, as peft writes it."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    folder = tmp_path_factory.mktemp("adapter")
+    model = AutoModelForCausalLM.from_pretrained(tiny_model("llama"))
+    config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    get_peft_model(model, config).save_pretrained(folder)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    described = changed(files["adapter_config.json"], base_model_name_or_path=NAME)
+    return {**files, "adapter_config.json": described, "NOTICE": b"n", "optimizer.pt": b"x"}
+
+
+def test_a_published_adapter(tmp_path: Path, tiny_model: Callable[[str], Path], adapter: dict[str, bytes]) -> None:
+    ask = ("task=infer", "model=local", f"model.path={tiny_model('llama')}", "tracking=none", "generation.prompts=1")
+    ask = (*ask, f"model.repo={NAME}", "generation.max_new_tokens=3", "adapter=hub:maker/lora", "hydra.run.dir=run")
+    with serving(maker__lora=Repo(adapter)) as hub:
+        ran = run_cli(*ask, cwd=tmp_path, env=hub.env)
+        assert ran.code == 0, ran.err
+        folder = tmp_path / "models" / "adapters" / "maker" / "lora"
+        assert is_prepared(folder) and {path.name for path in folder.iterdir()} == set(adapter) - {"optimizer.pt"} | {
+            MARKER
+        }
+        first = json.loads((tmp_path / "run" / "result.json").read_text())
+    ran = run_cli(*ask, cwd=tmp_path)  # without a hub
+    assert ran.code == 0, ran.err
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["run_id"] == first["run_id"]
+    ran = run_cli(*ask, "model.repo=maker/other", cwd=tmp_path)
+    assert ran.code == 2 and "its base model is maker/tiny, not maker/other" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "said"),
+    [
+        ({"adapter_config.json", "adapter_model.bin"}, "hub:maker/lora", "holds pickled weights (adapter_model.bin)"),
+        ({"config.json", "model.safetensors"}, "hub:maker/lora", "is a whole model, not an adapter"),
+        ({"adapter_config.json", "adapter_model.safetensors"}, "hub:maker/lora", "its base model is other/base, not"),
+        (set(), "hub:maker/lora@v2", "adapter=hub:maker/lora@v2: maker/lora has no such branch, tag or commit"),
+        (set(), "hub:lora", "adapter=hub:lora: must be hub:<owner>/<name>"),
+    ],
+)
+def test_adapters_that_are_refused(
+    tmp_path: Path, tiny_model: Callable[[str], Path], names: set[str], asked: str, said: str
+) -> None:
+    files = dict.fromkeys(names, b'{"base_model_name_or_path": "other/base"}')
+    with serving(maker__lora=Repo(files)) as hub:
+        where = ("model=local", f"model.path={tiny_model('llama')}", f"model.repo={NAME}", "tracking=none")
+        ran = run_cli("task=infer", *where, f"adapter={asked}", cwd=tmp_path, env=hub.env)
+        assert "adapter_model.safetensors" not in hub.fetched
+    assert ran.code == 2 and said in ran.err and "Traceback" not in ran.err, ran.err
+    kept = tmp_path / "models" / "adapters" / "maker"
+    assert not kept.exists() or all(path.suffix == ".lock" for path in kept.iterdir())
