@@ -94,7 +94,11 @@ def run_cli(
 
 @contextlib.contextmanager
 def started(*command: str, cwd: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that will be signalled: it takes SIGINT even where we were started with it ignored, as by `nohup`."""
+    """A process that will be signalled: it takes SIGINT even where we were started with it ignored, as by `nohup`.
+
+    Licences are accepted.
+    """
+    accept_licences(cwd)
 
     def take_sigint() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

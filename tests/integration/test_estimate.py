@@ -12,17 +12,17 @@ from ohlora.estimate.shape import BUILDERS, Shape
 from ohlora.estimate.work import Work
 from ohlora.models.architectures import ARCHITECTURES
 
-HIDDEN, INTERMEDIATE, HEADS, VOCAB, RANK, ROWS, LENGTH = 512, 1536, 8, 1000, 16, 2, 64
+HIDDEN, INTERMEDIATE, HEADS, VOCAB, RANK, ROWS, LENGTH = 256, 768, 4, 500, 8, 2, 32
 # Architecture -> its configuration class and the key-value heads and head size that it is built with here.
 CLASSES: dict[str, tuple[str, int, int]] = {
     "GemmaForCausalLM": ("GemmaConfig", 1, 64),
-    "Gemma2ForCausalLM": ("Gemma2Config", 4, 64),
+    "Gemma2ForCausalLM": ("Gemma2Config", 2, 64),
     "Gemma3ForCausalLM": ("Gemma3TextConfig", 1, 64),
     "LlamaForCausalLM": ("LlamaConfig", 2, 64),
-    "Qwen2ForCausalLM": ("Qwen2Config", 8, 64),
-    "Qwen3ForCausalLM": ("Qwen3Config", 4, 64),
-    "GPTNeoXForCausalLM": ("GPTNeoXConfig", 8, 64),
-    "RwkvForCausalLM": ("RwkvConfig", 1, 512),
+    "Qwen2ForCausalLM": ("Qwen2Config", 4, 64),
+    "Qwen3ForCausalLM": ("Qwen3Config", 2, 64),
+    "GPTNeoXForCausalLM": ("GPTNeoXConfig", 4, 64),
+    "RwkvForCausalLM": ("RwkvConfig", 1, 256),
 }
 
 

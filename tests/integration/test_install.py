@@ -51,7 +51,7 @@ def test_help_names_groups_and_commands(tmp_path: Path) -> None:
     for part in (
         "python -m ohlora.run -m backend=hf,unsloth",
         "backend: hf, unsloth",
-        "trainer: sft, smoke, unsloth_test",
+        "trainer: selection, sft, smoke, unsloth_test",
     ):
         assert part in done.stdout
 

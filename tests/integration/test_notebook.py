@@ -42,7 +42,13 @@ def execute(tiny_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pyte
         "OHLORA_NB_KEEP": tmp_path / "kept",
     }.items():
         monkeypatch.setenv(name, str(value))
-    small = [f"model.path={tiny_model('gemma3')}", "compare.recommended=[]", "tracking=none", *SMALL]
+    small = [
+        f"model.path={tiny_model('gemma3')}",
+        f"models={tmp_path / 'models'}",
+        "compare.recommended=[]",
+        "tracking=none",
+        *SMALL,
+    ]
 
     def run(*overrides: str) -> tuple[dict[str, str], str]:
         monkeypatch.setenv("OHLORA_NB_OVERRIDES", " ".join([*small, *overrides]))
