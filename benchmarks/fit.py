@@ -1,6 +1,7 @@
 """How far is the estimate of peak memory off? Real runs over models, ranks, batches, lengths and settings.
 
 python benchmarks/fit.py outputs/fit-estimate            every case; goes on where it stopped; fit.csv and fit.md
+                                                         (accepts the Gemma terms for the embedded model)
 """
 
 from __future__ import annotations
@@ -83,8 +84,16 @@ def run(case: Case, out: Path) -> Path:
         rows(case.words, data)
         command = [sys.executable, "-m", "ohlora.run", *case.overrides, "data=jsonl", f"data.path={data}"]
         command += ["tracking=none", f"trainer.max_steps={STEPS}", "trainer.train_rows=30", "trainer.eval_rows=1"]
-        command += ["trainer.samples=0", "trainer.max_length=2048", "generation.prompts=3", "preflight=off"]
-        subprocess.run([*command, f"hydra.run.dir={folder}"], check=False, stdout=subprocess.DEVNULL)
+        command += [
+            "trainer.samples=0",
+            "trainer.max_length=2048",
+            "generation.prompts=3",
+            "preflight=off",
+            "model.accept_license=gemma",
+        ]
+        done = subprocess.run([*command, f"hydra.run.dir={folder}"], check=False, stdout=subprocess.DEVNULL)
+        if not (folder / "result.json").is_file():
+            sys.exit(f"error: {case.name} left no result (exit code {done.returncode})")
     return folder / "result.json"
 
 

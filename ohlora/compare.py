@@ -29,10 +29,12 @@ from ohlora.manifest import EQUAL, MANIFEST, RECOMMENDED, Job, Manifest, read_ma
 from ohlora.preflight import check
 from ohlora.result import Result, Status, read_result
 from ohlora.runs import Place, execute, identity, plain
+from ohlora.skip import skipped
 from ohlora.sweep import shared_problems
 
 # A run that ended in one of these is made again, and its partner with it: a pair is two runs next to each other.
 BROKEN_OFF = {Status.cancelled.value, Status.killed.value}
+REFUSED = {Status.unsupported.value, Status.skipped.value}  # by a back end, or because it cannot fit
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def planned(config: Config, overrides: Sequence[str], folder: Path | None) -> Co
             node = composed([*base, *arm.overrides])
             with open_dict(node):
                 node.arm = arm.name
-            check(validated(node))
+            check(validated(node), alone=False)
             nodes[arm.track, arm.name] = node
         except UserError as error:
             problems += [f"[{arm.name}] {problem}" for problem in error.problems]
@@ -167,19 +169,20 @@ def drive(comparison: Comparison, parent: str | None) -> bool:
         _say(f"[{number}/{len(todo)}] {job.track} settings, pair {job.repeat + 1}: {job.arm}{left}")
         started = time.monotonic()
         place = Place(job.run_id, order, parent, job.track)
-        result, _ = execute(*comparison.config_of(job), folder / job.run_id, place)
+        setup = comparison.config_of(job)
+        result = skipped(*setup, folder / job.run_id, place) or execute(*setup, folder / job.run_id, place)[0]
         order += 1
         taken.append(time.monotonic() - started)
         if result.status == Status.cancelled.value:
             return False
-        if result.status == Status.unsupported.value:  # and would be in every other pair
+        if result.status in REFUSED:  # and would be in every other pair
             refused.add((job.track, job.arm))
     return True
 
 
 def _todo(jobs: Sequence[Job], held: dict[str, Result | None]) -> Iterator[Job]:
     """The runs of every pair that is not there whole; an unsupported arm is not tried again."""
-    refused = {(j.track, j.arm) for j in jobs if (r := held[j.run_id]) and r.status == Status.unsupported.value}
+    refused = {(j.track, j.arm) for j in jobs if (r := held[j.run_id]) and r.status in REFUSED}
     for _, group in groupby(jobs, key=lambda job: (job.track, job.repeat)):
         pair = [job for job in group if (job.track, job.arm) not in refused]
         if any((result := held[job.run_id]) is None or result.status in BROKEN_OFF for job in pair):

@@ -20,13 +20,15 @@ from ohlora.models.weights import pickle_problems
 from ohlora.tasks import TASKS
 
 
-def check(config: Config) -> None:
+def check(config: Config, alone: bool = True) -> None:
     """Every problem that files can show, and then whether the run fits on its device.
+
+    `alone`: refuse it where it does not fit; among other runs it is left out as a row instead.
 
     Raises:
         UserError: with all of them.
     """
-    found = list(_problems(config)) or list(fit.refusal(config))
+    found = list(_problems(config)) or (list(fit.refusal(config)) if alone else [])
     if found:
         raise UserError(found)
     for text in fit.warnings(config):

@@ -13,6 +13,7 @@ import os
 import secrets
 import sys
 import time
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,12 +98,14 @@ def _job(node: DictConfig) -> float:
     _Task.started = True
     run = _sweep_job if HydraConfig.get().mode is RunMode.MULTIRUN else _single_job
     try:
-        if run is _single_job and node.compare.arms:
-            _Task.comparison = (validated(node), list(HydraConfig.get().overrides.task), _chosen_folder())
-            return 0.0
         shown = TASKS[node.task.name].parent if node.task.name in TASKS else ""
         if shown:
             _Task.code = _show(validated(node), shown)
+            return 0.0
+        if run is _single_job and HydraConfig.get().sweeper.get("params"):
+            raise UserError("-m: this experiment is a sweep; add -m")
+        if run is _single_job and node.compare.arms:
+            _Task.comparison = (validated(node), list(HydraConfig.get().overrides.task), _chosen_folder())
             return 0.0
         _Task.result = run(node)
     except Exception as error:
@@ -173,7 +176,7 @@ def _sweep_job(node: DictConfig) -> Result:
     from omegaconf import open_dict
 
     from ohlora.runs import execute, plain
-    from ohlora.selection import held_or_skipped
+    from ohlora.skip import held, skipped
     from ohlora.sweep import planned_job
 
     under = HydraConfig.get()
@@ -181,14 +184,15 @@ def _sweep_job(node: DictConfig) -> Result:
     with open_dict(node):
         node.arm = arm
     config, resolved, folder = validated(node), plain(node), Path(under.sweep.dir) / place.run_id
-    there = held_or_skipped(config, resolved, folder, place)
+    there = held(config, folder) or skipped(config, resolved, folder, place)
     return there or execute(config, resolved, folder, place)[0]
 
 
 def _sweep(args: argparse.Namespace) -> int:
+    from ohlora.compare import alone
     from ohlora.manifest import SELECTION, SWEEP, Manifest
-    from ohlora.models.acceptance import require
-    from ohlora.sweep import plan, with_presets
+    from ohlora.models.acceptance import require, will_accept
+    from ohlora.sweep import earlier, plan, with_presets
 
     if args.config_dir or args.config_name or args.config_path:
         raise UserError("-m: --config-dir, --config-name and --config-path are for single runs only")
@@ -200,14 +204,19 @@ def _sweep(args: argparse.Namespace) -> int:
     first = configs[0]
     kind: Kind = SELECTION if first.task.name == SELECTION else SWEEP
     folder = Path(composed([*jobs[0].overrides, *_hydras(overrides)], hydra=True).hydra.sweep.dir)
-    for config in configs if kind == SWEEP else ():  # a candidate that is not accepted is a row with that reason
-        require(config)
-    lang = first.report.lang.value
-    Manifest(kind, jobs, ["-m", *overrides], lang).write(folder)
-    with reported_runs(first, folder, " ".join(overrides)) as reported:
-        Manifest(kind, jobs, ["-m", *overrides], lang, reported.parent).write(folder)
-        _hydra()
-        reported.finished = True
+    for config in configs:
+        if kind == SWEEP or will_accept(config):  # a candidate that is not accepted is a row with that reason
+            require(config)
+    plan_of = partial(Manifest, kind, command=["-m", *overrides], lang=first.report.lang.value)
+    with alone(folder):
+        before = earlier(folder) if kind == SELECTION else None
+        here = {job.run_id for job in jobs}
+        jobs += [job for job in before.jobs if job.run_id not in here] if before else []
+        plan_of(jobs=jobs).write(folder)
+        with reported_runs(first, folder, " ".join(overrides), before.mlflow_parent if before else None) as reported:
+            plan_of(jobs=jobs, mlflow_parent=reported.parent).write(folder)
+            _hydra()
+            reported.finished = True
     return reported.code
 
 

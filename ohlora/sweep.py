@@ -9,10 +9,10 @@ from ohlora.config.compose import composed
 from ohlora.config.schema import Config
 from ohlora.config.validate import validated
 from ohlora.errors import UserError
-from ohlora.manifest import Job, read_manifest
+from ohlora.manifest import SELECTION, Job, Manifest, read_manifest
 from ohlora.preflight import check
 from ohlora.runs import Place, identity, plain
-from ohlora.selection import skip_reason
+from ohlora.skip import candidate
 from ohlora.tasks import TASKS
 
 
@@ -20,13 +20,13 @@ def with_presets(overrides: Sequence[str]) -> list[str]:
     """The overrides, and what an experiment sweeps by itself (`hydra.sweeper.params`) unless they say otherwise."""
     mine = [o for o in overrides if not _swept(o)]
     params = composed(mine, hydra=True).hydra.sweeper.get("params") or {}
-    given = {o.lstrip("+~").split("=")[0] for o in overrides}
+    given = {o.lstrip("+~").split("=")[0].split(".")[0] for o in overrides}  # lora.rank=8 chooses the ranks too
     preset = [f"{key}={value}" for key, value in params.items() if key not in given]
     return [*overrides, *preset, *(["hydra.sweeper.params=null"] if params else [])]
 
 
 def plan(overrides: Sequence[str]) -> tuple[list[Job], list[Config]]:
-    """Every job of the sweep with its configuration, composed and checked.
+    """Every job of the sweep with its configuration, composed and checked; one that cannot fit will be a row.
 
     Raises:
         UserError: every problem of every job, each with the job it belongs to.
@@ -36,24 +36,28 @@ def plan(overrides: Sequence[str]) -> tuple[list[Job], list[Config]]:
     configs: list[Config] = []
     problems: list[str] = []
     for job_overrides in expanded:
-        arm = ",".join(o for o in job_overrides if o.split("=")[0] in swept) or "all"
+        arm = ",".join(o for o in job_overrides if _key(o) in swept) or "all"
         try:
             node = composed(job_overrides)
             config = validated(node)
             if TASKS[config.task.name].parent:
                 raise UserError(f"-m: task={config.task.name} shows everything in one call; leave -m out")
-            if not skip_reason(config):
-                check(config)
+            check(config, alone=False)
             if config.compare.arms:
                 raise UserError("-m: compare.arms makes its own runs; leave -m out, or give compare.arms=[]")
         except UserError as error:
             problems += [f"[{arm}] {problem}" for problem in error.problems]
             continue
         configs.append(config)
+        if config.task.name == SELECTION:
+            arm = candidate(config, [o for o in job_overrides if _key(o) in swept - {"model", "lora"}])
         arm = config.arm or arm
         jobs.append(Job(job_overrides, arm, config.repeat, identity(config, plain(node), arm)))
     if problems:
         raise UserError(shared_problems(problems, len(expanded)))
+    tasks = sorted({config.task.name for config in configs})
+    if SELECTION in tasks and len(tasks) > 1:
+        raise UserError(f"-m: task={','.join(tasks)}: candidates are compared with candidates alone; sweep one task")
     return jobs, configs
 
 
@@ -75,6 +79,10 @@ def expand(overrides: Sequence[str]) -> tuple[list[list[str]], set[str]]:
     return [list(job) for job in jobs], swept
 
 
+def _key(override: str) -> str:
+    return override.split("=", maxsplit=1)[0]
+
+
 def _swept(override: str) -> bool:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -83,6 +91,21 @@ def _swept(override: str) -> bool:
         return bool(OverridesParser.create().parse_overrides([override])[0].is_sweep_override())
     except HydraException:
         return False  # composing it says what is wrong
+
+
+def earlier(folder: Path) -> Manifest | None:
+    """The plan of earlier calls in this folder: a selection goes on, and its report holds what they have made.
+
+    Raises:
+        UserError: the folder holds runs of another kind.
+    """
+    try:
+        before = read_manifest(folder)
+    except ValueError as error:
+        raise UserError(f"{folder}: {error}; give study=<another name>, or remove that folder") from None
+    if before and before.kind != SELECTION:
+        raise UserError(f"{folder}: holds runs of something else; give study=<another name>, or remove that folder")
+    return before
 
 
 def planned_job(folder: Path, overrides: Sequence[str]) -> tuple[str, Place]:

@@ -134,7 +134,7 @@ class ShapeConfig:
 
 @dataclass
 class ModelConfig:
-    """Facts of a model. Null of `architecture`, `license`, `params_m`, `context`, `shape`: its own files tell."""
+    """Facts of a model. Null of `architecture`, `license`, `params_m`, `shape`: its own files tell."""
 
     name: str = MISSING
     label: str = MISSING

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ohlora.backends import BACKENDS
-from ohlora.config.schema import Checkpointing, Config, LoraMethod, PromptFormat, Quantization, Source
+from ohlora.config.schema import Checkpointing, Config, LoraMethod, Quantization, Source
 from ohlora.errors import UserError, choose_from, suggest
 from ohlora.models.architectures import ARCHITECTURES, known
 from ohlora.models.licences import ACCEPT_ANSWERS, LICENCES
@@ -177,7 +177,7 @@ def _combinations(c: Config) -> Iterator[str]:
             f"generation.max_new_tokens={c.generation.max_new_tokens}"
         )
     template = c.model.prompt_template
-    if "{prompt}" not in (template or "") and (c.model.prompt_format is PromptFormat.plain or template is not None):
+    if template is not None and "{prompt}" not in template:
         yield f"model.prompt_template={c.model.prompt_template}: must contain {{prompt}}, where the question goes"
     if c.lora.targets == [] or (c.lora.targets is None and c.model.lora_targets == []):
         yield "lora.targets=[]: name at least one module, for example lora.targets=[q_proj,v_proj]"
@@ -205,10 +205,14 @@ def _combinations(c: Config) -> Iterator[str]:
         )
     if c.compare.recommended and not c.compare.arms:
         yield "compare.recommended: is a second track beside compare.arms, which is empty; give compare.arms"
-    if not c.launch.isolate and c.task.name == "benchmark":
+    if not c.launch.isolate and c.task.name in TASKS and len(TASKS[c.task.name].phases) > 1:
+        phases = len(TASKS[c.task.name].phases)
         yield (
-            "launch.isolate=false: task=benchmark has two phases that need a process each; use task=infer or task=train"
+            f"launch.isolate=false: task={c.task.name} has {phases} phases that need a process each; use task=infer or "
+            "task=train"
         )
+    if c.model.context and c.trainer.max_length > c.model.context:
+        yield f"trainer.max_length={c.trainer.max_length}: {c.model.name} reads at most {c.model.context} tokens"
 
 
 def _sources(c: Config) -> Iterator[str]:

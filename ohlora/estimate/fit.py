@@ -11,7 +11,7 @@ from ohlora.config.group import models
 from ohlora.config.schema import Attention, Checkpointing, Config, LoraMethod, Loss, Preflight, Quantization
 from ohlora.data.tokens import Tokens
 from ohlora.estimate.capacity import Capacity, capacity
-from ohlora.estimate.parts import Asked, Parts, peak, phases
+from ohlora.estimate.parts import OWN_TERMS, Asked, Parts, peak, phases
 from ohlora.estimate.shape import shape_of
 from ohlora.estimate.work import Work, counted, work_of
 from ohlora.models import architectures
@@ -25,11 +25,15 @@ Verdict = Literal["fits", "tight", "too large", "unknown"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """Phase -> part -> MiB, what there is, and the work that it was made for."""
+    """Phase -> part -> MiB, what there is, and the work that it was made for.
+
+    `is_bound`: the back end may take less than this, so nothing is refused by it.
+    """
 
     phases: dict[str, Parts]
     there: Capacity
     work: Work
+    is_bound: bool = False
 
     def peak(self, phase: str) -> float:
         """MiB, as the run measures it."""
@@ -45,7 +49,7 @@ class Estimate:
         """`too large`: not even an estimate that is too high by its error would fit; `tight`: it may."""
         if self.there.mib is None:
             return "unknown"
-        if self.needed * (1 - ERROR) > self.there.mib:
+        if self.needed * (1 - ERROR) > self.there.mib and not self.is_bound:
             return "too large"
         return "tight" if self.needed * (1 + ERROR) > self.there.mib else "fits"
 
@@ -80,7 +84,7 @@ def estimate(config: Config, there: Capacity | None = None, tokens: Tokens | Non
     found = phases(shape, work, asked)
     if config.task.name in TASKS and TASKS[config.task.name].phases and not TASKS[config.task.name].trains:
         found.pop("train", None)
-    return Estimate(found, there, work)
+    return Estimate(found, there, work, (asked.backend, asked.device) not in OWN_TERMS)
 
 
 def too_large(config: Config) -> str | None:
@@ -102,7 +106,10 @@ def explained(config: Config, found: Estimate) -> str:
 
 
 def remedy(config: Config, found: Estimate) -> str:
-    """The first change, or the shortest row of changes, that would make it fit; else the largest model that does."""
+    """The first change, or the shortest row of changes, that would make it fit; else the largest model that does.
+
+    Of a run that may fit as it is: what would make it sure.
+    """
     options = list(_changes(config))
     singly = [([text], change) for text, change in options]
     together = [
@@ -114,10 +121,13 @@ def remedy(config: Config, found: Estimate) -> str:
         for texts, change in [*singly, *together]
         if (changed := estimate(change(config), found.there))
     ]
+    sure = "make it fit" if found.verdict == "too large" else "make it sure"
     for verdict, word in (("fits", "would"), ("tight", "may just")):
         for text, changed in tried:
             if changed.verdict == verdict and verdict != found.verdict:
-                return f"{text} {word} make it fit (about {changed.needed:,.0f} MiB)"
+                return f"{text} {word} {sure} (about {changed.needed:,.0f} MiB)"
+    if found.verdict != "too large":
+        return "it fits unless that is too low"
     least = min((changed.needed for _, changed in tried), default=found.needed)
     return f"no setting of this run would make it fit (at least about {least:,.0f} MiB); {_smaller(config, found)}"
 
@@ -172,7 +182,7 @@ def refusal(config: Config) -> Iterator[str]:
 def warnings(config: Config) -> Iterator[str]:
     """Of a run that starts all the same: it cannot fit, or it may not."""
     found = estimate(config) if config.preflight is not Preflight.off and _loads(config) else None
-    if found and found.verdict in ("tight", "too large"):
+    if found and (found.verdict == "tight" or (found.verdict == "too large" and config.preflight is Preflight.warn)):
         yield explained(config, found)
 
 

@@ -24,6 +24,8 @@ OPTIMIZER_BYTES = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor"
 LIBRARIES_MIB = {"hf": 1000.0, "unsloth": 1040.0}
 TRAINER_MIB = 30.0
 TOKENIZER_BYTES = 1320  # per entry of the vocabulary, of a tokenizer that is loaded
+# Where these terms are the back end's: on a GPU Unsloth's own kernels keep less than autograd does.
+OWN_TERMS = (("hf", "cpu"), ("unsloth", "cpu"), ("hf", "cuda"))
 CUDA_CONTEXT_MIB = 450.0  # what the driver takes beside torch's allocator; between 250 and 600 by GPU
 
 

@@ -59,7 +59,8 @@ class Shape:
 
     def targeted(self, targets: list[str]) -> list[Matrix]:
         """The matrices of one layer that LoRA goes to."""
-        return [matrix for matrix in self.matrices if matrix.name in targets]
+        names = {target.rsplit(".", 1)[-1] for target in targets}
+        return [matrix for matrix in self.matrices if matrix.name in names]
 
 
 def shape_of(config: Config, folder: Path | None) -> Shape | None:

@@ -25,7 +25,6 @@ class Work:
     batch: int
     row: int
     loss_row: int
-    eval_row: int
     prompt: int
     answer: int
     exact: bool
@@ -48,7 +47,7 @@ def work_of(config: Config) -> Work:
     longest = config.trainer.max_length
     if rows is None:  # nothing is known of the data: as long as rows may be
         answer = config.generation.max_new_tokens
-        return Work(config.trainer.batch_size, longest, longest, longest, longest, answer, False)
+        return Work(config.trainer.batch_size, longest, longest, longest, answer, False)
 
     def guessed(lengths: list[int]) -> int:
         return min(longest, round(max(lengths, default=0) * TOKENS_PER_CHARACTER) + FRAME_TOKENS)
@@ -57,7 +56,6 @@ def work_of(config: Config) -> Work:
         batch=min(config.trainer.batch_size, max(1, len(rows.train))),
         row=guessed([len(row.question) + len(row.response) for row in rows.train]),
         loss_row=guessed([len(row.response) for row in rows.train]),
-        eval_row=guessed([len(row.question) + len(row.response) for row in rows.validation]),
         prompt=guessed([len(row.question) for row in rows.prompts]),
         answer=config.generation.max_new_tokens,
         exact=False,
@@ -70,7 +68,6 @@ def counted(tokens: token_files.Tokens, config: Config) -> Work:
         batch=min(config.trainer.batch_size, max(1, len(tokens.train))),
         row=max((len(example.input_ids) for example in tokens.train), default=0),
         loss_row=max((sum(label != IGNORED for label in example.labels) for example in tokens.train), default=0),
-        eval_row=max((len(example.input_ids) for example in tokens.validation), default=0),
         prompt=max((len(ids) for _, ids in tokens.prompts), default=0),
         answer=config.generation.max_new_tokens,
         exact=True,

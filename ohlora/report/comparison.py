@@ -62,7 +62,7 @@ class Comparison:
 
     def exit_code(self) -> int:
         """Of all runs; a planned run that left no result is a failure, unless its arm is unsupported here."""
-        supported = [arm for arm in self.arms if not any(run.status == "unsupported" for run in arm.runs)]
+        supported = [arm for arm in self.arms if not any(run.status in ("unsupported", "skipped") for run in arm.runs)]
         missing = any(arm.planned > len(arm.runs) for arm in supported)
         return exit_code(self.runs) or int(missing)
 

@@ -20,7 +20,7 @@ class Task:
 
     phases: the child processes, in order, after those that make a missing model or missing tokens;
     tracked: it makes a run in MLflow;
-    parent: instead of phases, a module with `show(config) -> str`, which needs no child and makes no run.
+    parent: instead of phases, a module with `show(config) -> (exit code, text)`, which needs no child and makes no run.
     """
 
     phases: tuple[Phase, ...] = ()

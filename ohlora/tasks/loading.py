@@ -13,7 +13,7 @@ from ohlora.data.rows import run_rows
 from ohlora.data.tokens import Tokens
 from ohlora.device import describe, resolve_device, resolve_dtype
 from ohlora.errors import UserError
-from ohlora.estimate.capacity import capacity
+from ohlora.estimate.capacity import Capacity, capacity
 from ohlora.estimate.fit import estimate
 from ohlora.job import Job, Unsupported
 from ohlora.measure.clock import process_age_s
@@ -36,6 +36,7 @@ def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
         Unsupported: the back end says that it cannot run here.
     """
     config = job.config
+    there = capacity(config)  # before this process takes any of it
     tokens = run_tokens(config)
     made = backend(config.backend.name)
     job.stage("importing libraries")
@@ -52,7 +53,7 @@ def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
         except NotImplementedError as error:  # a library's own way of saying that it cannot run here
             raise _refused(config, "import_refused", error) from None
         imported = process_age_s()
-        _estimate(job, device, tokens)
+        _estimate(job, device, tokens, there)
         job.stage("loading the model")
         spec = load_spec(config, device, mode, tokens)
         _seed(config.seed)
@@ -122,10 +123,10 @@ def run_tokens(config: Config) -> Tokens:
     return token_files.load(token_files.tokens_path(config, model_folder(config), run_rows(config)))
 
 
-def _estimate(job: Job, device: str, tokens: Tokens) -> None:
+def _estimate(job: Job, device: str, tokens: Tokens, there: Capacity) -> None:
     """What this process will take, said before anything is loaded: to be held against what is measured."""
     dtype = resolve_dtype(job.config.model.dtype, device)
-    there = replace(capacity(job.config), device=device, dtype=dtype)
+    there = replace(there, device=device, dtype=dtype)
     found = estimate(job.config, there, tokens)
     if found is None or job.phase not in found.phases:
         return

@@ -112,7 +112,7 @@ def test_activations_are_what_autograd_keeps(name: str, dtype: str) -> None:
     per_layer = (several - fewer) / 2
     about = asked(name, dtype, attention)
     one = shape(name, 1, tied=True)
-    work = Work(ROWS, LENGTH, LENGTH, LENGTH, LENGTH, 1, exact=True)
+    work = Work(ROWS, LENGTH, LENGTH, LENGTH, 1, exact=True)
     estimated = work.positions * kept_per_token(one, about) + scores(one, work, about)
     assert estimated == pytest.approx(per_layer, rel=0.12)
 

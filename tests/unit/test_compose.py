@@ -97,7 +97,17 @@ def test_all_problems_at_once() -> None:
         (["data=csv", "data.path=none.csv"], ["data.path=none.csv: cannot be read (No such file or directory)"]),
         (["task=infer", "adapter=nowhere"], ["adapter=nowhere: no adapter there"]),
         (["adapter=x"], ["adapter=x: only task=infer takes an adapter"]),
-        (["launch.isolate=false"], ["launch.isolate=false: task=benchmark has two phases"]),
+        (["launch.isolate=false"], ["launch.isolate=false: task=benchmark has 2 phases"]),
+        (["launch.isolate=false", "task=selection"], ["launch.isolate=false: task=selection has 3 phases"]),
+        (
+            ["model=koalpaca-korwkv-1.5b", "trainer.max_length=4096"],
+            ["trainer.max_length=4096: koalpaca-korwkv-1.5b reads at most 1024 tokens"],
+        ),
+        (["experiment=model_selection"], ["-m: this experiment is a sweep; add -m"]),
+        (
+            ["-m", "task=selection,benchmark", "tracking=none"],
+            ["-m: task=benchmark,selection: candidates are compared with candidates alone"],
+        ),
         (["outputs=/dev/null/x"], ["outputs=/dev/null/x: /dev/null is a file, not a folder"]),
         (["lora.rank=[1"], ["lora.rank=[1: not of the form key=value"]),
         (["trainer.max_steps=0", "seed=-1"], ["2 problems", "trainer.max_steps=0", "seed=-1: must be >= 0"]),

@@ -1,0 +1,93 @@
+"""Runs that are not started: rows with a reason, in a selection, a sweep and a comparison; presets of an experiment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ohlora.config.compose import composed
+from ohlora.config.schema import Config
+from ohlora.config.validate import validated
+from ohlora.models.acceptance import require
+from ohlora.skip import candidate, skip_reason
+from ohlora.sweep import plan, with_presets
+
+SELECTION = ["experiment=model_selection"]
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+
+    def make(*overrides: str) -> Config:
+        return validated(composed([*SELECTION, *overrides]))
+
+    return make
+
+
+def test_reasons_to_skip_a_candidate(config) -> None:
+    assert skip_reason(config("model=gemma2-2b-it"))["code"] == "licence_not_accepted"
+    require(config("model=gemma2-2b-it", "model.accept_license=gemma"))
+    absent = skip_reason(config("model=gemma2-2b-it"))
+    assert absent["code"] == "absent" and "task=prepare model=gemma2-2b-it" in absent["text"]
+    large = skip_reason(config("device_memory_gib=1"))
+    assert large["code"] == "too_large" and "gemma3-270m: fine-tuning needs about" in large["text"]
+    assert skip_reason(config("device_memory_gib=1", "preflight=warn")) is None
+    assert skip_reason(config()) is None  # the embedded model is made where it is missing
+    assert skip_reason(config("task=benchmark", "model=polyglot-ko-1.3b")) is None  # asked for, so it is fetched
+
+
+def test_a_candidate_has_one_name_whatever_is_swept(config) -> None:
+    assert candidate(config("lora=r16"), []) == "model=gemma3-270m,lora=r16"
+    assert candidate(config("lora=dora"), ["backend=unsloth"]) == "model=gemma3-270m,lora=dora-r64,backend=unsloth"
+    assert candidate(config("lora=qlora"), []) == "model=gemma3-270m,lora=r64-nf4"
+
+
+def test_the_experiment_sweeps_by_itself(config) -> None:
+    jobs, configs = plan(with_presets(SELECTION))
+    assert len(jobs) == 36 and {c.model.name for c in configs} >= {"gemma2-2b-it", "koalpaca-korwkv-1.5b"}
+    assert {c.lora.rank for c in configs} == {16, 32, 64}
+    settings = configs[0]
+    assert (settings.trainer.train_rows, settings.trainer.batch_size, settings.trainer.epochs) == (20, 4, 10)
+    assert (settings.generation.prompts, settings.generation.max_new_tokens) == (25, 80)
+    fewer, chosen = plan(with_presets([*SELECTION, "model=gemma3-270m,qwen3-0.6b", "lora.rank=8"]))
+    assert [c.lora.rank for c in chosen] == [8, 8] and len(fewer) == 2
+    everything = {job.arm: job.run_id for job in jobs}
+    (one,), _ = plan(with_presets([*SELECTION, "model=gemma3-270m", "lora=r16"]))
+    assert everything[one.arm] == one.run_id  # the same run, so that another call goes on with it
+
+
+def test_what_does_not_fit_is_a_row_of_a_sweep(ohlora, tmp_path: Path) -> None:
+    ran = ohlora("-m", "lora=r16,r64", "device_memory_gib=1", "tracking=none", "study=small")
+    assert ran.code == 2 and "Traceback" not in ran.err
+    results = [json.loads(path.read_text()) for path in (tmp_path / "outputs" / "small").glob("*/result.json")]
+    assert [(r["status"], r["reason"]["code"]) for r in results] == [("skipped", "too_large")] * 2
+    assert "(0/1, skipped: gemma3-270m: fine-tuning needs about" in ran.out
+
+
+def test_an_arm_that_does_not_fit_is_a_row_of_a_comparison(ohlora, tmp_path: Path) -> None:
+    arms = "compare.arms=['a: lora=r16','b: lora=r128']"
+    ran = ohlora(arms, "compare.pairs=2", "device_memory_gib=1", "tracking=none", "study=pairs")
+    assert ran.code == 2 and "Traceback" not in ran.err
+    results = [json.loads(path.read_text()) for path in (tmp_path / "outputs" / "pairs").glob("*/result.json")]
+    assert [r["status"] for r in results] == ["skipped", "skipped"]  # not tried in the second pair
+    again = ohlora(arms, "compare.pairs=2", "device_memory_gib=1", "tracking=none", "study=pairs")
+    assert again.code == 2 and "skipped: a, kept as it is; to try it again remove" in again.err
+
+
+def test_a_task_that_shows_something_makes_no_comparison(ohlora, tmp_path: Path) -> None:
+    ran = ohlora("experiment=unsloth_comparison", "task=estimate")
+    assert ran.code == 0 and "| gemma3-270m | 268 | " in ran.out and not (tmp_path / "outputs").exists()
+
+
+def test_missing_data_of_a_skipped_candidate_is_said(ohlora) -> None:
+    ran = ohlora("-m", *SELECTION, "model=polyglot-ko-1.3b", "lora=r16", "data=csv", "data.path=none.csv")
+    assert ran.code == 2 and "error: data.path=none.csv: cannot be read" in ran.err
+
+
+def test_the_folder_of_something_else_is_left_alone(ohlora, tmp_path: Path) -> None:
+    assert ohlora("-m", "lora=r16,r64", "device_memory_gib=1", "tracking=none", "study=mine").code == 2
+    ran = ohlora("-m", *SELECTION, "model=polyglot-ko-1.3b", "tracking=none", "study=mine")
+    assert ran.code == 2 and "holds runs of something else" in ran.err
