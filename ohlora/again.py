@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from ohlora.config.schema import Config
 from ohlora.config.validate import validated
 from ohlora.errors import UserError
 from ohlora.job import read_node
+from ohlora.models.acceptance import require
 from ohlora.preflight import check
 from ohlora.process import sigterm_as_interrupt
 from ohlora.report.single import show_run
@@ -22,12 +25,7 @@ def run_again(directory: Path) -> int:
     """Run it in a new attempt beside the old ones, under the same identity; returns the exit code."""
     try:
         attempt = newest_attempt(directory)
-        try:
-            node = read_node(attempt)
-        except (OmegaConfBaseException, YAMLError, ValueError) as error:
-            raise UserError(f"{attempt / 'config.yaml'}: {str(error).splitlines()[0]}") from None
-        config = validated(node)
-        check(config)
+        config, node = _checked(attempt / "config.yaml")
         folder = attempt.parent if attempt.name.startswith("attempt-") else attempt
         with sigterm_as_interrupt():
             result, attempt = execute(config, plain(node), folder, _place_before(attempt))
@@ -38,6 +36,26 @@ def run_again(directory: Path) -> int:
         return 130
     show_run(result, attempt)
     return exit_code([result])
+
+
+def _checked(path: Path) -> tuple[Config, DictConfig]:
+    """The configuration of an attempt, which may run: nothing stops it, and its model's licence is accepted.
+
+    Raises:
+        UserError: with every problem, and the file in which options are changed, since this command takes none.
+    """
+    try:
+        node = read_node(path.parent)
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise UserError(f"{path}: {str(error).splitlines()[0]}") from None
+    try:
+        config = validated(node)
+        check(config)
+        require(config)
+    except UserError as error:
+        hint = f"this command takes no options, change them in {path}"
+        raise UserError(f"{problem}; {hint}" for problem in error.problems) from None
+    return config, node
 
 
 def _place_before(attempt: Path) -> Place | None:

@@ -191,7 +191,7 @@ def _sweep_job(node: DictConfig) -> Result:
 def _sweep(args: argparse.Namespace) -> int:
     from ohlora.compare import alone
     from ohlora.manifest import SELECTION, SWEEP, Manifest
-    from ohlora.models.acceptance import require, will_accept
+    from ohlora.models.acceptance import offer, require, will_accept
     from ohlora.sweep import earlier, plan, with_presets
 
     if args.config_dir or args.config_name or args.config_path:
@@ -204,8 +204,10 @@ def _sweep(args: argparse.Namespace) -> int:
     first = configs[0]
     kind: Kind = SELECTION if first.task.name == SELECTION else SWEEP
     folder = Path(composed([*jobs[0].overrides, *_hydras(overrides)], hydra=True).hydra.sweep.dir)
+    if kind == SELECTION:  # a candidate that is not accepted is a row with that reason
+        offer(configs)
     for config in configs:
-        if kind == SWEEP or will_accept(config):  # a candidate that is not accepted is a row with that reason
+        if kind == SWEEP or will_accept(config):
             require(config)
     plan_of = partial(Manifest, kind, command=["-m", *overrides], lang=first.report.lang.value)
     with alone(folder):

@@ -20,6 +20,7 @@ from ohlora.files import sha256_file, sha256_of, write_atomic
 from ohlora.models import adapters
 from ohlora.models.acceptance import accepted
 from ohlora.models.folder import facts, is_there, model_folder, source_hash
+from ohlora.models.licences import licence_of
 from ohlora.preflight import adapter_folder, attempts
 from ohlora.result import Result, Status
 from ohlora.tasks import PREPARE, TASKS, TOKENIZE, Phase
@@ -109,7 +110,7 @@ def _finish(config: Config, result: Result, attempt: Path, folder: Path, tracker
     """Write the result and close the MLflow run, whatever happened before."""
     try:
         if is_there(config):
-            result.model = {**facts(config), "licence_accepted": accepted(config)}
+            result.model = {**facts(config, licence_of(config)), "licence_accepted": accepted(config)}
         result.write(attempt)
         result.write(folder)
     finally:

@@ -15,6 +15,9 @@ from ohlora.runs import Place, identity, plain
 from ohlora.skip import candidate
 from ohlora.tasks import TASKS
 
+# What a candidate's name says by itself.
+NAMED = {"model", "lora", "lora.rank", "lora.method", "lora.quantization"}
+
 
 def with_presets(overrides: Sequence[str]) -> list[str]:
     """The overrides, and what an experiment sweeps by itself (`hydra.sweeper.params`) unless they say otherwise."""
@@ -50,7 +53,7 @@ def plan(overrides: Sequence[str]) -> tuple[list[Job], list[Config]]:
             continue
         configs.append(config)
         if config.task.name == SELECTION:
-            arm = candidate(config, [o for o in job_overrides if _key(o) in swept - {"model", "lora"}])
+            arm = candidate(config, [o for o in job_overrides if _key(o) in swept - NAMED])
         arm = config.arm or arm
         jobs.append(Job(job_overrides, arm, config.repeat, identity(config, plain(node), arm)))
     if problems:

@@ -126,7 +126,8 @@ def _choices(c: Config) -> Iterator[str]:
         yield choose_from("tracking.name", c.tracking.name, TRACKERS)
     if c.model.license is not None and c.model.license not in LICENCES:
         yield choose_from("model.license", c.model.license, LICENCES)
-    if c.model.accept_license is not None and c.model.accept_license.lower() not in (*ACCEPT_ANSWERS, *LICENCES):
+    given = (c.model.accept_license or "true").lower()
+    if given not in ACCEPT_ANSWERS and given not in LICENCES:
         yield choose_from("model.accept_license", c.model.accept_license, ("true", *LICENCES))
     if c.model.architecture is not None and c.model.architecture not in ARCHITECTURES and not c.model.lora_targets:
         yield f"{choose_from('model.architecture', c.model.architecture, ARCHITECTURES)}; or give model.lora_targets"

@@ -20,9 +20,13 @@ LOSS_CHUNK = 256  # rows that TRL's chunked_nll sends through the LM head at onc
 CHUNK_LOGIT_BYTES = 16  # of a logit of the chunk in work: itself, log-probability, probability, product; in float32
 OPTIMIZER_BYTES = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor": 4}  # per adapter weight; else AdamW
 
-# Resident memory of the libraries before a model is loaded, measured with requirements.lock on Linux x86-64.
-LIBRARIES_MIB = {"hf": 1000.0, "unsloth": 1040.0}
-TRAINER_MIB = 30.0
+# Resident memory beside the model's own, measured with requirements.lock on Linux x86-64: the libraries before a model
+# is loaded (1,000 and 1,040 MiB, TRL 30), and what oneDNN builds as it computes.
+LIBRARIES_MIB = {"hf": 1025.0, "unsloth": 1065.0}
+TRAINER_MIB = 45.0
+# What the C library's heap holds at the end of a forward pass of temporaries that are free again, as a share of the
+# activations; large logits do not come on top of it, since the heap has given it back by then. Fitted on a CPU.
+HEAP_SHARE = 0.7
 TOKENIZER_BYTES = 1320  # per entry of the vocabulary, of a tokenizer that is loaded
 # Where these terms are the back end's: on a GPU Unsloth's own kernels keep less than autograd does.
 OWN_TERMS = (("hf", "cpu"), ("unsloth", "cpu"), ("hf", "cuda"))
@@ -76,17 +80,18 @@ def _infer(shape: Shape, work: Work, asked: Asked) -> Parts:
 
 def _train(shape: Shape, work: Work, asked: Asked) -> Parts:
     adapter = adapter_parameters(shape, asked)
-    fixed = _fixed(shape, asked)
-    if asked.device == "cpu":
-        fixed["libraries"] += TRAINER_MIB
-    return {
-        **fixed,
+    parts = {
+        **_fixed(shape, asked),
         "adapter": 4 * adapter / MIB,
         "gradients": 4 * adapter / MIB,
         "optimizer": OPTIMIZER_BYTES.get(asked.optimizer, 8) * adapter / MIB,
         "activations": _activations(shape, work, asked) / MIB,
         "logits": _logits(shape, work, asked) / MIB,
     }
+    if asked.device == "cpu":
+        parts["libraries"] += TRAINER_MIB
+        parts["heap"] = max(HEAP_SHARE * parts["activations"] - parts["logits"], 0.0)
+    return parts
 
 
 def _fixed(shape: Shape, asked: Asked) -> Parts:
@@ -114,7 +119,7 @@ def adapter_parameters(shape: Shape, asked: Asked) -> int:
 def _activations(shape: Shape, work: Work, asked: Asked) -> float:
     """Bytes that autograd keeps for the backward pass of the largest batch."""
     size = BYTES[asked.dtype]
-    layer = work.positions * kept_per_token(shape, asked) + scores(shape, work, asked)
+    layer = work.positions * kept_per_token(shape, asked) + kept_per_layer(shape, work, asked)
     if asked.checkpointing is Checkpointing.none:
         return shape.layers * layer
     kept = 0 if asked.checkpointing is Checkpointing.unsloth and asked.device != "cpu" else shape.layers
@@ -138,17 +143,20 @@ def kept_per_token(shape: Shape, asked: Asked) -> float:
         inputs = 4 * ((2 if shape.gated else 4) * shape.hidden + max((m.inputs for m in targeted), default=0))
     ranks = size * 2 * asked.rank * len(targeted)
     if asked.method is LoraMethod.dora:
-        ranks += size * sum(m.outputs for m in targeted)
+        ranks += size * 2 * sum(m.outputs for m in targeted)  # the base's result and LoRA's, for the magnitudes
     return float(norms + attention + mlp + inputs + ranks)
 
 
-def scores(shape: Shape, work: Work, asked: Asked) -> float:
-    """Bytes per layer of attention weights that eager attention keeps: softmax in float32, cast, capped."""
-    if asked.attention is not Attention.eager or shape.recurrent:
-        return 0.0
-    size = BYTES[asked.dtype]
-    each = 4 + size + (size if shape.softcap else 0)
-    return float(work.batch * shape.heads * work.row**2 * each)
+def kept_per_layer(shape: Shape, work: Work, asked: Asked) -> float:
+    """Bytes per layer that do not go by positions: eager attention's weights (softmax in float32, cast, capped), and
+    the unit matrices that PEFT sends through a DoRA layer to have its weights' norms.
+    """
+    size, kept = BYTES[asked.dtype], 0.0
+    if asked.attention is Attention.eager and not shape.recurrent:
+        kept += work.batch * shape.heads * work.row**2 * (4 + size + (size if shape.softcap else 0))
+    if asked.method is LoraMethod.dora:
+        kept += size * sum(m.inputs**2 for m in shape.targeted(list(asked.targets)))
+    return kept
 
 
 def _logits(shape: Shape, work: Work, asked: Asked) -> float:

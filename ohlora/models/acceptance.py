@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +14,66 @@ from filelock import FileLock
 from ohlora.config.schema import Config
 from ohlora.errors import UserError
 from ohlora.files import read_json, write_json
-from ohlora.models.licences import ACCEPT_NO, ACCEPT_YES, LICENCES, licence_of, screen_notice
+from ohlora.models.folder import is_there
+from ohlora.models.licences import ACCEPT_NO, ACCEPT_YES, LICENCES, card_licence, licence_of, screen_notice
 
 REMEMBERED = "accepted-licenses.json"
 
 
-def require(config: Config) -> None:
+def require(config: Config, tag: str | None = None, other: str | None = None) -> None:
     """See to it that the licence of this run's model is accepted, asking at a terminal. Says the terms once.
+
+    `tag`: the licence, where files tell it that do not lie in the model's folder yet. `other`: what is under it in
+    place of the model, as the user named it.
 
     Raises:
         UserError: it is not, and nobody can be asked; says what to add to the command.
     """
-    tag = licence_of(config)
+    if tag is None and is_unread(config):
+        return  # its class or card will tell, before its weights come
+    tag = tag or licence_of(config)
     entry = LICENCES[tag]
-    notice = screen_notice(tag, config.model.label)
+    notice = screen_notice(tag, other or config.model.label)
     if not entry.restricted:
         print(notice, file=sys.stderr) if notice else None
         return
-    if accepted(config):
+    if accepted(config, tag):
         return
     print(notice, file=sys.stderr)
     given = (config.model.accept_license or "").lower()
     if given in (*ACCEPT_YES, tag):
         _remember(config, tag, f"model.accept_license={given}")
     elif given in ACCEPT_NO or not _asked(entry.title):
-        raise UserError(not_accepted(config))
+        raise UserError(not_accepted(config, tag, other))
     else:
         _remember(config, tag, "at a terminal")
 
 
-def not_accepted(config: Config) -> str:
+def offer(configs: Iterable[Config]) -> None:
+    """Ask for each licence among candidates once, where somebody can answer; a no leaves its candidates out."""
+    if _at_a_terminal():
+        for config in {licence_of(one): one for one in configs if not will_accept(one)}.values():
+            with contextlib.suppress(UserError):
+                require(config)
+
+
+def is_unread(config: Config) -> bool:
+    """True where no licence is known because none of the model's files is here yet."""
+    return licence_of(config) == "unknown" and config.model.license is None and not is_there(config)
+
+
+def unknown_note(key: str, folder: Path) -> str:
+    """What is shown of files whose licence is not known: nothing that could be accepted."""
+    said = card_licence(folder)
+    return f"note: {key}: no licence known{f' (its card says {said})' if said else ''}; look it up before you use it"
+
+
+def not_accepted(config: Config, tag: str | None = None, other: str | None = None) -> str:
     """The one line that says what to add."""
-    tag = licence_of(config)
+    tag = tag or licence_of(config)
+    what = f"{other}: is" if other else f"model.license={tag}: {config.model.name} is"
     return (
-        f"model.license={tag}: {config.model.name} is under the {LICENCES[tag].title}, which was not accepted here; "
+        f"{what} under the {LICENCES[tag].title}, which was not accepted here; "
         f"read {LICENCES[tag].url} and add model.accept_license={tag} (with make: ACCEPT_LICENSE={tag})"
     )
 
@@ -54,12 +82,12 @@ def will_accept(config: Config) -> bool:
     """True when nothing stands in the way: a free licence, one accepted before, or one that this command accepts."""
     tag = licence_of(config)
     given = (config.model.accept_license or "").lower()
-    return not LICENCES[tag].restricted or given in (*ACCEPT_YES, tag) or accepted(config) is not None
+    return not LICENCES[tag].restricted or given in (*ACCEPT_YES, tag) or accepted(config, tag) is not None
 
 
-def accepted(config: Config) -> dict[str, Any] | None:
+def accepted(config: Config, tag: str | None = None) -> dict[str, Any] | None:
     """How and when the terms that this run's model is under were accepted; None where they were not, or are newer."""
-    tag = licence_of(config)
+    tag = tag or licence_of(config)
     found = remembered(Path(config.models)).get(tag)
     return found if found and found.get("version") == LICENCES[tag].version else None
 
@@ -73,9 +101,13 @@ def remembered(models: Path) -> dict[str, dict[str, Any]]:
     return {tag: entry for tag, entry in read.items() if isinstance(entry, dict)} if isinstance(read, dict) else {}
 
 
+def _at_a_terminal() -> bool:
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr.isatty())
+
+
 def _asked(title: str) -> bool:
     """Ask where somebody can answer."""
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+    if not _at_a_terminal():
         return False
     print(f"Accept the {title}? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes", "예", "네")

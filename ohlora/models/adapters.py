@@ -9,11 +9,12 @@ from typing import Any
 from ohlora.config.schema import Config
 from ohlora.errors import UserError
 from ohlora.files import read_json
-from ohlora.models import hub
+from ohlora.models import acceptance, hub
 from ohlora.models.checks import folder_problems
 from ohlora.models.folder import ADAPTER_CARD, is_prepared, is_there, model_folder, model_hash
 from ohlora.models.hub import Show
 from ohlora.models.hub_errors import Repository
+from ohlora.models.licences import LICENCES, card_licence
 from ohlora.models.weights import PICKLE_RISK, safetensors_bytes
 
 HUB = "hub:"
@@ -62,10 +63,10 @@ def is_here(config: Config) -> bool:
 
 
 def fetch(config: Config, show: Show) -> None:
-    """Bring a published adapter, whole or not at all; what it was made for is known before its weights come.
+    """Bring a published adapter, whole or not at all; its base and its terms are known before its weights come.
 
     Raises:
-        UserError: it cannot be had, is pickled, or belongs to another model.
+        UserError: it cannot be had, is pickled, belongs to another model, or its terms were not accepted.
     """
     from ohlora.models.prepare import made_whole  # only where something is made: the parent process stays light
 
@@ -87,12 +88,22 @@ def fetch(config: Config, show: Show) -> None:
         found = list(base_problems(config, partial, repository.key))
         if found:
             raise UserError(found)
+        _accepted(config, partial, repository.key, show)
         hub.fetch(repository, commit, [files[DESCRIBED], *texts, files[WEIGHTS]], partial, show)
         if safetensors_bytes(partial / WEIGHTS) != files[WEIGHTS].size:
             raise UserError(f"{repository.key}: {WEIGHTS} is cut short or no safetensors; choose another revision")
         return {"source": "hub", "repo": repository.name, "revision": commit, "asked_revision": repository.revision}
 
-    made_whole(target, True, fill, show)
+    made_whole(target, repository.key, fill, show, resumes=True)
+
+
+def _accepted(config: Config, folder: Path, key: str, show: Show) -> None:
+    """An adapter can be under other terms than its base model: they are accepted like the base's."""
+    tag = card_licence(folder)
+    if tag is None or tag not in LICENCES or tag == "unknown":
+        show.stage(acceptance.unknown_note(key, folder))
+    else:
+        acceptance.require(config, tag, key)
 
 
 def problems(config: Config, folder: Path | None) -> Iterator[str]:

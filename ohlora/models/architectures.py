@@ -37,6 +37,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "GPTNeoXForCausalLM": Architecture(("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")),
     "RwkvForCausalLM": Architecture(("key", "value", "receptance", "output")),
 }
+# transformers loads by `model_type`, whatever `architectures` names.
+TYPE_LICENCES = dict.fromkeys(("gemma", "gemma2", "gemma3", "gemma3_text"), "gemma")
 
 
 def architecture(config: Config, folder: Path | None = None) -> str | None:
@@ -45,6 +47,17 @@ def architecture(config: Config, folder: Path | None = None) -> str | None:
         return config.model.architecture
     named = described(folder).get("architectures") if folder else None
     return str(named[0]) if named else None
+
+
+def class_licence(config: Config, folder: Path | None) -> str:
+    """What every model of this class is under, whatever a card or an option says; '' where that is its own affair."""
+    read = described(folder) if folder else {}
+    named = read.get("architectures")
+    for name in (config.model.architecture, *(named if isinstance(named, list) else ())):
+        found = known(name) if isinstance(name, str) else None
+        if found and found.licence:
+            return found.licence
+    return TYPE_LICENCES.get(str(read.get("model_type")), "")
 
 
 def known(name: str | None) -> Architecture | None:

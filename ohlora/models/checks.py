@@ -10,8 +10,9 @@ from typing import Any
 from ohlora.config.schema import Config
 from ohlora.errors import UserError
 from ohlora.files import read_json
-from ohlora.models.folder import card_licence, described_problems
-from ohlora.models.licences import LICENCES
+from ohlora.models.architectures import class_licence
+from ohlora.models.folder import described_problems
+from ohlora.models.licences import LICENCES, card_licence
 from ohlora.models.weights import weight_problems
 
 SENTENCES = {
@@ -134,9 +135,18 @@ def _tokenizer_notes(tokenizer: Any, key: str) -> list[str]:
 
 
 def _licence_problems(config: Config, folder: Path, key: str) -> Iterator[str]:
-    """An option may be stricter than a card, which often forgets the base model's terms; never laxer."""
-    said, card = config.model.license, card_licence(folder)
-    if said is None or card is None or said == card or card not in LICENCES or card == "unknown":
+    """The class decides. An option may be stricter than a card, which often forgets the base's terms; never laxer."""
+    said, lawful, card = config.model.license, class_licence(config, folder), card_licence(folder)
+    if said is None:
+        return
+    if lawful:
+        if said != lawful:
+            yield (
+                f"model.license={said}: {key} is of a class that is under {lawful}, which whatever is made from it "
+                f"carries too; give model.license={lawful}, or leave it out"
+            )
+        return
+    if card is None or said == card or card not in LICENCES or card == "unknown":
         return
     if LICENCES[said].restricted and not LICENCES[card].restricted:
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -138,24 +137,8 @@ def tokenizer_hash(folder: Path) -> str:
     return sha256_of((name, sha256_file(folder / name)) for name in TOKENIZER_FILES if (folder / name).is_file())
 
 
-def card_licence(folder: Path) -> str | None:
-    """The `license:` of the front matter of a folder's README.md, lower-case, or what its marker knows; else None."""
-    try:
-        text = (folder / "README.md").read_text("utf-8", "replace")
-    except OSError:
-        text = ""
-    front = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
-    found = re.search(r"^license:[ \t]*['\"]?([\w.-]+)", front[1], re.MULTILINE) if front else None
-    if found:
-        return found[1].lower()
-    try:
-        return str(read_json(folder / MARKER)["licence"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def facts(config: Config) -> dict[str, Any]:
-    """The `model` part of result.json, of a model whose folder is there."""
+def facts(config: Config, licence: str) -> dict[str, Any]:
+    """The `model` part of result.json, of a model whose folder is there; `licence`: the tag that acceptance went by."""
     folder = model_folder(config)
     marker = read_json(folder / MARKER) if is_prepared(folder) else {}
     return {
@@ -168,7 +151,7 @@ def facts(config: Config) -> dict[str, Any]:
         "revision": marker.get("revision", config.model.revision),
         "quantisation": marker.get("quantisation", "none"),
         "hash": model_hash(config),
-        "licence": config.model.license or card_licence(folder) or "unknown",
+        "licence": licence,
     }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ohlora.config.schema import Config
-from ohlora.models.architectures import architecture, known
-from ohlora.models.folder import card_licence, model_folder
+from ohlora.models.architectures import class_licence
+from ohlora.models.card import card_tags
+from ohlora.models.folder import model_folder
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,31 @@ class Licence:
     restrictions: str = ""
 
 
-def _llama(number: str, released: str) -> Licence:
+class Licences(Mapping[str, Licence]):
+    """Licences by tag. A tag of a restricted family is one, with terms that name it, though nobody has entered it.
+
+    The hub gets a new tag with every version of such terms, and one that is missing here must not pass for free.
+    """
+
+    def __init__(self, entries: dict[str, Licence], families: dict[str, Licence]) -> None:
+        self.entries, self.families = entries, families
+
+    def __getitem__(self, tag: str) -> Licence:
+        if tag in self.entries:
+            return self.entries[tag]
+        for beginning, family in self.families.items():
+            if tag.startswith(beginning):
+                return replace(family, title=f"{family.title} '{tag}'")
+        raise KeyError(tag)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+def _llama(number: str, released: str, also: str = "") -> Licence:
     page = f"https://www.llama.com/llama{number.replace('.', '_')}"
     return Licence(
         f"Llama {number} Community License",
@@ -41,22 +67,48 @@ def _llama(number: str, released: str) -> Licence:
         "Inc. All Rights Reserved. Built with Llama.",
         restrictions=f"The Acceptable Use Policy ({page}/use-policy) forbids uses; over 700 million monthly users need "
         "a licence of their own; what is made from it carries the same licence, says 'Built with Llama', and a model's "
-        "name begins with 'Llama'.",
+        f"name begins with 'Llama'{also}.",
     )
 
 
-def _non_commercial(tag: str, also: str = "") -> Licence:
+def _non_commercial(kind: str, version: str) -> Licence:
+    also = {
+        "by-nc-sa": "; what is made from it carries the same licence",
+        "by-nc-nd": "; what is made from it may not be given to others",
+    }.get(kind, "")
     return Licence(
-        f"Creative Commons {tag.upper()} 4.0",
-        f"https://creativecommons.org/licenses/{tag}/4.0/",
+        f"Creative Commons {kind.upper()} {version}",
+        f"https://creativecommons.org/licenses/{kind}/{version}/",
         restricted=True,
-        version="4.0",
+        version=version,
         checked="2026-11-25",
         restrictions=f"No commercial use{also}; name the author.",
     )
 
 
-LICENCES: dict[str, Licence] = {
+NON_COMMERCIAL = {"by-nc": ("2.0", "3.0", "4.0"), "by-nc-nd": ("3.0", "4.0"), "by-nc-sa": ("2.0", "3.0", "4.0")}
+# The beginning of a tag -> what is shown of one that has no entry of its own.
+FAMILIES = {
+    "gemma": Licence(
+        "Gemma licence",
+        "https://ai.google.dev/gemma/terms",
+        restricted=True,
+        restrictions="Gemma's terms forbid uses and go with what is made from it; read those that the card names.",
+    ),
+    "llama": Licence(
+        "Llama licence",
+        "https://www.llama.com",
+        restricted=True,
+        restrictions="Llama's terms forbid uses and go with what is made from it; read those that the card names.",
+    ),
+    "cc-by-nc": Licence(
+        "Creative Commons licence",
+        "https://creativecommons.org/licenses/",
+        restricted=True,
+        restrictions="No commercial use; name the author; read the version that the card names.",
+    ),
+}
+ENTRIES: dict[str, Licence] = {
     "gemma": Licence(
         "Gemma Terms of Use",
         "https://ai.google.dev/gemma/terms",
@@ -69,20 +121,33 @@ LICENCES: dict[str, Licence] = {
         "usage that it believes violates the terms; adapters, merged and exported models made "
         "from it carry the same terms.",
     ),
+    "llama2": Licence(
+        "Llama 2 Community License",
+        "https://ai.meta.com/llama/license",
+        restricted=True,
+        version="July 18, 2023",
+        checked="2026-11-25",
+        notice="Llama 2 is licensed under the LLAMA 2 Community License, Copyright (c) Meta Platforms, Inc. All Rights "
+        "Reserved.",
+        restrictions="The Acceptable Use Policy (https://ai.meta.com/llama/use-policy) forbids uses; over 700 million "
+        "monthly users need a licence of their own; neither it nor what it writes may improve another language model; "
+        "what is made from it carries the same licence.",
+    ),
     "llama3": _llama("3", "April 18, 2024"),
     "llama3.1": _llama("3.1", "July 23, 2024"),
     "llama3.2": _llama("3.2", "September 25, 2024"),
     "llama3.3": _llama("3.3", "December 6, 2024"),
+    "llama4": _llama("4", "April 5, 2025", "; its multimodal models are not for those at home in the European Union"),
     "apache-2.0": Licence("Apache License 2.0", "https://www.apache.org/licenses/LICENSE-2.0", version="2.0"),
     "mit": Licence("MIT License", "https://opensource.org/license/mit"),
     "cc-by-4.0": Licence("Creative Commons BY 4.0", "https://creativecommons.org/licenses/by/4.0/", version="4.0"),
     "cc-by-sa-4.0": Licence(
         "Creative Commons BY-SA 4.0", "https://creativecommons.org/licenses/by-sa/4.0/", version="4.0"
     ),
-    "cc-by-nc-4.0": _non_commercial("by-nc"),
-    "cc-by-nc-sa-4.0": _non_commercial("by-nc-sa", "; what is made from it carries the same licence"),
+    **{f"cc-{kind}-{no}": _non_commercial(kind, no) for kind, versions in NON_COMMERCIAL.items() for no in versions},
     "unknown": Licence("no licence known", "", restrictions="Look it up before you use the model."),
 }
+LICENCES = Licences(ENTRIES, FAMILIES)
 
 ACCEPT_YES, ACCEPT_NO = ("true", "yes"), ("false", "no")  # what model.accept_license may be beside a licence's tag
 ACCEPT_ANSWERS = (*ACCEPT_YES, *ACCEPT_NO)
@@ -90,15 +155,29 @@ CARRIED = ("NOTICE", "NOTICE.md", "GEMMA_TERMS.html", "LICENSE", "LICENSE.txt", 
 
 
 def licence_of(config: Config, folder: Path | None = None) -> str:
-    """The tag of the model's licence: what its option says, else its class where that is under one, else its card.
+    """The tag of the model's licence: its class's where that is under one, else its option's, else its card's.
 
-    `folder`: where config.json and card lie, by default where the model is. 'unknown' where nothing tells.
+    A card that restricts use outweighs an option that does not. `folder`: where config.json and card lie, by default
+    where the model is. 'unknown' where nothing tells, and for a tag that nobody has entered here.
     """
     places = [folder] if folder else [model_folder(config), *([Path(config.model.path)] if config.model.path else [])]
     place = next((place for place in places if (place / "config.json").is_file()), places[0])
-    family = known(architecture(config, place))
-    tag = config.model.license or (family and family.licence) or card_licence(place) or "unknown"
-    return tag if tag in LICENCES else "unknown"
+    if lawful := class_licence(config, place):
+        return lawful
+    said, card = config.model.license, card_licence(place)
+    tag = card if said is None or (card and _restricts(card) and not _restricts(said)) else said
+    return tag if tag is not None and tag in LICENCES else "unknown"
+
+
+def card_licence(folder: Path) -> str | None:
+    """The one tag that a folder's card puts it under: of several the one that restricts use, else one that is known."""
+    tags = card_tags(folder)
+    best = [tag for tag in tags if _restricts(tag)] or [tag for tag in tags if tag in LICENCES] or tags
+    return best[0] if best else None
+
+
+def _restricts(tag: str) -> bool:
+    return tag in LICENCES and LICENCES[tag].restricted
 
 
 def screen_notice(licence: str, label: str) -> str:

@@ -14,7 +14,7 @@ from ohlora.config.schema import Config, Source
 from ohlora.errors import UserError
 from ohlora.models import sources
 from ohlora.models.checks import folder_problems, loadable, subject
-from ohlora.models.folder import is_prepared, model_folder, model_hash, write_marker
+from ohlora.models.folder import MARKER, is_prepared, model_folder, model_hash, write_marker
 from ohlora.models.hub import Show
 from ohlora.models.hub_errors import Interrupted
 from ohlora.models.licences import carry, licence_of
@@ -40,20 +40,33 @@ def prepare(config: Config, show: Show) -> Path:
         return {"name": config.model.name, "licence": licence, **facts}
 
     resumes = config.model.source is Source.hub and not config.model.path
-    return made_whole(model_folder(config), resumes, fill, show)
+    source = Path(config.model.path) if config.model.path else None
+    return made_whole(model_folder(config), subject(config), fill, show, resumes, source)
 
 
-def made_whole(target: Path, resumes: bool, fill: Callable[[Path], dict[str, Any]], show: Show) -> Path:
+def made_whole(
+    target: Path,
+    key: str,
+    fill: Callable[[Path], dict[str, Any]],
+    show: Show,
+    resumes: bool,
+    source: Path | None = None,
+) -> Path:
     """The folder `target`, filled beside its place unless it is there. Two processes at once: one waits for the other.
 
     `fill` returns the facts for the marker. With `resumes` what an interruption leaves is kept for the next call; what
-    was refused never is.
+    was refused never is. `key`: what the user asked for; `source`: the user's folder that it is made from.
+
+    Raises:
+        UserError: the folder would take the place of files that are not ours.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.parent / f".{target.name}.lock"):
         if is_prepared(target):
             return target
-        partial = target.parent / f".{target.name}.partial"
+        partial, old = (target.parent / f".{target.name}.{state}" for state in ("partial", "replaced"))
+        if found := _in_the_way(target, key, source, (target, partial, old)):
+            raise UserError(found)
         if not resumes:
             shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(exist_ok=True)
@@ -66,11 +79,29 @@ def made_whole(target: Path, resumes: bool, fill: Callable[[Path], dict[str, Any
             raise
         show.stage("hashing")
         write_marker(partial, **facts)
+        shutil.rmtree(old, ignore_errors=True)
         if target.exists():
-            shutil.rmtree(target)
+            target.rename(old)
         partial.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
         os.sync()  # a gigabyte still being written would slow down the first run that is measured
     return target
+
+
+def _in_the_way(target: Path, key: str, source: Path | None, written: tuple[Path, ...]) -> str | None:
+    """Why nothing may be written there: only an empty folder, or one that carries our marker, is ever replaced."""
+    if source and any(place.resolve() in (source.resolve(), *source.resolve().parents) for place in written):
+        return (
+            f"{key}: lies where the prepared model would be written ({target}), and stays as it is; move it elsewhere, "
+            "or give another place with models=<folder> or model.name=<name>"
+        )
+    is_free = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+    if not target.is_symlink() and (is_free or (target / MARKER).is_file()):
+        return None
+    return (
+        f"{key}: {target} is there and was not made by this program, so it stays as it is; move it elsewhere, or give "
+        "another place with models=<folder>"
+    )
 
 
 def check_in_place(config: Config, show: Show) -> None:

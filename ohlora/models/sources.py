@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +52,7 @@ def _from_package(config: Config, partial: Path, show: Show) -> dict[str, Any]:
     facts = embedded.convert(config.model.package, partial, show.stage)
     embedded.check_tokenizer(config.model.package, AutoTokenizer.from_pretrained(partial, local_files_only=True))
     _refuse(small_problems(config, partial))
+    _accepted(config, partial, show)
     return {**facts, "repo": config.model.repo}
 
 
@@ -62,7 +62,7 @@ def _from_pickles(config: Config, partial: Path, show: Show) -> dict[str, Any]:
     pickled.copy_small(given, partial, with_code=config.model.remote_code is not None)
     _refuse([*small_problems(config, partial), *pickle_problems(given, key)])
     hub.ask_disk(key, partial, sum((given / name).stat().st_size for name in named(given, *PICKLED)))
-    _accepted(config, partial)
+    _accepted(config, partial, show)
     notes = loadable(config, partial)
     pickled.convert(given, partial, key, show.stage)
     return {
@@ -84,8 +84,8 @@ def _from_hub(config: Config, partial: Path, show: Show) -> dict[str, Any]:
     small = [files[name] for name in sorted(files) if _is_small(name, names)]
     hub.fetch(repository, commit, small, partial, show)
     _refuse(small_problems(config, partial, code_here=False))
-    _accepted(config, partial)
-    small += [files[name] for name in sorted(code_files(partial)) if name in files]
+    _accepted(config, partial, show)
+    small += [files[name] for name in sorted(files) if code_files(partial) and _is_code(name)]
     hub.fetch(repository, commit, small, partial, show)
     _refuse(code_problems(config, partial))
     notes = loadable(config, partial)
@@ -152,6 +152,11 @@ def _is_small(name: str, weights: tuple[str, str]) -> bool:
     )
 
 
+def _is_code(name: str) -> bool:
+    """Any Python file beside the weights: those that config.json names import the others."""
+    return "/" not in name and name.endswith(".py")
+
+
 def _remove_others(partial: Path, names: set[str]) -> None:
     """What an earlier call for another revision left is no part of this model."""
     for path in partial.iterdir():
@@ -159,10 +164,13 @@ def _remove_others(partial: Path, names: set[str]) -> None:
             path.unlink()
 
 
-def _accepted(config: Config, partial: Path) -> None:
-    """The terms that only a model's card names are accepted like any others, before its weights are fetched."""
-    if config.model.license is None:
-        acceptance.require(replace(config, model=replace(config.model, license=licence_of(config, partial))))
+def _accepted(config: Config, partial: Path, show: Show) -> None:
+    """The terms that only class or card shows are accepted like any others, before the weights are fetched."""
+    tag = licence_of(config, partial)
+    if tag == "unknown":
+        show.stage(acceptance.unknown_note(subject(config), partial))
+    else:
+        acceptance.require(config, tag)
 
 
 def _refuse(problems: Iterable[str]) -> None:

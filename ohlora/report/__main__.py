@@ -71,7 +71,7 @@ def _local(text: str, into: Path, uri: str | None) -> Path:
 
 
 def _of_selection(folders: list[Path], asked: bool) -> bool:
-    """Are these folders of task=selection?
+    """Are these folders model selections?
 
     Raises:
         UserError: some are, or `asked` of folders that are not.
@@ -81,7 +81,7 @@ def _of_selection(folders: list[Path], asked: bool) -> bool:
     others = [folder for folder in folders if not is_selection(folder)]
     if others and (asked or len(others) < len(folders)):
         why = "--weights and --grades are" if asked else "other folders here are"
-        raise UserError(f"{others[0]}: holds no run of task=selection; {why} of a model selection")
+        raise UserError(f"{others[0]}: is no model selection; {why} of a model selection")
     return not others
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from ohlora.config.identity import slug
 from ohlora.files import write_atomic, write_json
 from ohlora.report.figures import Plot
-from ohlora.report.grades import FILE, read_grades, write_template
+from ohlora.report.grades import FILE, read_grades, usable_grades, write_template
 from ohlora.report.page import MARKER, page
 from ohlora.report.plots import ENGLISH, KOREAN, ParetoPoint, pareto_plot, standalone
 from ohlora.report.selection_answers import answers_html, answers_markdown
@@ -36,17 +36,23 @@ def write_selection(
 ) -> tuple[int, str]:
     """Write selection.md, .html, .csv, .json and the plots into `out`, by default the first folder.
 
-    `weights` replace the usual ones. `grades` None takes grades.csv from `out`, and writes one to fill in where it has
-    none. Returns (exit code, what is printed).
+    `weights` replace the usual ones. `grades` None takes what can be used of grades.csv in `out`, says what cannot, and
+    adds the rows that it lacks, to be filled in. Returns (exit code, what is printed).
+
+    Raises:
+        UserError: there is no run of this task in the folders; or `grades` holds something that is no grade.
     """
     out = out or folders[0]
-    given = grades or out / FILE
-    study = read_study(folders, lang, weights, read_grades(given) if grades or given.is_file() else None)
-    study = study if grades else replace(study, grades_file=FILE)
+    own = out / FILE
+    wrong: list[str] = []
+    given = read_grades(grades) if grades else None
+    if not grades and own.is_file():
+        given, wrong = usable_grades(own)
+    study = replace(read_study(folders, lang, weights, given), grades_file="" if grades else FILE, grades_wrong=wrong)
     out.mkdir(parents=True, exist_ok=True)
     if not grades:
         finished = [(entry.model, entry.rank) for made in study.machines for _, entry in made.rows]
-        write_template(given, list(dict.fromkeys(finished)))
+        write_template(own, list(dict.fromkeys(finished)))
     _write(study, out)
     return study.exit_code(), f"{printed(study)}\n\n{out / 'selection.md'}"
 
@@ -110,9 +116,9 @@ def _plots(study: Study) -> list[Plot]:
 
 def _points(made: Machine, cost: str) -> list[ParetoPoint]:
     """The finished rows that have both numbers; the marker grows with the rank."""
-    ranks = sorted({entry.rank for _, entry in made.rows}, key=lambda rank: (len(rank), rank))
+    ranks = sorted({entry.number for _, entry in made.rows})
     return [
-        ParetoPoint(entry.model, entry.name, figures[cost], figures["usable_chrf"], ranks.index(entry.rank))
+        ParetoPoint(entry.model, entry.name, figures[cost], figures["usable_chrf"], ranks.index(entry.number))
         for (_, entry), figures in zip(made.rows, made.figures, strict=True)
         if cost in figures and "usable_chrf" in figures
     ]

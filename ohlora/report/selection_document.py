@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ohlora.report.grades import MANY
 from ohlora.report.page import MARKER
 from ohlora.report.selection_choice import Machine, against, choice
-from ohlora.report.selection_rows import NOT_RUN
+from ohlora.report.selection_rows import NOT_RUN, Entry
 from ohlora.report.selection_study import Study
 from ohlora.report.selection_tables import (
     defects_table,
@@ -60,6 +61,7 @@ def known(study: Study) -> list[str]:
         found.append(say(lang, "cpu"))
     if study.grades_file and not all(entry.grade for made in study.machines for _, entry in made.rows):
         found.append(say(lang, "s.grades_hint", path=study.grades_file))
+    found += [say(lang, "s.grades_wrong", problem=text) for text in study.grades_wrong[:MANY]]
     if study.grades_unknown:
         found.append(say(lang, "s.grades_unknown", names=", ".join(study.grades_unknown)))
     return found
@@ -70,15 +72,27 @@ def failures(study: Study) -> list[str]:
     lines = []
     for candidate in study.candidates:
         for entries in together(candidate):
-            if entries[0].finished:
+            ended = _ended(entries[0], study.lang)
+            if not ended:
                 continue
-            status = say(study.lang, NOT_RUN) if entries[0].status == NOT_RUN else entries[0].status
-            reason = entries[0].reason
-            text = "; ".join(part for part in (reason.get("code"), reason.get("text")) if part)
             where = f" ({candidate.machine})" if len(study.machines) > 1 else ""
             ranks = ", ".join(entry.rank for entry in entries)
-            lines.append(f"- **{candidate.model}**, {say(study.lang, 's.rank')} {ranks}{where}: {status}: {text}")
+            lines.append(f"- **{candidate.model}**, {say(study.lang, 's.rank')} {ranks}{where}: {ended}")
     return lines
+
+
+def _ended(entry: Entry, lang: str) -> str:
+    """How an entry ended and why, '' where every planned run of it is there and one finished."""
+    if entry.runs and entry.missing:
+        lost = f"{say(lang, NOT_RUN)}: {entry.missing}/{entry.missing + len(entry.runs)}"
+        return lost if entry.finished else f"{entry.status}: {_why(entry)}; {lost}"
+    if entry.finished:
+        return ""
+    return f"{entry.status}: {_why(entry)}" if entry.runs else say(lang, NOT_RUN)
+
+
+def _why(entry: Entry) -> str:
+    return "; ".join(part for part in (entry.reason.get("code"), entry.reason.get("text")) if part)
 
 
 def _settings(study: Study) -> Iterator[str]:

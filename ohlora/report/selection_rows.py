@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf, isfinite
@@ -10,32 +10,42 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ohlora.manifest import Job
 from ohlora.preflight import attempts
 from ohlora.report.headline import memory_key
 from ohlora.report.reading import Held
+from ohlora.report.selection_asked import of_job, of_run
+from ohlora.report.selection_labels import Row, labelled
 from ohlora.report.table import NO_VALUE
 from ohlora.result import Result, Status
 from ohlora.samples import Sample, read_samples
 
 TASK = "selection"
 NOT_RUN = "not run"
-VARIANTS = (("backend", "name"), ("lora", "method"), ("lora", "quantization"))  # named where they differ between runs
 
 
 @dataclass
 class Entry:
-    """A model at one rank on one machine. `runs` are its repeats, each with its run directory."""
+    """A model at one rank on one machine. `runs` are its repeats, each with its run directory; `missing` never ran.
+
+    `model` and `rank` name what else differed: 'gemma3-270m backend=unsloth', '16 learning_rate=0.0001'.
+    """
 
     model: str
     machine: str
     rank: str
     runs: list[tuple[Path, Result]] = field(default_factory=list)
     grade: float | None = None
+    missing: int = 0
 
     @property
     def name(self) -> str:
         return f"{self.model} r{self.rank}"
+
+    @property
+    def number(self) -> int:
+        """The rank as a number, to sort by; 0 where it is not known."""
+        first = self.rank.split()[0]
+        return int(first) if first.isdecimal() else 0
 
     @property
     def results(self) -> list[Result]:
@@ -70,20 +80,25 @@ class Entry:
 
 @dataclass
 class Candidate:
-    """A model on a machine; `entries` by rank. The base model's inference is the same at every rank: one median."""
+    """A model on a machine; `entries` by rank. The base model's inference is the same at every rank: one median.
+
+    `known` are its facts from elsewhere, for a model of which no run here left any.
+    """
 
     model: str
     machine: str
     entries: list[Entry]
+    known: dict[str, Any] = field(default_factory=dict)
 
     @property
     def results(self) -> list[Result]:
         return [result for entry in self.entries for result in entry.results]
 
     def fact(self, measured: str, asked: str) -> Any:
-        """A fact of the model: what was found when it ran, else what its option says."""
+        """A fact of the model: what was found when it ran, else what its option says, else what is known elsewhere."""
         found = [r.model.get(measured) for r in self.results]
         found += [(r.requested.get("model") or {}).get(asked) for r in self.results]
+        found.append(self.known.get(measured))
         return next((value for value in found if value is not None), None)
 
     @property
@@ -120,20 +135,22 @@ class Candidate:
 
 def candidates(held: Sequence[Held]) -> list[Candidate]:
     """Every model of every folder, in the order of the plans; runs of another task are left out."""
-    everything = [run for one in held for arm in one.arms for run in arm.runs if run.task == TASK]
-    varying = [place for place in VARIANTS if len({_asked(run, *place) for run in everything}) > 1]
+    rows = [row for number, one in enumerate(held) for row in _rows(one, number)]
     entries: dict[tuple[str, str, str], Entry] = {}
-    for one in held:
-        for model, machine, rank, run in _rows(one, varying):
-            entry = entries.setdefault((machine, model, rank), Entry(model, machine, rank))
-            if run is not None:
-                entry.runs.append((_directory(one.folder, run), run))
+    known: dict[tuple[str, str], dict[str, Any]] = {}
+    for row, named in zip(rows, labelled(rows), strict=True):
+        entry = entries.setdefault((row.machine, named.model, named.rank), Entry(named.model, row.machine, named.rank))
+        if row.run is None:
+            entry.missing += 1
+        else:
+            entry.runs.append((_directory(held[row.folder].folder, row.run), row.run))
+        known[row.machine, named.model] = named.facts
     found: dict[tuple[str, str], Candidate] = {}
     for entry in entries.values():
         key = (entry.machine, entry.model)
-        found.setdefault(key, Candidate(entry.model, entry.machine, [])).entries.append(entry)
+        found.setdefault(key, Candidate(entry.model, entry.machine, [], known[key])).entries.append(entry)
     for candidate in found.values():
-        candidate.entries.sort(key=lambda entry: (len(entry.rank), entry.rank))
+        candidate.entries.sort(key=lambda entry: (entry.number, entry.rank))
     return sorted(found.values(), key=lambda candidate: list(_machines(held)).index(candidate.machine))
 
 
@@ -147,22 +164,19 @@ def machine_of(device: dict[str, Any]) -> str:
     return f"{device.get('name')}, {device.get('vram_mib', device.get('ram_mib'))} MiB" if device else NO_VALUE
 
 
-def _rows(held: Held, varying: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, str, Result | None]]:
-    """(model, machine, rank, run) of each run, then of each planned one that left no result."""
+def _rows(held: Held, number: int) -> list[Row]:
+    """Each run, and each planned one that left no result, in the order of the plan; `number` is the folder's."""
     here = _machine(held)
-    runs = [run for arm in held.arms for run in arm.runs if run.task == TASK]
-    rows: list[tuple[int, str, str, str, Result | None]] = []
-    places = {job.run_id: i for i, job in enumerate(held.manifest.jobs)} if held.manifest else {}
-    for i, run in enumerate(runs):
-        variant = "".join(f" {_asked(run, *place)}" for place in varying)
-        model = str(_asked(run, "model", "name") or run.model.get("name") or run.arm)
-        machine = machine_of(run.device) if run.device else here
-        rows.append((places.get(run.run_id, i), model + variant, machine, str(_asked(run, "lora", "rank")), run))
-    there = {run.run_id for run in runs}
-    for job in held.manifest.jobs if held.manifest else ():
-        if job.run_id not in there:
-            rows.append((places[job.run_id], _override(job, "model"), here, _rank(job), None))
-    yield from (row[1:] for row in sorted(rows, key=lambda row: row[0]))
+    everything = [run for arm in held.arms for run in arm.runs]
+    jobs = held.manifest.jobs if held.manifest else []
+    places = {job.run_id: i for i, job in enumerate(jobs)}
+    rows = [
+        Row(of_run(run), machine_of(run.device) if run.device else here, number, places.get(run.run_id, i), run)
+        for i, run in enumerate(run for run in everything if run.task == TASK)
+    ]
+    asked, there = [row.asked for row in rows], {run.run_id for run in everything}
+    rows += [Row(of_job(job, asked), here, number, places[job.run_id]) for job in jobs if job.run_id not in there]
+    return sorted(rows, key=lambda row: row.place)
 
 
 def _machines(held: Sequence[Held]) -> dict[str, None]:
@@ -178,19 +192,6 @@ def _machine(held: Held) -> str:
     """Where a run that never started would have run: on the machine of the folder's other runs."""
     devices = [run.device for arm in held.arms for run in arm.runs if run.device]
     return machine_of(devices[0]) if devices else NO_VALUE
-
-
-def _asked(run: Result, group: str, key: str) -> Any:
-    return (run.requested.get(group) or {}).get(key)
-
-
-def _override(job: Job, key: str) -> str:
-    return next((o.split("=", 1)[1] for o in job.overrides[::-1] if o.startswith(f"{key}=")), job.arm)
-
-
-def _rank(job: Job) -> str:
-    text = next((o.split("=", 1)[1] for o in job.overrides[::-1] if o.startswith(("lora.rank=", "lora="))), "")
-    return text.removeprefix("r") or NO_VALUE
 
 
 def _directory(folder: Path, run: Result) -> Path:

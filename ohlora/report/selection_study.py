@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ohlora.errors import UserError
-from ohlora.manifest import Manifest
+from ohlora.manifest import SELECTION
 from ohlora.report.grades import Grades
 from ohlora.report.ranking import WEIGHTS
 from ohlora.report.reading import Held, read_folder
@@ -19,7 +19,10 @@ from ohlora.result import Result, Status, exit_code
 
 @dataclass
 class Study:
-    """What several folders hold. `grades_file`: where a person's grades may be filled in, '' where they were given."""
+    """What several folders hold. `grades_file`: where a person's grades may be filled in, '' where they were given.
+
+    `grades_unknown` are of what is not here, `grades_wrong` says what in that file is no grade.
+    """
 
     held: list[Held]
     candidates: list[Candidate]
@@ -27,6 +30,7 @@ class Study:
     lang: str
     grades_file: str = ""
     grades_unknown: list[str] = field(default_factory=list)
+    grades_wrong: list[str] = field(default_factory=list)
 
     @property
     def results(self) -> list[Result]:
@@ -38,7 +42,7 @@ class Study:
         if not any(entry.finished for entry in entries):
             return 1
         started = [result for result in self.results if result.status != Status.skipped.value]
-        return exit_code(started) or int(any(not entry.runs for entry in entries))
+        return exit_code(started) or int(any(entry.missing for entry in entries))
 
     def unusable(self) -> list[str]:
         """Files that were left out, and why."""
@@ -47,9 +51,11 @@ class Study:
 
 
 def is_selection(folder: Path) -> bool:
-    """Does the folder hold, or plan, runs of task=selection?"""
+    """Is the folder a model selection? Its plan says so; without one, the task of its runs does."""
     held = read_folder(folder)
-    return _plans(held.manifest) or any(run.task == TASK for arm in held.arms for run in arm.runs)
+    if held.manifest:
+        return held.manifest.kind == SELECTION
+    return any(run.task == TASK for arm in held.arms for run in arm.runs)
 
 
 def read_study(
@@ -73,9 +79,3 @@ def read_study(
     machines = [machine(name, found, weights or WEIGHTS) for name in names]
     asked = next((one.manifest.lang for one in held if one.manifest), "en")
     return Study(held, found, machines, lang or asked, grades_unknown=unknown)
-
-
-def _plans(manifest: Manifest | None) -> bool:
-    return manifest is not None and (
-        str(manifest.kind) == TASK or any(f"task={TASK}" in job.overrides for job in manifest.jobs)
-    )

@@ -179,6 +179,10 @@ SELECTION: dict[str, tuple[str, str]] = {
         "grades of what is not here were left out: {names}",
         "여기에 없는 후보의 평가는 제외했습니다: {names}",
     ),
+    "s.grades_wrong": (
+        "a grade was left out: {problem}",
+        "제외한 평가: {problem}",
+    ),
     "s.shown_ranks": (
         "Of each model the rank with the highest score; all answers lie in `samples/answer.jsonl` of each run.",
         "모델마다 점수가 가장 높은 rank의 답변입니다. 모든 답변은 각 실행의 `samples/answer.jsonl` 에 있습니다.",

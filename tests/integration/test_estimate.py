@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ohlora.config.schema import Attention, Checkpointing, LoraMethod, Loss, Quantization, ShapeConfig
-from ohlora.estimate.parts import Asked, adapter_parameters, kept_per_token, scores
+from ohlora.estimate.parts import Asked, adapter_parameters, kept_per_layer, kept_per_token
 from ohlora.estimate.shape import BUILDERS, Shape
 from ohlora.estimate.work import Work
 from ohlora.models.architectures import ARCHITECTURES
@@ -26,7 +26,7 @@ CLASSES: dict[str, tuple[str, int, int]] = {
 }
 
 
-def built(name: str, layers: int, dtype: str, attention: Attention) -> Any:
+def built(name: str, layers: int, dtype: str, attention: Attention, method: LoraMethod = LoraMethod.lora) -> Any:
     """A random model of this class with a float32 adapter, as a run trains it."""
     import torch
     import transformers
@@ -47,7 +47,9 @@ def built(name: str, layers: int, dtype: str, attention: Attention) -> Any:
     torch.manual_seed(0)
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype), **options)
     targets = list(ARCHITECTURES[name].targets)
-    model = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=RANK, target_modules=targets, task_type="CAUSAL_LM"))
+    dora = method is LoraMethod.dora
+    lora = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=targets, task_type="CAUSAL_LM", use_dora=dora)
+    model = get_peft_model(model, lora)
     for parameter_name, parameter in model.named_parameters():
         if "lora_" in parameter_name:
             parameter.data = parameter.data.float()
@@ -79,14 +81,14 @@ def kept_bytes(model: Any, dtype: str) -> int:
     return sum(kept.values())
 
 
-def asked(name: str, dtype: str, attention: Attention) -> Asked:
+def asked(name: str, dtype: str, attention: Attention, method: LoraMethod = LoraMethod.lora) -> Asked:
     return Asked(
         backend="hf",
         device="cpu",
         dtype=dtype,
         quantization=Quantization.none,
         attention=attention,
-        method=LoraMethod.lora,
+        method=method,
         rank=RANK,
         targets=ARCHITECTURES[name].targets,
         loss=Loss.chunked_nll,
@@ -104,16 +106,19 @@ def shape(name: str, layers: int, tied: bool) -> Shape:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [*((name, LoraMethod.lora) for name in CLASSES), ("LlamaForCausalLM", LoraMethod.dora)],
+)
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
-@pytest.mark.parametrize("name", list(CLASSES))
-def test_activations_are_what_autograd_keeps(name: str, dtype: str) -> None:
+def test_activations_are_what_autograd_keeps(name: str, method: LoraMethod, dtype: str) -> None:
     attention = Attention.eager if name == "Gemma2ForCausalLM" else Attention.sdpa
-    several, fewer = (kept_bytes(built(name, layers, dtype, attention), dtype) for layers in (4, 2))
+    several, fewer = (kept_bytes(built(name, layers, dtype, attention, method), dtype) for layers in (4, 2))
     per_layer = (several - fewer) / 2
-    about = asked(name, dtype, attention)
+    about = asked(name, dtype, attention, method)
     one = shape(name, 1, tied=True)
     work = Work(ROWS, LENGTH, LENGTH, LENGTH, 1, exact=True)
-    estimated = work.positions * kept_per_token(one, about) + scores(one, work, about)
+    estimated = work.positions * kept_per_token(one, about) + kept_per_layer(one, work, about)
     assert estimated == pytest.approx(per_layer, rel=0.12)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -184,21 +186,26 @@ def test_remote_code_is_allowed_by_name(tmp_path: Path, tiny_model: Callable[[st
     files = files_of(tiny_model("llama"))
     own = {"AutoConfig": "own_code.OwnConfig", "AutoModelForCausalLM": "own_code.OwnModel"}
     code = (
-        b"from transformers import LlamaConfig, LlamaForCausalLM\nclass OwnConfig(LlamaConfig):\n    model_type='own'\n"
-        b"class OwnModel(LlamaForCausalLM):\n    config_class = OwnConfig\n"
+        b"from transformers import LlamaConfig\nclass OwnConfig(LlamaConfig):\n    model_type='own'\n"
+        b"from .blocks import Base\nclass OwnModel(Base):\n    config_class = OwnConfig\n"
     )
     files |= {"config.json": changed(files["config.json"], auto_map=own, model_type="own"), "own_code.py": code}
+    files |= {"blocks.py": b"from transformers import LlamaForCausalLM as Base\n", "onnx/export.py": b"1"}
     repo = Repo(files)
     with serving(maker__tiny=repo) as hub:
         ran = prepared(tmp_path, hub)
         assert ran.code == 2 and "needs Python code of its author (own_code.py)" in ran.err
         assert "with your rights" in ran.err and f"model.remote_code={NAME}" in ran.err
-        assert not {"own_code.py", "model.safetensors"} & set(hub.fetched) and left(tmp_path) == set()
+        assert not {"own_code.py", "blocks.py", "model.safetensors"} & set(hub.fetched) and left(tmp_path) == set()
         ran = prepared(tmp_path, hub, "model.remote_code=other/model")
         assert ran.code == 2 and f"but this model is {NAME}" in ran.err
         ran = prepared(tmp_path, hub, f"model.remote_code={NAME}", HF_MODULES_CACHE=str(tmp_path / "modules"))
         assert ran.code == 0, ran.err
-    assert (folder_of(tmp_path) / "own_code.py").is_file() and not (folder_of(tmp_path) / "extra.py").exists()
+    code_there = {path.name for path in folder_of(tmp_path).rglob("*.py")}
+    assert code_there == {"own_code.py", "blocks.py", "extra.py"}  # what the named file imports lies beside it
+    loaded = "from transformers import AutoModelForCausalLM as A; A.from_pretrained('.', trust_remote_code=True)"
+    env = {**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
+    subprocess.run([sys.executable, "-c", loaded], cwd=folder_of(tmp_path), env=env, check=True)
     ran = run_cli("task=infer", *ARGUMENTS[1:], cwd=tmp_path)  # what was allowed once is not allowed for ever
     assert ran.code == 2 and "needs Python code of its author" in ran.err
 
@@ -242,6 +249,42 @@ def test_refused_in_one_line(
     assert left(tmp_path) - {".other.lock"} == set()
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("model.license=apache-2.0",), "is of a class that is under gemma, which whatever is made"),
+        ((), "maker/tiny is under the Gemma Terms of Use, which was not accepted here"),
+        (("model.license=gemma", "model.accept_license=false"), "add model.accept_license=gemma"),
+    ],
+)
+def test_a_class_is_under_its_licence_whatever_option_and_card_say(
+    tmp_path: Path, tiny_model: Callable[[str], Path], more: tuple[str, ...], said: str
+) -> None:
+    with serving(maker__tiny=Repo(files_of(tiny_model("gemma2")))) as hub:
+        ran = prepared(tmp_path, hub, *more)
+        assert "model.safetensors" not in hub.fetched
+    assert ran.code == 2 and ran.err.count("error: ") == 1 and said in ran.err and "Traceback" not in ran.err, ran.err
+
+
+@pytest.mark.parametrize(
+    ("card", "note"),
+    [
+        (CARD, None),
+        (b"---\nlicense: openrail\n---\n", "model.repo=maker/tiny: no licence known (its card says openrail); look"),
+        (b"# no head", "note: model.repo=maker/tiny: no licence known; look it up"),
+    ],
+)
+def test_a_licence_is_called_unknown_once_its_card_was_read(
+    tmp_path: Path, tiny_model: Callable[[str], Path], card: bytes, note: str | None
+) -> None:
+    with serving(maker__tiny=Repo(files_of(tiny_model("llama"), **{"README.md": card}))) as hub:
+        ran = prepared(tmp_path, hub)
+    assert ran.code == 0 and "Look it up" not in ran.err, ran.err
+    assert note in ran.err if note else "no licence known" not in ran.err
+    marked = json.loads((folder_of(tmp_path) / MARKER).read_text())["licence"]
+    assert marked == ("unknown" if note else "apache-2.0")
+
+
 def test_gated(tmp_path: Path, tiny_model: Callable[[str], Path]) -> None:
     with serving(maker__tiny=Repo(files_of(tiny_model("llama")), access=("member",))) as hub:
         ran = prepared(tmp_path, hub)
@@ -265,59 +308,3 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)
-
-
-@pytest.fixture(scope="module")
-def adapter(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """A published LoRA adapter of the tiny llama, as peft writes it."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    folder = tmp_path_factory.mktemp("adapter")
-    model = AutoModelForCausalLM.from_pretrained(tiny_model("llama"))
-    config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
-    get_peft_model(model, config).save_pretrained(folder)
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    described = changed(files["adapter_config.json"], base_model_name_or_path=NAME)
-    return {**files, "adapter_config.json": described, "NOTICE": b"n", "optimizer.pt": b"x"}
-
-
-def test_a_published_adapter(tmp_path: Path, tiny_model: Callable[[str], Path], adapter: dict[str, bytes]) -> None:
-    ask = ("task=infer", "model=local", f"model.path={tiny_model('llama')}", "tracking=none", "generation.prompts=1")
-    ask = (*ask, f"model.repo={NAME}", "generation.max_new_tokens=3", "adapter=hub:maker/lora", "hydra.run.dir=run")
-    with serving(maker__lora=Repo(adapter)) as hub:
-        ran = run_cli(*ask, cwd=tmp_path, env=hub.env)
-        assert ran.code == 0, ran.err
-        folder = tmp_path / "models" / "adapters" / "maker" / "lora"
-        assert is_prepared(folder) and {path.name for path in folder.iterdir()} == set(adapter) - {"optimizer.pt"} | {
-            MARKER
-        }
-        first = json.loads((tmp_path / "run" / "result.json").read_text())
-    ran = run_cli(*ask, cwd=tmp_path)  # without a hub
-    assert ran.code == 0, ran.err
-    assert json.loads((tmp_path / "run" / "result.json").read_text())["run_id"] == first["run_id"]
-    ran = run_cli(*ask, "model.repo=maker/other", cwd=tmp_path)
-    assert ran.code == 2 and "its base model is maker/tiny, not maker/other" in ran.err
-
-
-@pytest.mark.parametrize(
-    ("names", "asked", "said"),
-    [
-        ({"adapter_config.json", "adapter_model.bin"}, "hub:maker/lora", "holds pickled weights (adapter_model.bin)"),
-        ({"config.json", "model.safetensors"}, "hub:maker/lora", "is a whole model, not an adapter"),
-        ({"adapter_config.json", "adapter_model.safetensors"}, "hub:maker/lora", "its base model is other/base, not"),
-        (set(), "hub:maker/lora@v2", "adapter=hub:maker/lora@v2: maker/lora has no such branch, tag or commit"),
-        (set(), "hub:lora", "adapter=hub:lora: must be hub:<owner>/<name>"),
-    ],
-)
-def test_adapters_that_are_refused(
-    tmp_path: Path, tiny_model: Callable[[str], Path], names: set[str], asked: str, said: str
-) -> None:
-    files = dict.fromkeys(names, b'{"base_model_name_or_path": "other/base"}')
-    with serving(maker__lora=Repo(files)) as hub:
-        where = ("model=local", f"model.path={tiny_model('llama')}", f"model.repo={NAME}", "tracking=none")
-        ran = run_cli("task=infer", *where, f"adapter={asked}", cwd=tmp_path, env=hub.env)
-        assert "adapter_model.safetensors" not in hub.fetched
-    assert ran.code == 2 and said in ran.err and "Traceback" not in ran.err, ran.err
-    kept = tmp_path / "models" / "adapters" / "maker"
-    assert not kept.exists() or all(path.suffix == ".lock" for path in kept.iterdir())

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 from conftest import run_cli
 
+from ohlora.config.compose import composed
+from ohlora.config.validate import validated
+from ohlora.errors import UserError
 from ohlora.models.folder import MARKER, is_prepared, write_marker
+from ohlora.models.prepare import prepare
 
 
 @pytest.mark.parametrize(
@@ -186,3 +190,86 @@ def test_a_folder_of_pickles_is_rewritten(tmp_path: Path, own: Path) -> None:
     torch.save(tensors, own / "pytorch_model.bin")
     ran = run_cli(*ask, "model.weights=bin", cwd=tmp_path)
     assert ran.code == 2 and "was prepared from other files" in ran.err
+
+
+def as_pickles(folder: Path) -> None:
+    """The same model with its weights pickled."""
+    import torch
+    from safetensors.torch import load_file
+
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def test_a_folder_is_not_converted_into_itself(tmp_path: Path, own: Path) -> None:
+    as_pickles(own)
+    given = tmp_path / "models" / "local"
+    given.parent.mkdir()
+    own.rename(given)
+    before = told(given)
+    ran = run_cli("task=prepare", "model=local", "model.path=models/local", "model.weights=bin", cwd=tmp_path)
+    assert ran.code == 2 and "Traceback" not in ran.err
+    (line,) = [line for line in ran.err.splitlines() if line.startswith("error: ")]
+    assert f"model.path={given}: lies where the prepared model would be written" in line
+    assert told(given) == before
+
+
+class Quiet:
+    def stage(self, name: str, total: int | None = None, unit: str = "") -> None: ...
+    def advance(self, done: int, **shown: float) -> None: ...
+
+
+@pytest.mark.parametrize("place", ["local", "local/mine", ".local.partial", ".local.replaced"])
+def test_nothing_of_the_users_is_written_over(tmp_path: Path, place: str) -> None:
+    """Our marker in the folder above, as after a conversion whose files have changed since, is no leave to do so."""
+    given = tmp_path / "models" / place
+    given.mkdir(parents=True)
+    (given / "pytorch_model.bin").write_bytes(b"mine")
+    (tmp_path / "models" / "local").mkdir(exist_ok=True)
+    (tmp_path / "models" / "local" / MARKER).write_text('{"files": {"gone": {"bytes": 1}}}')
+    ask = ("model=local", f"model.path={given}", "model.weights=bin", f"models={tmp_path / 'models'}")
+    with pytest.raises(UserError, match="lies where the prepared model would be written"):
+        prepare(validated(composed(list(ask))), Quiet())
+    assert (given / "pytorch_model.bin").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_folder_of_that_name_stays_unless_it_is_ours(tmp_path: Path, own: Path, link: bool) -> None:
+    as_pickles(own)
+    mine = tmp_path / ("elsewhere" if link else "models/local")
+    mine.mkdir(parents=True)
+    (mine / "notes.txt").write_text("mine")
+    if link:
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / "local").symlink_to(mine)
+    ask = ("task=prepare", "model=local", f"model.path={own}", "model.weights=bin")
+    ran = run_cli(*ask, cwd=tmp_path)
+    assert ran.code == 2 and ran.err.count("error: ") == 1 and "Traceback" not in ran.err, ran.err
+    assert "models/local is there and was not made by this program, so it stays as it is" in ran.err
+    assert [path.name for path in mine.iterdir()] == ["notes.txt"]
+
+
+def test_an_empty_folder_and_one_of_ours_that_was_cut_are_made_anew(tmp_path: Path, own: Path) -> None:
+    as_pickles(own)
+    folder = tmp_path / "models" / "local"
+    folder.mkdir(parents=True)
+    ask = ("task=prepare", "model=local", f"model.path={own}", "model.weights=bin")
+    ran = run_cli(*ask, cwd=tmp_path)
+    assert ran.code == 0 and is_prepared(folder), ran.err
+    (folder / "model.safetensors").write_bytes(b"cut")
+    ran = run_cli(*ask, cwd=tmp_path)
+    assert ran.code == 0 and is_prepared(folder), ran.err
+    assert not [path.name for path in folder.parent.iterdir() if path.is_dir() and path != folder]
+
+
+def test_the_result_names_the_licence_that_was_asked_for(tmp_path: Path, tiny_model: Callable[[str], Path]) -> None:
+    folder = tmp_path / "original"
+    shutil.copytree(tiny_model("gemma2"), folder)
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    ask = ("task=prepare", "model=local", f"model.path={folder}", "hydra.run.dir=run")
+    ran = run_cli(*ask, "model.license=mit", cwd=tmp_path, accepting=False)
+    assert ran.code == 2 and f"model.license=mit: model.path={folder} is of a class that is under gemma" in ran.err
+    ran = run_cli(*ask, "model.accept_license=gemma", cwd=tmp_path, accepting=False)
+    assert ran.code == 0, ran.err
+    model = json.loads((tmp_path / "run" / "result.json").read_text())["model"]
+    assert model["licence"] == "gemma" and model["licence_accepted"]["how"] == "model.accept_license=gemma"

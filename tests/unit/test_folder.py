@@ -11,8 +11,9 @@ import pytest
 from ohlora.config.compose import composed
 from ohlora.config.schema import Config
 from ohlora.config.validate import validated
-from ohlora.models.checks import code_files, code_problems, folder_problems
-from ohlora.models.folder import card_licence, facts, folder_hash, is_in_place, model_folder
+from ohlora.models.checks import code_files, code_problems, folder_problems, small_problems
+from ohlora.models.folder import facts, folder_hash, is_in_place, model_folder
+from ohlora.models.licences import card_licence, licence_of
 from ohlora.models.weights import parameters_m, safetensors_bytes
 
 
@@ -85,6 +86,20 @@ def test_pickles_are_refused_and_only_bin_asks_for_them(folder: Path) -> None:
     [
         ("---\nlicense: Apache-2.0\n---\n", "apache-2.0"),
         ("---\nlanguage: ko\nlicense: 'gemma'\n---\n# x", "gemma"),
+        ("---\nlicense:\n- gemma\n---\n", "gemma"),
+        ("---\nlicense: [mit, gemma]\n---\n", "gemma"),  # of several the one that restricts
+        ("\ufeff---\r\nlicense: gemma\r\n---\r\n", "gemma"),
+        ("---\nlicense: other\nlicense_name: Llama3.2\n---\n", "llama3.2"),
+        ("---\nlicense: other\nlicense_name: Llama 5 Community\n---\n", "llama-5-community"),
+        ("---\nlicense: other\nlicense_name: my-own\n---\n", "my-own"),
+        ("---\nlicense: other\n---\n", "other"),
+        ("---\nlicense: mit\nlicense_name: gemma\n---\n", "mit"),
+        ("---\nlicense: {a: b}\n---\n", None),
+        ("---\nlicense: gemma\nbroken: [\n---\n", None),
+        ("---\nlicense: gemma\ndate: 2024-99-99\n---\n", "gemma"),
+        ("---\nlicense: !!python/object/apply:os.getcwd []\n---\n", None),
+        (f"---\nlicense: {'[' * 50_000}\n---\n", None),
+        ("---\n- gemma\n---\n", None),
         ("---\nlanguage: ko\n---\nlicense: mit\n", None),
         ("license: mit\n", None),
         (None, None),
@@ -92,10 +107,13 @@ def test_pickles_are_refused_and_only_bin_asks_for_them(folder: Path) -> None:
 )
 def test_card_licence(folder: Path, text: str | None, licence: str | None) -> None:
     if text is not None:
-        (folder / "README.md").write_text(text)
+        (folder / "README.md").write_bytes(text.encode())
     assert card_licence(folder) == licence
-    made = facts(config("model=local", f"model.path={folder}", f"outputs={folder.parent}"))
-    assert (made["licence"], made["label"], made["params_m"]) == (licence or "unknown", "original", 0.5)
+    setting = config("model=local", f"model.path={folder}", f"outputs={folder.parent}")
+    named = licence_of(setting)
+    assert named == ("unknown" if licence in (None, "other", "my-own") else licence)
+    made = facts(setting, named)
+    assert (made["licence"], made["label"], made["params_m"]) == (named, "original", 0.5)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +132,27 @@ def test_a_wrong_licence_tag(folder: Path, said: str, card: str, refused: bool) 
     found = problems(folder, f"model.license={said}")
     assert [problem for problem in found if f"model.license={said}: the card of" in problem] == found
     assert bool(found) == refused
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"architectures": ["Gemma2ForCausalLM"]},
+        {"architectures": [None, "GemmaForCausalLM"]},
+        {"model_type": "gemma3_text"},
+        {"architectures": ["LlamaForCausalLM"], "model_type": "gemma2"},  # transformers goes by the type
+    ],
+)
+def test_no_option_overrules_the_class(folder: Path, described: dict[str, object]) -> None:
+    (folder / "config.json").write_text(json.dumps(described))
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    for said in ("mit", "apache-2.0", "llama3.2"):
+        (found,) = problems(folder, f"model.license={said}")
+        assert found.startswith(f"model.license={said}: model.path={folder} is of a class that is under gemma, which")
+        assert licence_of(config("model=local", f"model.path={folder}", f"model.license={said}")) == "gemma"
+    assert problems(folder) == problems(folder, "model.license=gemma") == []
+    hub = config("model=hub", "model.repo=owner/name", "model.license=apache-2.0")
+    assert len([found for found in small_problems(hub, folder) if "under gemma" in found]) == 1
 
 
 def test_code_is_allowed_by_the_name_of_its_model(folder: Path) -> None:

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
+from ohlora import again
 from ohlora.config.compose import composed
 from ohlora.config.schema import Config
 from ohlora.config.validate import validated
@@ -16,6 +18,7 @@ from ohlora.errors import UserError
 from ohlora.models import acceptance
 from ohlora.models.acceptance import REMEMBERED, accepted, require, will_accept
 from ohlora.models.licences import LICENCES, carry, licence_of, screen_notice
+from ohlora.runs import plain
 
 
 @pytest.fixture
@@ -73,6 +76,15 @@ def test_asked_at_a_terminal(config, monkeypatch: pytest.MonkeyPatch, answer: st
         assert accepted(config()) is None
 
 
+def test_candidates_licences_are_offered_once_each(config, monkeypatch: pytest.MonkeyPatch) -> None:
+    candidates = [config(f"model={name}") for name in ("gemma2-2b-it", "gemma3-270m", "llama1b", "qwen3-0.6b")]
+    monkeypatch.setattr(sys, "stdin", Terminal("y\nn\n"))
+    monkeypatch.setattr(sys, "stderr", shown := Terminal())
+    acceptance.offer(candidates)
+    assert shown.getvalue().count("[y/N]") == 2
+    assert [will_accept(one) for one in candidates] == [True, True, False, True]
+
+
 def test_newer_terms_are_asked_for_again(config, tmp_path: Path) -> None:
     require(config("model.accept_license=gemma"))
     path = tmp_path / "models" / REMEMBERED
@@ -112,6 +124,45 @@ def test_a_class_is_under_its_licence_whatever_the_card_says(config, tmp_path: P
     assert licence_of(setting) == "apache-2.0"
 
 
+def test_a_card_that_restricts_outweighs_an_option_that_does_not(config, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    (tmp_path / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
+    for said, named in (("mit", "cc-by-nc-4.0"), ("llama3.2", "llama3.2")):
+        assert licence_of(config("model=local", f"model.path={tmp_path}", f"model.license={said}")) == named
+
+
+@pytest.mark.parametrize(
+    ("tag", "title"),
+    [
+        ("llama2", "Llama 2 Community License"),
+        ("llama4", "Llama 4 Community License"),
+        ("cc-by-nc-3.0", "Creative Commons BY-NC 3.0"),
+        ("cc-by-nc-nd-4.0", "Creative Commons BY-NC-ND 4.0"),
+        ("llama5", "Llama licence 'llama5'"),
+        ("gemma-2027", "Gemma licence 'gemma-2027'"),
+        ("cc-by-nc-5.0", "Creative Commons licence 'cc-by-nc-5.0'"),
+    ],
+)
+def test_every_tag_of_a_restricted_family_is_asked_for(config, tmp_path: Path, capsys, tag: str, title: str) -> None:
+    (tmp_path / "README.md").write_text(f"---\nlicense: {tag}\n---\n")
+    setting = config("model=local", f"model.path={tmp_path}")
+    assert licence_of(setting) == tag and not will_accept(setting)
+    with pytest.raises(UserError, match=f"model.license={tag}: local is under the {title}, which was not accepted"):
+        require(setting)
+    assert title in capsys.readouterr().err
+    require(config("model=local", f"model.path={tmp_path}", "model.accept_license=true"))
+    assert accepted(setting) and not accepted(setting, "gemma")
+
+
+@pytest.mark.parametrize("tag", ["other", "unknown", "openrail", "cc-by-5.0"])
+def test_a_tag_that_nobody_knows_is_to_be_looked_up(config, tmp_path: Path, capsys, tag: str) -> None:
+    (tmp_path / "README.md").write_text(f"---\nlicense: {tag}\n---\n")
+    setting = config("model=local", f"model.path={tmp_path}")
+    assert licence_of(setting) == "unknown" and will_accept(setting)
+    require(setting)
+    assert "Look it up before you use the model." in capsys.readouterr().err
+
+
 def test_the_notice_and_the_terms_travel(tmp_path: Path) -> None:
     base, derived = tmp_path / "base", tmp_path / "derived"
     base.mkdir()
@@ -133,3 +184,26 @@ def test_the_command_line_refuses_and_leaves_nothing(ohlora, tmp_path: Path) -> 
     assert "not accepted" in listed.out and "700 million monthly users" in listed.out
     acceptance.require(validated(composed(["model.accept_license=gemma"])))
     assert "| accepted 20" in ohlora("task=licenses").out
+
+
+def run_directory(tmp_path: Path, *overrides: str) -> Path:
+    """A run that somebody has handed on: its configuration, and no attempt yet."""
+    node = composed([f"models={tmp_path}/models", f"outputs={tmp_path}/outputs", "tracking=none", *overrides])
+    OmegaConf.save(OmegaConf.create(plain(node)), tmp_path / "config.yaml")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ((), "which was not accepted here; read https://ai.google.dev/gemma/terms and add model.accept_license=gemma"),
+        (("model.accept_license=gemma", "device_memory_gib=0.1"), "preflight=warn tries it all the same"),
+    ],
+)
+def test_a_run_directory_again_asks_and_says_where(tmp_path: Path, capsys, monkeypatch, more, said: str) -> None:
+    monkeypatch.setattr(again, "execute", lambda *_: pytest.fail("it ran"))
+    assert again.run_again(run_directory(tmp_path, "task=train", "trainer=smoke", *more)) == 2
+    shown = capsys.readouterr().err.rstrip().splitlines()[-1]
+    assert said in shown
+    assert shown.endswith(f"; this command takes no options, change them in {tmp_path / 'config.yaml'}")
+    assert not (tmp_path / "outputs").exists()

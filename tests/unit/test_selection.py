@@ -13,13 +13,18 @@ from typing import Any
 
 import pytest
 
+from ohlora.config.compose import composed
 from ohlora.errors import UserError
+from ohlora.manifest import Job
 from ohlora.measure.quality import quality
-from ohlora.report.grades import read_grades, write_template
+from ohlora.report.grades import read_grades, usable_grades, write_template
 from ohlora.report.ranking import PARTS, ranked, weights_of, winners_by_weight
 from ohlora.report.selection import write_selection
+from ohlora.report.selection_asked import of_job, of_run
+from ohlora.report.selection_study import is_selection
 from ohlora.report.words import WORDS
 from ohlora.result import Result
+from ohlora.runs import plain
 from ohlora.samples import Sample, write_samples
 
 REFERENCES = ["오늘은 김치찌개가 좋겠어요!", "저는 밤하늘의 오로라예요.", "그건 조금 어려운 부탁이에요."]
@@ -174,6 +179,197 @@ def test_what_was_planned_and_never_ran(tmp_path: Path) -> None:
     assert printed.index("**later**") < printed.index("**small**")  # in the order of the plan
 
 
+def plan(folder: Path, *arms: str, kind: str = "selection") -> None:
+    """A manifest of these arms, after those that ran."""
+    ran = [json.loads(path.read_text()) for path in sorted(folder.glob("*/result.json"))]
+    jobs = [{"arm": run["arm"], "run_id": run["run_id"], "overrides": []} for run in ran]
+    jobs += [{"arm": arm, "run_id": f"planned-{i}", "overrides": ["task=selection"]} for i, arm in enumerate(arms)]
+    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "kind": kind, "lang": "en", "planned": jobs}))
+
+
+def asking(named: str, rank: int = 16, **changed: Any) -> dict[str, Any]:
+    """What a run of `put` asks for, with other values of keys: trainer__learning_rate=0.1."""
+    groups: dict[str, dict[str, Any]] = {
+        "model": {"name": named, "license": "mit"},
+        "lora": {"rank": rank, "alpha": rank, "method": "lora", "quantization": "none"},
+        "backend": {"name": "hf"},
+        "trainer": {"name": "selection", "epochs": 10, "batch_size": 4, "learning_rate": 0.0002},
+    }
+    seed = changed.pop("seed", 42)
+    for key, value in changed.items():
+        group, name = key.split("__")
+        groups.setdefault(group, {})[name] = value
+    return {**groups, "seed": seed, "arm": "x", "repeat": 0}
+
+
+def rows_of(folder: Path, **given: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    """(model, rank) -> its entry in selection.json."""
+    write_selection([folder], **given)
+    machines = json.loads((folder / "selection.json").read_text())["machines"]
+    found = [(one["model"], entry) for made in machines for one in made["candidates"] for entry in one["ranks"]]
+    assert len({(model, entry["rank"]) for model, entry in found}) == len(found)
+    return {(model, entry["rank"]): entry for model, entry in found}
+
+
+def test_other_settings_are_no_repeats(tmp_path: Path) -> None:
+    for i, rate in enumerate((0.0002, 0.0001)):
+        metrics = BASE | {**SMALL, "train/train_time_s": 20.0 + 40 * i}
+        put(tmp_path, "small", 16, metrics, repeat=i, requested=asking("small", trainer__learning_rate=rate))
+    put(tmp_path, "small", 32, BASE | SMALL, requested=asking("small", 32))
+    found = rows_of(tmp_path)
+    assert {rank: entry["medians"]["train/train_time_s"] for (_, rank), entry in found.items()} == {
+        "16 learning_rate=0.0002": 20.0, "16 learning_rate=0.0001": 60.0, "32": 20.0,
+    }  # fmt: skip
+    assert {model for model, _ in found} == {"small"}  # the base model's inference is the same
+    assert "| 16 learning_rate=0.0001 | 2,000 MiB RSS | 60.0 s |" in (tmp_path / "selection.md").read_text("utf-8")
+    assert "small,16 learning_rate=0.0001," in (tmp_path / "grades.csv").read_text()
+
+
+def test_another_seed_is_a_repeat(tmp_path: Path) -> None:
+    for i in range(3):
+        put(tmp_path, "small", 16, BASE | SMALL, repeat=i, requested=asking("small", seed=i))
+    assert [len(entry["runs"]) for entry in rows_of(tmp_path).values()] == [3]
+
+
+def test_what_changes_inference_is_named_with_the_model_at_every_rank(tmp_path: Path) -> None:
+    put(tmp_path, "small", 16, BASE | SMALL, requested=asking("small"))
+    put(tmp_path, "small", 16, BASE | SMALL, repeat=1, requested=asking("small", backend__name="unsloth"))
+    put(tmp_path, "small", 32, BASE | SMALL, requested=asking("small", 32))
+    put(tmp_path, "large", 16, BASE | SMALL, requested=asking("large"))
+    put(tmp_path, "large", 16, BASE | SMALL, repeat=1, requested=asking("large", lora__method="dora"))
+    assert set(rows_of(tmp_path)) == {
+        ("small backend=hf", "16"), ("small backend=hf", "32"), ("small backend=unsloth", "16"),
+        ("large", "16 method=lora"), ("large", "16 method=dora"),
+    }  # fmt: skip
+
+
+def test_another_option_is_named_once_and_what_it_does_not_explain_too(tmp_path: Path) -> None:
+    asked = [
+        asking("small"),
+        asking("small", trainer__name="sft", trainer__epochs=3.0, trainer__batch_size=8),
+        asking("small", trainer__name="sft", trainer__epochs=3.0, trainer__batch_size=8, trainer__learning_rate=1e-5),
+    ]
+    for i, requested in enumerate(asked):
+        put(tmp_path, "small", 16, BASE | SMALL, repeat=i, requested=requested)
+    assert {rank for _, rank in rows_of(tmp_path)} == {
+        "16 trainer=selection learning_rate=0.0002", "16 trainer=sft learning_rate=0.0002",
+        "16 trainer=sft learning_rate=1e-05",
+    }  # fmt: skip
+
+
+def local(folder: Path, path: str, digest: str, rank: int = 16, **changed: Any) -> None:
+    """A run of model=local, whose label is the folder that it was given."""
+    facts = {"name": "local", "label": Path(path).name, "folder": path, "hash": digest, "licence": "mit"}
+    requested = asking("local", rank, model__path=path, model__label=path)
+    put(folder, "local", rank, BASE | SMALL, **{"requested": requested, "model": facts, **changed})
+
+
+def test_two_folders_under_one_name_are_two_models(tmp_path: Path) -> None:
+    local(tmp_path, "/m/first", "aaaa")
+    local(tmp_path, "/m/second", "bbbb", repeat=1)
+    local(tmp_path, "/elsewhere/first", "aaaa", repeat=2)  # the same weights, wherever they lie
+    reason = {"code": "too_large", "text": "x"}
+    local(tmp_path, "second", "", 32, model={}, device={}, status="skipped", reason=reason)
+    plan(tmp_path, "model=local,lora=r64,model.path=m/second", "model=local,lora=r64,model.path=m/third")
+    found = rows_of(tmp_path)
+    assert {key: len(entry["runs"]) for key, entry in found.items()} == {
+        ("local (first)", "16"): 2, ("local (second)", "16"): 1, ("local (second)", "32"): 1,
+        ("local (second)", "64"): 0, ("local (third)", "64"): 0,
+    }  # fmt: skip
+
+
+def test_weights_of_one_name_and_folder_are_told_apart_by_their_hash(tmp_path: Path) -> None:
+    local(tmp_path, "/a/model", "aaaa")
+    local(tmp_path, "/b/model", "bbbb", repeat=1)
+    assert {model for model, _ in rows_of(tmp_path)} == {"local (aaaa)", "local (bbbb)"}
+
+
+def test_a_file_of_other_data_is_no_repeat(tmp_path: Path) -> None:
+    for i, tokens in enumerate(("a" * 64, "b" * 64, "b" * 64)):
+        put(tmp_path, "small", 16, BASE | SMALL, repeat=i, requested=asking("small"), hashes={"tokens": tokens})
+    assert {(model, len(entry["runs"])) for (model, _), entry in rows_of(tmp_path).items()} == {
+        ("small data=aaaaaaaa", 1), ("small data=bbbbbbbb", 2),
+    }  # fmt: skip
+
+
+def test_planned_runs_join_their_model(tmp_path: Path) -> None:
+    put(tmp_path, "large", 16, BASE_LARGE | LARGE, "good", requested=asking("large", model__license="gemma"))
+    put(tmp_path, "large", 16, BASE | LARGE, "good", repeat=1, requested=asking("large", backend__name="unsloth"))
+    put(tmp_path, "small", 16, BASE | SMALL, "good", requested=asking("small"))
+    plan(
+        tmp_path,
+        *("model=large,lora=r32,backend=unsloth", "model=large,lora=dora-r64,backend=hf"),
+        "model=small,lora=rslora-r64,backend=hf",
+        "model=small,lora=r16,backend=unsloth",
+    )
+    found = rows_of(tmp_path)
+    assert {key for key, entry in found.items() if entry["status"] == "not run"} == {
+        ("large backend=unsloth", "32"), ("large backend=hf", "64"), ("small backend=hf", "64"),
+        ("small backend=unsloth", "16"),
+    }  # fmt: skip
+    assert len({model for model, _ in found}) == 4
+    (machine,) = json.loads((tmp_path / "selection.json").read_text())["machines"]
+    licences = {one["model"]: (one["licence"], one["params_m"]) for one in machine["candidates"]}
+    assert licences["small backend=unsloth"] == ("mit", 500.0)  # from the runs with the other back end
+    said = next(text for text in machine["against"] if "not measured" in text)
+    assert said.startswith("1 of 4 models") and said.endswith(": small backend=unsloth")
+    assert "unknown (!)" not in (tmp_path / "selection.md").read_text("utf-8")
+
+
+def test_a_plan_without_back_ends_has_no_more_models_than_it_names(tmp_path: Path) -> None:
+    put(tmp_path, "small", 16, BASE | SMALL, "good", requested=asking("small"))
+    plan(
+        tmp_path,
+        *("model=gemma2-2b-it,lora=r64-nf4", "model=gemma2-2b-it,lora=r64", "model=small,lora=r64"),
+        "model=small,lora=r16,trainer.learning_rate=1e-4",
+    )
+    assert set(rows_of(tmp_path)) == {
+        ("small", "16 learning_rate=0.0002"), ("small", "16 learning_rate=0.0001"), ("small", "64"),
+        ("gemma2-2b-it quantization=none", "64"), ("gemma2-2b-it quantization=nf4", "64"),
+    }  # fmt: skip
+    text = (tmp_path / "selection.md").read_text("utf-8")
+    assert "| **gemma2-2b-it quantization=nf4** (not run) | 2.61 B | gemma (!) |" in text  # as the option says
+    assert "- **small**, LoRA rank 64: not run\n" in text
+
+
+def test_a_repeat_that_never_ran_is_said(tmp_path: Path) -> None:
+    put(tmp_path, "small", 16, BASE | SMALL, "good", requested=asking("small"))
+    plan(tmp_path, "model=small,lora=r16", "model=small,lora=r16")
+    code, printed = write_selection([tmp_path])
+    assert code == 1 and "- **small**, LoRA rank 16: not run: 2/3" in printed
+
+
+@pytest.mark.parametrize(
+    ("arm", "overrides"),
+    [
+        ("lora=r16,trainer.learning_rate=1e-4", ["lora=r16", "trainer.learning_rate=1e-4"]),
+        ("lora=r64,backend=unsloth,generation.ask=['a, b',c]", ["backend=unsloth", "generation.ask=['a, b',c]"]),
+        ("lora=r64,trainer.max_steps=null,launch.threads=2", ["launch.threads=2", "tracking=none", "study=x"]),
+        ("lora=r64,generation.warmup=False,model.dtype=bfloat16", ["generation.warmup=False", "model.dtype=bfloat16"]),
+    ],
+)
+def test_a_planned_run_is_what_its_result_would_say(arm: str, overrides: list[str]) -> None:
+    """The texts of the composed configuration and those of an arm agree, or one run would be two candidates."""
+    asked = [*("task=selection", "trainer=selection", "model=qwen3-0.6b"), *overrides]
+    ran = [Result("a", "finished", "selection", "a", requested=plain(composed(one))) for one in (asked[:3], asked)]
+    planned = of_job(Job(asked[:3], f"model=qwen3-0.6b,{arm}", 0, "b"), [of_run(ran[0])])
+    made = of_run(ran[1])
+    alike = {key: value for key, value in made.settings.items() if key in planned.settings}
+    assert (planned.name, planned.rank, planned.settings) == (made.name, made.rank, alike)
+    assert set(made.settings) - set(planned.settings) <= {"lora.alpha", "lora.dropout", "lora.targets"}  # other rank
+
+
+def test_an_arm_is_read_as_the_command_line_would_be() -> None:
+    arm = "model=a/b,lora=rslora-r64,trainer.learning_rate=1e-4,lora.targets=[q_proj,k_proj],data.columns.id='x,y'"
+    asked = of_job(Job(["task=selection", "study=s", "lora=r16", "backend=unsloth", "seed=3"], arm, 0, "id"), [])
+    assert (asked.name, asked.rank) == ("a/b", "64")
+    given = {"trainer.learning_rate": "0.0001", "lora.targets": "[q_proj,k_proj]", "data.columns.id": "x,y"}
+    assert asked.settings.items() >= {**given, "lora.method": "rslora", "backend.name": "unsloth"}.items()
+    assert not {"seed", "study", "task"} & {key.split(".")[0] for key in asked.settings}
+    assert of_job(Job([], "lora=rslora", 0, "id"), []).rank == "64"  # an option's name, in older plans
+    assert of_job(Job([], "my own name", 0, "id"), []).rank == "—"
+
+
 def test_machines_are_ranked_apart(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     put(one, "small", 16, BASE | SMALL, "good")
@@ -285,6 +481,44 @@ def test_grades_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> Non
     assert read_grades(tmp_path / "new.csv") == {("a, b", "16"): None}
 
 
+@pytest.mark.parametrize(("bom", "end"), [(b"", b"\n"), (b"\xef\xbb\xbf", b"\r\n")])
+def test_a_persons_lines_stay_byte_for_byte(tmp_path: Path, bom: bytes, end: bytes) -> None:
+    path = tmp_path / "grades.csv"
+    mine = bom + end.join([b'rank,comment,model,"grade"', '"r16","좋아요, 정말",large, 4.50'.encode(), b"32,,small,9"])
+    path.write_bytes(mine)
+    write_template(path, [("large", "16"), ("small", "32")])
+    assert path.read_bytes() == mine  # nothing is missing
+    for _ in range(2):
+        write_template(path, [("large", "16"), ("small", "16"), ("a, b", "16 learning_rate=0.0001")])
+        added = [b"16,,small,", b'16 learning_rate=0.0001,,"a, b",', b""]
+        assert path.read_bytes() == mine + end + end.join(added)
+    assert usable_grades(path)[0]["large", "16"] == 4.5
+
+
+@pytest.mark.parametrize("text", ["model;rank;grade\na;16;1\n", 'model,rank,grade\na,16,"1\n', "\udcff,\udcfe"])
+def test_a_file_that_is_not_understood_is_left_alone(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "grades.csv"
+    path.write_bytes(content := text.encode("utf-8", "surrogateescape"))
+    write_template(path, [("b", "16")])
+    assert path.read_bytes() == content
+    study(tmp_path / "runs")
+    (tmp_path / "runs" / "grades.csv").write_bytes(content)
+    code, printed = write_selection([tmp_path / "runs"])
+    assert code == 0 and "a grade was left out: " in printed
+
+
+def test_a_slip_in_grades_costs_no_report(tmp_path: Path) -> None:
+    path = study(tmp_path) / "grades.csv"
+    path.write_text("model,rank,grade\nlarge,16,2\nsmall,r16,6\nsmall,32,gut\n,,\n")
+    code, printed = write_selection([tmp_path])
+    assert code == 0 and "a grade was left out: " in printed
+    assert "line 3: grade=6: give 1 to 5" in printed and "line 4: grade=gut" in printed and "not here" not in printed
+    grades = {key: entry["grade"] for key, entry in rows_of(tmp_path).items()}
+    assert grades["large", "16"] == 2 and grades["small", "16"] is grades["small", "32"] is None
+    with pytest.raises(UserError, match="line 3: grade=6"):
+        write_selection([tmp_path], grades=path)
+
+
 def row(chrf: float, memory: float = 1.0, time: float = 1.0, **more: float) -> dict[str, float]:
     both = {"train_memory": memory, "infer_memory": memory, "train_time": time, "infer_time": time}
     return {"usable_chrf": chrf, **both, **more}
@@ -372,5 +606,25 @@ def test_the_command_line(tmp_path: Path, lang: str) -> None:
     wrong = report("s", "--weights", "speed=1")
     assert wrong.returncode == 2 and "choose from quality, memory, time, grade" in wrong.stderr
     Result("a", "finished", "benchmark", "a").write((tmp_path / "other").mkdir() or tmp_path / "other")
+    (tmp_path / "g.csv").write_text("model,rank,grade\nlarge,16,6\n")
+    wrong = report("s", "--grades", "g.csv")
+    assert wrong.returncode == 2 and "g.csv: line 2: grade=6" in wrong.stderr
     mixed = report("s", "other")
-    assert mixed.returncode == 2 and "holds no run of task=selection" in mixed.stderr
+    assert mixed.returncode == 2 and "is no model selection" in mixed.stderr
+
+
+def test_a_plan_decides_which_report_it_is(tmp_path: Path) -> None:
+    put(tmp_path / "pairs", "small", 16, BASE | SMALL, "good")
+    plan(tmp_path / "pairs", kind="pairs")
+    put(tmp_path / "sweep", "small", 16, BASE | SMALL, "good")
+    plan(tmp_path / "sweep", "model=small,lora=r32", kind="sweep")
+    put(tmp_path / "selection", "small", 16, BASE | SMALL, "good")
+    plan(tmp_path / "selection")
+    (tmp_path / "planned").mkdir()
+    plan(tmp_path / "planned", "model=small,lora=r16")
+    put(tmp_path / "runs", "small", 16, BASE | SMALL, "good")
+    kinds = {folder.name: is_selection(folder) for folder in tmp_path.iterdir()}
+    assert kinds == {"pairs": False, "sweep": False, "selection": True, "planned": True, "runs": True}
+    command = [sys.executable, "-m", "ohlora.report", "pairs"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert (tmp_path / "pairs" / "comparison.json").is_file() and not (tmp_path / "pairs" / "selection.md").exists()
