@@ -8,7 +8,8 @@ STAMP := $(VENV)/.installed
 RUN ?=
 ARGS ?=
 ACCEPT_LICENSE ?=
-ENTRY := $(BIN)/python -m ohlora.run $(if $(ACCEPT_LICENSE),model.accept_license=$(ACCEPT_LICENSE))
+ENTRY := $(BIN)/python -m ohlora.run
+ALL_ARGS := $(if $(ACCEPT_LICENSE),model.accept_license=$(ACCEPT_LICENSE)) $(ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup compare compare-full prepare licenses estimate select train infer ui test lint lock clean
@@ -28,29 +29,29 @@ $(STAMP): requirements.lock requirements-data.txt pyproject.toml
 	@touch $@
 
 compare: setup  ## The user's test with and without Unsloth, one pair: the table, no verdict yet
-	$(ENTRY) experiment=unsloth_comparison compare.pairs=1 $(ARGS)
+	$(ENTRY) experiment=unsloth_comparison compare.pairs=1 $(ALL_ARGS)
 
 compare-full: setup  ## The same in four interleaved pairs, with verdicts; goes on where compare stopped
-	$(ENTRY) experiment=unsloth_comparison $(ARGS)
+	$(ENTRY) experiment=unsloth_comparison $(ALL_ARGS)
 
 prepare: setup  ## The model's files into models/<name>, checked
-	$(ENTRY) task=prepare $(ARGS)
+	$(ENTRY) task=prepare $(ALL_ARGS)
 
 licenses: setup  ## The licences of all models, and what was accepted here
-	$(ENTRY) task=licenses $(ARGS)
+	$(ENTRY) task=licenses $(ALL_ARGS)
 
 estimate: setup  ## Will it fit? Peak memory part by part, for every model
-	$(ENTRY) task=estimate $(ARGS)
+	$(ENTRY) task=estimate $(ALL_ARGS)
 
 select: setup  ## Which model? Every candidate at three ranks, one report; goes on where it stopped
-	$(ENTRY) -m experiment=model_selection $(ARGS)
+	$(ENTRY) -m experiment=model_selection $(ALL_ARGS)
 
 train: setup  ## Fine-tune on the whole training set
-	$(ENTRY) task=train trainer=sft $(ARGS)
+	$(ENTRY) task=train trainer=sft $(ALL_ARGS)
 
 infer: setup  ## Answers of a fine-tuned model: make infer RUN=<run directory>
 	@test -n "$(RUN)" || { echo "error: give the run, for example: make infer RUN=outputs/runs/<run_id>"; exit 2; }
-	$(ENTRY) task=infer adapter=$(RUN) $(ARGS)
+	$(ENTRY) task=infer adapter=$(RUN) $(ALL_ARGS)
 
 ui: setup  ## MLflow in the browser, on http://127.0.0.1:5000
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui $(ARGS)
