@@ -18,13 +18,16 @@ from ohlora.tasks import TASKS
 # What a candidate's name says by itself.
 NAMED = {"model", "lora", "lora.rank", "lora.method", "lora.quantization"}
 
+# Keys that choose what an option of the group would: with lora.rank=8 nobody wants three ranks beside it.
+CHOSEN_BY = {"model": ("model.path", "model.repo"), "lora": ("lora.rank", "lora.method", "lora.quantization")}
+
 
 def with_presets(overrides: Sequence[str]) -> list[str]:
     """The overrides, and what an experiment sweeps by itself (`hydra.sweeper.params`) unless they say otherwise."""
     mine = [o for o in overrides if not _swept(o)]
     params = composed(mine, hydra=True).hydra.sweeper.get("params") or {}
-    given = {o.lstrip("+~").split("=")[0].split(".")[0] for o in overrides}  # lora.rank=8 chooses the ranks too
-    preset = [f"{key}={value}" for key, value in params.items() if key not in given]
+    given = {o.lstrip("+~").split("=")[0] for o in overrides}
+    preset = [f"{key}={value}" for key, value in params.items() if not given & {key, *CHOSEN_BY.get(key, ())}]
     return [*overrides, *preset, *(["hydra.sweeper.params=null"] if params else [])]
 
 

@@ -45,6 +45,15 @@ def test_both_commands_are_the_same_thing(site: Path, tmp_path: Path, command: s
     assert done.returncode == 2 and "did you mean lora.rank?" in done.stderr
 
 
+@pytest.mark.parametrize("target", ["compare", "select", "prepare", "train"])
+def test_make_hands_the_acceptance_on(target: str) -> None:
+    command = ["make", "-n", target, "ACCEPT_LICENSE=gemma", "ARGS=lora=r16", f"VENV={sys.prefix}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    (line,) = (line for line in done.stdout.splitlines() if "ohlora.run" in line)
+    assert line.endswith(" model.accept_license=gemma lora=r16")
+    assert " -m " not in line.split("ohlora.run", 1)[1] or line.split()[3] == "-m"  # flags stand before overrides
+
+
 def test_help_names_groups_and_commands(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ohlora.run", "--help"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -46,6 +46,8 @@ def test_a_candidate_has_one_name_whatever_is_swept(config) -> None:
 
 
 def test_the_experiment_sweeps_by_itself(config) -> None:
+    jobs, configs = plan(with_presets([*SELECTION, "model.accept_license=gemma", "lora.dropout=0.1"]))
+    assert len(jobs) == 36 and all(c.lora.dropout == 0.1 for c in configs)
     jobs, configs = plan(with_presets(SELECTION))
     assert len(jobs) == 36 and {c.model.name for c in configs} >= {"gemma2-2b-it", "koalpaca-korwkv-1.5b"}
     assert {c.lora.rank for c in configs} == {16, 32, 64}
