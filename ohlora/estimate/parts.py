@@ -24,9 +24,9 @@ OPTIMIZER_BYTES = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor"
 # is loaded (1,000 and 1,040 MiB, TRL 30), and what oneDNN builds as it computes.
 LIBRARIES_MIB = {"hf": 1025.0, "unsloth": 1065.0}
 TRAINER_MIB = 45.0
-# What the C library's heap holds at the end of a forward pass of temporaries that are free again, as a share of the
-# activations; large logits do not come on top of it, since the heap has given it back by then. Fitted on a CPU.
-HEAP_SHARE = 0.7
+# What the C library's heap holds of temporaries that are free again, as a share of the activations, fitted on a CPU.
+# Rows of one length: of one forward pass, given back before large logits come. Of many lengths: cut to pieces, kept.
+HEAP_SHARE, HEAP_SHARE_VARIED = 0.7, 1.0
 TOKENIZER_BYTES = 1320  # per entry of the vocabulary, of a tokenizer that is loaded
 # Where these terms are the back end's: on a GPU Unsloth's own kernels keep less than autograd does.
 OWN_TERMS = (("hf", "cpu"), ("unsloth", "cpu"), ("hf", "cuda"))
@@ -90,7 +90,8 @@ def _train(shape: Shape, work: Work, asked: Asked) -> Parts:
     }
     if asked.device == "cpu":
         parts["libraries"] += TRAINER_MIB
-        parts["heap"] = max(HEAP_SHARE * parts["activations"] - parts["logits"], 0.0)
+        one_length = max(HEAP_SHARE * parts["activations"] - parts["logits"], 0.0)
+        parts["heap"] = HEAP_SHARE_VARIED * parts["activations"] if work.is_varied else one_length
     return parts
 
 

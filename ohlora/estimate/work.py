@@ -19,7 +19,7 @@ FRAME_TOKENS = 24  # the prompt template or the chat turns around a question, BO
 class Work:
     """Sizes in tokens; `loss_row` are those of a row that carry loss.
 
-    `exact`: counted on the tokenised rows; otherwise guessed from their characters.
+    `is_varied`: rows differ in length. `exact`: counted on the tokenised rows; otherwise guessed from their characters.
     """
 
     batch: int
@@ -27,6 +27,7 @@ class Work:
     loss_row: int
     prompt: int
     answer: int
+    is_varied: bool
     exact: bool
 
     @property
@@ -47,7 +48,7 @@ def work_of(config: Config) -> Work:
     longest = config.trainer.max_length
     if rows is None:  # nothing is known of the data: as long as rows may be
         answer = config.generation.max_new_tokens
-        return Work(config.trainer.batch_size, longest, longest, longest, answer, False)
+        return Work(config.trainer.batch_size, longest, longest, longest, answer, True, False)
 
     def guessed(lengths: list[int]) -> int:
         return min(longest, round(max(lengths, default=0) * TOKENS_PER_CHARACTER) + FRAME_TOKENS)
@@ -58,8 +59,14 @@ def work_of(config: Config) -> Work:
         loss_row=guessed([len(row.response) for row in rows.train]),
         prompt=guessed([len(row.question) for row in rows.prompts]),
         answer=config.generation.max_new_tokens,
+        is_varied=varied([len(row.question) + len(row.response) for row in rows.train]),
         exact=False,
     )
+
+
+def varied(lengths: list[int]) -> bool:
+    """Do rows differ in length, by more than a tenth?"""
+    return max(lengths, default=0) > 1.1 * min(lengths, default=0)
 
 
 def counted(tokens: token_files.Tokens, config: Config) -> Work:
@@ -70,5 +77,6 @@ def counted(tokens: token_files.Tokens, config: Config) -> Work:
         loss_row=max((sum(label != IGNORED for label in example.labels) for example in tokens.train), default=0),
         prompt=max((len(ids) for _, ids in tokens.prompts), default=0),
         answer=config.generation.max_new_tokens,
+        is_varied=varied([len(example.input_ids) for example in tokens.train]),
         exact=True,
     )

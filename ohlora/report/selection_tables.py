@@ -24,11 +24,11 @@ TABLE = (
 
 
 def user_table(study: Study) -> str:
-    """One row per model and rank; ranks that did not start for one reason share a row."""
+    """One row per model and rank, what was measured first; ranks that did not start for one reason share a row."""
     several = len(study.machines) > 1
     header = [say(study.lang, "machine")] * several + [say(study.lang, f"s.{column}") for column in TABLE]
     rows = []
-    for candidate in study.candidates:
+    for candidate in sorted(study.candidates, key=lambda one: not any(entry.finished for entry in one.entries)):
         for place, entries in enumerate(together(candidate)):
             cells = [*_model_cells(candidate, entries, place == 0), *_rank_cells(candidate, entries)]
             rows.append([candidate.machine] * several + cells)

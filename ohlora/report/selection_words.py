@@ -103,7 +103,10 @@ SELECTION: dict[str, tuple[str, str]] = {
         "{others}: at least as good by chrF, with no more {cost}",
         "{others}: chrF가 같거나 더 높으면서 {cost}은(는) 더 많지 않습니다",
     ),
-    "s.against.behind": ("{other} is ahead in {part}: {texts}", "{other}: {part}에서 앞섭니다: {texts}"),
+    "s.against.behind": (
+        "{other} is ahead in {part}, all its figures together: {texts}",
+        "{other}: {part}에서 앞섭니다(해당 항목 전체): {texts}",
+    ),
     "s.against.sensitive": (
         "with the weight of {part} {factor} the choice is {names}",
         "{part}의 가중치를 {factor} 선택은 {names}입니다",

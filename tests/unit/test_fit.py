@@ -90,6 +90,13 @@ def test_all_logits_at_once_cost_more_than_a_chunk_of_them() -> None:
     assert whole.phases["train"]["logits"] > 2 * chunked.phases["train"]["logits"]
 
 
+def test_rows_of_many_lengths_hold_the_heap() -> None:
+    """On a CPU, where the C library's heap counts; torch's own allocator on a GPU is another matter."""
+    cpu = Capacity("cpu", 8 * 1024, "a machine", "bfloat16")
+    parts = on(cpu).phases["train"]  # the shipped rows differ in length
+    assert parts["heap"] == parts["activations"] > 0 and "heap" not in on(GPU).phases["train"]
+
+
 def test_the_measured_peak_leaves_out_the_drivers_context() -> None:
     parts = on(GPU).phases["infer"]
     assert peak(parts) == pytest.approx(sum(parts.values()) - parts["cuda_context"])
