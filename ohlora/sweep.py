@@ -105,10 +105,7 @@ def earlier(folder: Path) -> Manifest | None:
     Raises:
         UserError: the folder holds runs of another kind.
     """
-    try:
-        before = read_manifest(folder)
-    except ValueError as error:
-        raise UserError(f"{folder}: {error}; give study=<another name>, or remove that folder") from None
+    before = _manifest(folder)
     if before and before.kind != SELECTION:
         raise UserError(f"{folder}: holds runs of something else; give study=<another name>, or remove that folder")
     return before
@@ -120,15 +117,19 @@ def planned_job(folder: Path, overrides: Sequence[str]) -> tuple[str, Place]:
     Raises:
         UserError: the folder holds no plan for them.
     """
-    try:
-        manifest = read_manifest(folder)
-    except ValueError as error:
-        raise UserError(f"{folder}: {error}") from None
+    manifest = _manifest(folder)
     for order, job in enumerate(manifest.jobs if manifest else []):
         if sorted(job.overrides) == sorted(overrides):
             assert manifest
             return job.arm, Place(job.run_id, order, manifest.mlflow_parent)
     raise UserError(f"{folder}: plans no run with {' '.join(overrides)}")
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    try:
+        return read_manifest(folder)
+    except ValueError as error:
+        raise UserError(f"{folder}: {error}; give study=<another name>, or remove that folder") from None
 
 
 def shared_problems(problems: list[str], jobs: int) -> list[str]:

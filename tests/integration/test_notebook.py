@@ -106,7 +106,7 @@ def test_a_setting_that_is_wrong_is_shown_as_a_failure(
     """Here the project comes out of an archive, one folder down, as a site that hosts it would pack it."""
     packed = tmp_path / "packed" / "project-main"
     shutil.copytree(ROOT / "conf", packed / "conf")
-    for name in ("requirements.lock", "pyproject.toml"):
+    for name in ("requirements.lock", "requirements-data.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, packed)
     monkeypatch.setenv("OHLORA_NB_SOURCE", shutil.make_archive(str(tmp_path / "project"), "zip", packed.parent))
     cells, error = execute("lora.rnk=1")
