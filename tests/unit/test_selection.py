@@ -110,7 +110,7 @@ def test_the_choice_follows_the_numbers(tmp_path: Path) -> None:
     assert "What decides it most is quality: chrF of usable answers 89.0 against" in printed
     for said in (
         "its licence restricts its use: Gemma Terms of Use",
-        "small, LoRA rank 16 is ahead in memory, all its figures together: Fine-Tuning memory 2,000 MiB against 6,000 MiB",
+        "small, LoRA rank 16 is ahead in memory, all its figures together: Fine-Tuning memory 2,000 MiB",
         "1 of 3 models were not measured on this machine, so nothing is known of them: away",
         "figures of a CPU say nothing about a GPU",
         "was trained once, with one seed",
