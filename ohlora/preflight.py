@@ -74,7 +74,7 @@ def _model_problems(config: Config) -> Iterator[str]:
     elif otherwise := prepared_otherwise(config):
         yield otherwise
     elif is_prepared(folder):
-        yield from small_problems(config, folder)
+        yield from code_problems(config, folder)
         yield from _target_problems(config, folder)
     else:
         yield from _writable("models", Path(config.models))

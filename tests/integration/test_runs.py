@@ -151,7 +151,7 @@ def test_answers_of_a_fine_tuned_model(
     lines = [json.loads(line) for line in answers.read_text().splitlines()]
     assert all(f"Q: {line['question']}\nA: {line['answer']}\n" in ran.out for line in lines)
     assert f"{cwd / f'answers-{backend}' / 'attempt-1'}" in ran.out
-    assert len(lines) == 2 and set(lines[0]) == {"id", "question", "reference", "answer"}
+    assert len(lines) == 2 and set(lines[0]) == {"id", "question", "reference", "answer", "ended"}
     if backend == "unsloth":
         other = cwd / "answers-hf" / "attempt-1" / "samples" / "infer.jsonl"
         assert answers.read_text() == other.read_text()
