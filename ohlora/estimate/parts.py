@@ -84,7 +84,7 @@ def _train(shape: Shape, work: Work, asked: Asked) -> Parts:
         **_fixed(shape, asked),
         "adapter": 4 * adapter / MIB,
         "gradients": 4 * adapter / MIB,
-        "optimizer": OPTIMIZER_BYTES.get(asked.optimizer, 8) * adapter / MIB,
+        "optimizer": _optimizer_bytes(asked) * adapter / MIB,
         "activations": _activations(shape, work, asked) / MIB,
         "logits": _logits(shape, work, asked) / MIB,
     }
@@ -106,6 +106,11 @@ def _fixed(shape: Shape, asked: Asked) -> Parts:
     else:
         parts["cuda_context"] = CUDA_CONTEXT_MIB
     return parts
+
+
+def _optimizer_bytes(asked: Asked) -> int:
+    """Per adapter weight. On a CPU the 8-bit AdamW is not in effect: Unsloth takes PyTorch's for it."""
+    return 8 if asked.device == "cpu" and "8bit" in asked.optimizer else OPTIMIZER_BYTES.get(asked.optimizer, 8)
 
 
 def adapter_parameters(shape: Shape, asked: Asked) -> int:

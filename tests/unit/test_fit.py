@@ -90,6 +90,12 @@ def test_all_logits_at_once_cost_more_than_a_chunk_of_them() -> None:
     assert whole.phases["train"]["logits"] > 2 * chunked.phases["train"]["logits"]
 
 
+def test_a_cpu_has_no_8_bit_adamw() -> None:
+    cpu = Capacity("cpu", 8 * 1024, "a machine", "bfloat16")
+    plain, packed = on(cpu), on(cpu, "trainer.optimizer=adamw_8bit")
+    assert plain.phases["train"]["optimizer"] == packed.phases["train"]["optimizer"]
+
+
 def test_rows_of_many_lengths_hold_the_heap() -> None:
     """On a CPU, where the C library's heap counts; torch's own allocator on a GPU is another matter."""
     cpu = Capacity("cpu", 8 * 1024, "a machine", "bfloat16")
