@@ -28,10 +28,13 @@ def check(config: Config, alone: bool = True) -> None:
     Raises:
         UserError: with all of them.
     """
-    found = list(_problems(config)) or (list(fit.refusal(config)) if alone else [])
+    found = list(_problems(config))
     if found:
         raise UserError(found)
-    for text in fit.warnings(config):
+    refused, text = fit.judged(config) or (False, "")
+    if refused and alone:
+        raise UserError(text)
+    if text and not refused:
         print(f"warning: {text}", file=sys.stderr)
 
 

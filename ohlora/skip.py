@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Config, LoraMethod, Preflight, Quantization, Source
+from ohlora.config.schema import Config, LoraMethod, Quantization, Source
 from ohlora.estimate.fit import too_large
 from ohlora.manifest import SELECTION
 from ohlora.models.acceptance import not_accepted, will_accept
@@ -25,8 +25,8 @@ def skip_reason(config: Config) -> dict[str, str] | None:
     if config.task.name == SELECTION and _is_absent(config):
         text = f"not prepared here; python -m ohlora.run task=prepare model={config.model.name} downloads it"
         return {"code": "absent", "text": text}
-    large = too_large(config) if config.preflight is Preflight.stop else None
-    return {"code": "too_large", "text": f"{large}; preflight=warn tries it all the same"} if large else None
+    large = too_large(config)
+    return {"code": "too_large", "text": large} if large else None
 
 
 def skipped(config: Config, resolved: dict[str, Any], folder: Path, place: Place) -> Result | None:

@@ -87,10 +87,23 @@ def estimate(config: Config, there: Capacity | None = None, tokens: Tokens | Non
     return Estimate(found, there, work, (asked.backend, asked.device) not in OWN_TERMS)
 
 
+def judged(config: Config) -> tuple[bool, str] | None:
+    """(refused, what is wrong and what would help, in a line) of a run that cannot or may not fit; else None.
+
+    Refused is what cannot fit, with preflight=stop. Tasks that load no model are not judged.
+    """
+    loads = any(phase.backend for phase in TASKS[config.task.name].phases)
+    found = estimate(config) if loads and config.preflight is not Preflight.off else None
+    if found is None or found.verdict not in ("tight", "too large"):
+        return None
+    refused = found.verdict == "too large" and config.preflight is Preflight.stop
+    return refused, explained(config, found) + ("; preflight=warn tries it all the same" if refused else "")
+
+
 def too_large(config: Config) -> str | None:
-    """Why this run cannot fit and what would help, in one line; None where it may fit or nobody can say."""
-    found = estimate(config)
-    return explained(config, found) if found and found.verdict == "too large" else None
+    """Why this run is refused; None where it may start."""
+    refused, text = judged(config) or (False, "")
+    return text if refused else None
 
 
 def explained(config: Config, found: Estimate) -> str:
@@ -171,20 +184,3 @@ def _changes(config: Config) -> Iterator[tuple[str, Callable[[Config], Config]]]
 
 def _trainer(config: Config, **changes: object) -> Config:
     return replace(config, trainer=replace(config.trainer, **changes))  # type: ignore[arg-type]
-
-
-def refusal(config: Config) -> Iterator[str]:
-    """With preflight=stop: the line that refuses a run that cannot fit."""
-    if config.preflight is Preflight.stop and _loads(config) and (text := too_large(config)):
-        yield f"{text}; preflight=warn tries it all the same"
-
-
-def warnings(config: Config) -> Iterator[str]:
-    """Of a run that starts all the same: it cannot fit, or it may not."""
-    found = estimate(config) if config.preflight is not Preflight.off and _loads(config) else None
-    if found and (found.verdict == "tight" or (found.verdict == "too large" and config.preflight is Preflight.warn)):
-        yield explained(config, found)
-
-
-def _loads(config: Config) -> bool:
-    return any(phase.backend for phase in TASKS[config.task.name].phases)

@@ -35,6 +35,7 @@ def test_reasons_to_skip_a_candidate(config) -> None:
     large = skip_reason(config("device_memory_gib=1"))
     assert large["code"] == "too_large" and "gemma3-270m: fine-tuning needs about" in large["text"]
     assert skip_reason(config("device_memory_gib=1", "preflight=warn")) is None
+    assert skip_reason(config("device_memory_gib=1", "task=prepare")) is None  # it loads no model
     assert skip_reason(config()) is None  # the embedded model is made where it is missing
     assert skip_reason(config("task=benchmark", "model=polyglot-ko-1.3b")) is None  # asked for, so it is fetched
 
