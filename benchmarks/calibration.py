@@ -17,9 +17,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ohlora.report.contrast import contrast
+from ohlora.records.result import Result
+from ohlora.report.comparison.contrast import contrast
 from ohlora.report.reading import Arm
-from ohlora.result import Result
 
 HEADLINE = ("infer/peak_rss_mib", "infer/infer_time_s", "train/peak_rss_mib", "train/train_time_s")
 LEAST = 60  # recorded runs, below which a rate of 5 % cannot be told from chance

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ohlora.report.table import markdown
+from ohlora.report.markdown import markdown
 
 MODELS = ("gemma3-270m", "smollm2-135m-instruct")
 # (rank, batch, words in a row): one at a time from the middle, then the corners.

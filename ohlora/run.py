@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING
 from ohlora.config.compose import composed, explained, quoted
 from ohlora.config.paths import conf_dir
 from ohlora.config.schema import Config, register
+from ohlora.config.tasks import TASKS
 from ohlora.config.validate import validated
 from ohlora.errors import UserError
-from ohlora.process import sigterm_as_interrupt
-from ohlora.result import Result, Status, exit_code
-from ohlora.study import CANCELLED, reported_runs
-from ohlora.tasks import TASKS
+from ohlora.records.result import Result, Status, exit_code
+from ohlora.running.process import sigterm_as_interrupt
+from ohlora.studies.study import CANCELLED, reported_runs
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from ohlora.manifest import Kind
+    from ohlora.records.manifest import Kind
 
 
 class _Task:
@@ -130,9 +130,9 @@ def _show(config: Config, module: str) -> int:
 
 def _single_job(node: DictConfig) -> Result:
     from ohlora.models.acceptance import require
-    from ohlora.preflight import check
     from ohlora.report.single import show_run
-    from ohlora.runs import execute, plain
+    from ohlora.running.attempt import execute, plain
+    from ohlora.running.preflight import check
 
     config = validated(node)
     check(config)
@@ -153,8 +153,8 @@ def _chosen_folder() -> Path | None:
 
 def _compare(config: Config, overrides: list[str], folder: Path | None) -> int:
     """A comparison in interleaved pairs, under one MLflow run; its exit code."""
-    from ohlora.compare import alone, drive, planned
     from ohlora.models.acceptance import require
+    from ohlora.studies.compare import alone, drive, planned
 
     comparison = planned(config, overrides, folder)
     for arm in comparison.configs():
@@ -175,9 +175,9 @@ def _sweep_job(node: DictConfig) -> Result:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import open_dict
 
-    from ohlora.runs import execute, plain
-    from ohlora.skip import held, skipped
-    from ohlora.sweep import planned_job
+    from ohlora.running.attempt import execute, plain
+    from ohlora.studies.skipping import held, skipped
+    from ohlora.studies.sweep import planned_job
 
     under = HydraConfig.get()
     arm, place = planned_job(Path(under.sweep.dir), list(under.overrides.task))
@@ -189,10 +189,10 @@ def _sweep_job(node: DictConfig) -> Result:
 
 
 def _sweep(args: argparse.Namespace) -> int:
-    from ohlora.compare import alone
-    from ohlora.manifest import SELECTION, SWEEP, Manifest
     from ohlora.models.acceptance import offer, require, will_accept
-    from ohlora.sweep import earlier, plan, with_presets
+    from ohlora.records.manifest import SELECTION, SWEEP, Manifest
+    from ohlora.studies.compare import alone
+    from ohlora.studies.sweep import earlier, plan, with_presets
 
     if args.config_dir or args.config_name or args.config_path:
         raise UserError("-m: --config-dir, --config-name and --config-path are for single runs only")

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ohlora.job import run_phase
-from ohlora.process import EVENT_FD, LIFE_FD
-from ohlora.tasks import PHASES
+from ohlora.config.tasks import PHASES
+from ohlora.running.process import EVENT_FD, LIFE_FD
+from ohlora.tasks.job import run_phase
 
 
 def die_with_parent(life_fd: int) -> None:
@@ -54,7 +54,7 @@ def main() -> int:
         (given.directory / "phases").mkdir(exist_ok=True)
         run_phase(given.directory.resolve(), given.phase, _event_writer())
         return 0
-    from ohlora.again import run_again
+    from ohlora.running.rerun import run_again
 
     return run_again(given.directory)
 

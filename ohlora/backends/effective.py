@@ -11,7 +11,7 @@ from typing import Any
 
 from ohlora.backends import LoadSpec
 from ohlora.errors import UserError
-from ohlora.job import Unsupported
+from ohlora.tasks.job import Unsupported
 
 MOST_NAMES = 12  # of a model's modules in a message
 # Recorded in every run: what either side computes with.

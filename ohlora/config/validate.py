@@ -13,10 +13,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ohlora.backends import BACKENDS
 from ohlora.config.schema import Checkpointing, Config, LoraMethod, Quantization, Source
+from ohlora.config.tasks import TASKS
 from ohlora.errors import UserError, choose_from, suggest
 from ohlora.models.architectures import ARCHITECTURES, known
 from ohlora.models.licences import ACCEPT_ANSWERS, LICENCES
-from ohlora.tasks import TASKS
 
 DATA_FORMATS = ("csv", "jsonl")
 TRACKERS = ("mlflow", "none")

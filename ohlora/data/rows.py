@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ohlora.config.schema import ColumnsConfig, Config, DataConfig, Split
+from ohlora.config.tasks import TASKS
 from ohlora.errors import UserError, suggest
-from ohlora.tasks import TASKS
 
 PACKAGED = Path(__file__).with_name("ohlora.csv")
 SPLITS = tuple(split.value for split in Split)

@@ -6,9 +6,9 @@ import contextlib
 import os
 from dataclasses import dataclass
 
-from ohlora.cgroup import limit_bytes, memory_folder
 from ohlora.config.schema import Config, Device, Dtype
-from ohlora.device import BF16_CAPABILITY, cpu_dtype
+from ohlora.measure.cgroup import limit_bytes, memory_folder
+from ohlora.measure.device import BF16_CAPABILITY, cpu_dtype
 
 MIB = 2**20
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ohlora.config.group import models
 from ohlora.config.schema import Attention, Checkpointing, Config, LoraMethod, Loss, Preflight, Quantization
+from ohlora.config.tasks import TASKS
 from ohlora.data.tokens import Tokens
 from ohlora.estimate.capacity import Capacity, capacity
 from ohlora.estimate.parts import OWN_TERMS, Asked, Parts, peak, phases
@@ -16,7 +17,6 @@ from ohlora.estimate.shape import shape_of
 from ohlora.estimate.work import Work, counted, work_of
 from ohlora.models import architectures
 from ohlora.models.folder import model_folder
-from ohlora.tasks import TASKS
 
 ERROR = 0.15  # how far the estimate may be off; experiments/fit-estimate measures it
 SMALL_RANK = 16

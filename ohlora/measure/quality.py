@@ -10,7 +10,7 @@ from itertools import groupby
 from math import log
 from unicodedata import name, normalize
 
-from ohlora.samples import Sample
+from ohlora.records.samples import Sample
 
 # A loop, after Holtzman et al. (2020), who call it one where a phrase stands three times at the end.
 LOOP_TIMES, LOOP_CHARACTERS = 3, 20  # a unit so often back to back, so many characters in all; or one that long, twice

@@ -7,8 +7,8 @@ import re
 import sys
 from pathlib import Path
 
-from ohlora.cgroup import limit_bytes, memory_folder
 from ohlora.files import read_jsonl
+from ohlora.measure.cgroup import limit_bytes, memory_folder
 from ohlora.measure.resident import Resident
 
 MIB = 2**20

@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 
 from ohlora.errors import UserError
-from ohlora.report.comparison import read_comparison
-from ohlora.report.machines import write_several
-from ohlora.report.write import write_comparison
+from ohlora.report.comparison.comparison import read_comparison
+from ohlora.report.comparison.machines import write_several
+from ohlora.report.comparison.write import write_comparison
 
 LANGS = ("en", "ko")
 MLFLOW = "mlflow:"
@@ -65,7 +65,7 @@ def _local(text: str, into: Path, uri: str | None) -> Path:
     """A folder as it is; an MLflow run as the folder it is fetched into."""
     if not text.startswith(MLFLOW):
         return Path(text)
-    from ohlora.report.fetched import fetch
+    from ohlora.tracking.fetch import fetch
 
     return fetch(text.removeprefix(MLFLOW), into, uri)
 
@@ -76,7 +76,7 @@ def _of_selection(folders: list[Path], asked: bool) -> bool:
     Raises:
         UserError: some are, or `asked` of folders that are not.
     """
-    from ohlora.report.selection_study import is_selection
+    from ohlora.report.selection.study import is_selection
 
     others = [folder for folder in folders if not is_selection(folder)]
     if others and (asked or len(others) < len(folders)):
@@ -86,8 +86,8 @@ def _of_selection(folders: list[Path], asked: bool) -> bool:
 
 
 def _select(folders: list[Path], lang: str | None, out: Path | None, weights: str | None, grades: Path | None) -> int:
-    from ohlora.report.ranking import weights_of
-    from ohlora.report.selection import write_selection
+    from ohlora.report.selection.ranking import weights_of
+    from ohlora.report.selection.write import write_selection
 
     code, text = write_selection(folders, lang, out, weights_of(weights) if weights else None, grades)
     print(text)

@@ -10,8 +10,8 @@ from typing import Any
 
 from ohlora.config.identity import measured
 from ohlora.errors import UserError
-from ohlora.manifest import Manifest, read_manifest
-from ohlora.result import Result, Status, read_result
+from ohlora.records.manifest import Manifest, read_manifest
+from ohlora.records.result import Result, Status, read_result
 
 
 @dataclass

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ohlora.report.table import single_table
-from ohlora.result import Result, Status
-from ohlora.samples import read_samples
+from ohlora.records.result import Result, Status
+from ohlora.records.samples import read_samples
+from ohlora.report.comparison.table import single_table
 
 
 def show_run(result: Result, attempt: Path) -> None:

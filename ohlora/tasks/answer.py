@@ -13,11 +13,11 @@ from ohlora.data.rows import Row, held_out, run_rows
 from ohlora.data.tokens import IGNORED, Tokens, prompt_ids
 from ohlora.errors import UserError
 from ohlora.files import read_json, sha256_of
-from ohlora.job import Job
 from ohlora.measure.quality import bits_per_character, quality
 from ohlora.models.folder import model_folder
-from ohlora.samples import Sample, write_samples
+from ohlora.records.samples import Sample, write_samples
 from ohlora.tasks.infer import Generator
+from ohlora.tasks.job import Job
 from ohlora.tasks.loading import load, record_memory
 
 

@@ -9,10 +9,10 @@ from ohlora.backends.effective import replaced_forwards
 from ohlora.data.rows import run_rows
 from ohlora.data.tokens import Tokens
 from ohlora.files import sha256_of
-from ohlora.job import Job
 from ohlora.measure.clock import Clock
 from ohlora.measure.quality import quality
-from ohlora.samples import Sample, write_samples
+from ohlora.records.samples import Sample, write_samples
+from ohlora.tasks.job import Job
 from ohlora.tasks.loading import load, record_memory
 
 

@@ -11,17 +11,17 @@ from ohlora.config.schema import Attention, Config
 from ohlora.data import tokens as token_files
 from ohlora.data.rows import run_rows
 from ohlora.data.tokens import Tokens
-from ohlora.device import describe, resolve_device, resolve_dtype
 from ohlora.errors import UserError
 from ohlora.estimate.capacity import Capacity, capacity
 from ohlora.estimate.fit import estimate
-from ohlora.job import Job, Unsupported
 from ohlora.measure.clock import process_age_s
+from ohlora.measure.device import describe, resolve_device, resolve_dtype
 from ohlora.measure.memory import PhaseMemory
 from ohlora.measure.resident import process_peak_mib
 from ohlora.measure.sampler import MEMORY_TIMELINE
 from ohlora.models import architectures
 from ohlora.models.folder import model_folder
+from ohlora.tasks.job import Job, Unsupported
 
 # What libraries say of what they cannot do, in exceptions of any class; told by its first sentence.
 REFUSALS = ("not supported", "does not support", "not yet implemented")

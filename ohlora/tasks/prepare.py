@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ohlora.job import Job
 from ohlora.models import adapters
 from ohlora.models.folder import is_in_place
 from ohlora.models.prepare import check_in_place, prepare
+from ohlora.tasks.job import Job
 
 
 def run(job: Job) -> None:

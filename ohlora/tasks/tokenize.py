@@ -5,8 +5,8 @@ from __future__ import annotations
 from ohlora.data import tokens as token_files
 from ohlora.data.rows import run_rows
 from ohlora.files import read_json
-from ohlora.job import Job
 from ohlora.models.folder import model_folder
+from ohlora.tasks.job import Job
 
 
 def run(job: Job) -> None:

@@ -12,11 +12,11 @@ from ohlora.config.schema import Checkpointing, Config
 from ohlora.data.rows import run_rows
 from ohlora.data.tokens import IGNORED, Tokens
 from ohlora.errors import UserError
-from ohlora.job import Job
 from ohlora.measure.flops import TrainingCost, training_cost
 from ohlora.measure.matmul import matmul_peak
-from ohlora.samples import Sample, write_samples
+from ohlora.records.samples import Sample, write_samples
 from ohlora.tasks.infer import Generator
+from ohlora.tasks.job import Job
 from ohlora.tasks.loading import SAMPLE_TOKENS, load, record_memory
 from ohlora.training.adapter import adapter_hash, initialise, keep_float32, save
 from ohlora.training.batches import Collator, batches_of_step

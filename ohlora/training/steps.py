@@ -8,8 +8,8 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from ohlora.job import Job
 from ohlora.measure.clock import Clock
+from ohlora.tasks.job import Job
 from ohlora.training.batches import Batch, Collator
 
 PARITY_STEPS = 4  # steps 0–3: the first loss alone is blind to the adapter, since lora_B starts at zero

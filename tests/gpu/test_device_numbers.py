@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ohlora.device import describe
 from ohlora.files import read_jsonl
 from ohlora.measure.clock import Clock
+from ohlora.measure.device import describe
 from ohlora.measure.matmul import matmul_peak
 from ohlora.measure.memory import PhaseMemory
 from ohlora.measure.shortage import asked_and_available, is_out_of_memory

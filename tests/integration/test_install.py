@@ -68,7 +68,7 @@ def test_help_names_groups_and_commands(tmp_path: Path) -> None:
 def test_bars_at_a_terminal() -> None:
     """On a real pseudo-terminal the bars draw and end; the events are those a run sends."""
     code = """
-from ohlora import progress
+from ohlora.running import progress
 with progress.shown("train · backend=hf") as show:
     show.event({"event": "process", "phase": "train"})
     show.event({"event": "stage", "name": "training", "total": 2, "unit": "step"})

@@ -10,7 +10,7 @@ import torch
 from ohlora.backends import BACKENDS, backend
 from ohlora.config.paths import options
 from ohlora.config.schema import Dtype
-from ohlora.device import resolve_dtype
+from ohlora.measure.device import resolve_dtype
 
 
 def gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int] | None, name: str = "GPU") -> None:

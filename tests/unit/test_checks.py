@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ohlora.report.contrast import contrast
-from ohlora.report.parity import checks
+from ohlora.records.result import Result
+from ohlora.report.comparison.contrast import contrast
+from ohlora.report.comparison.parity import checks
+from ohlora.report.comparison.settings import changed_by_itself, differences, was_asked
 from ohlora.report.reading import Arm
-from ohlora.report.settings import changed_by_itself, differences, was_asked
-from ohlora.result import Result
 
 REQUESTED: dict[str, Any] = {
     "backend": {"name": "hf"},

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ohlora import compare
-from ohlora.compare import alone, arms_of, drive, interleaved, planned
 from ohlora.config.compose import composed, quoted
 from ohlora.config.schema import Config
 from ohlora.config.validate import validated
 from ohlora.errors import UserError
-from ohlora.manifest import read_manifest
-from ohlora.result import Result
+from ohlora.records.manifest import read_manifest
+from ohlora.records.result import Result
+from ohlora.studies import compare
+from ohlora.studies.compare import alone, arms_of, drive, interleaved, planned
 
 
 @pytest.fixture(autouse=True)

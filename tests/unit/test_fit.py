@@ -153,7 +153,7 @@ def test_nothing_helps_but_a_smaller_model() -> None:
 
 def test_stop_warn_and_off(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     from ohlora.errors import UserError
-    from ohlora.preflight import check
+    from ohlora.running.preflight import check
 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="needs about"):

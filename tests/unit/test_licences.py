@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from ohlora import again
 from ohlora.config.compose import composed
 from ohlora.config.schema import Config
 from ohlora.config.validate import validated
@@ -18,7 +17,8 @@ from ohlora.errors import UserError
 from ohlora.models import acceptance
 from ohlora.models.acceptance import REMEMBERED, accepted, require, will_accept
 from ohlora.models.licences import LICENCES, carry, licence_of, screen_notice
-from ohlora.runs import plain
+from ohlora.running import rerun
+from ohlora.running.attempt import plain
 
 
 @pytest.fixture
@@ -201,8 +201,8 @@ def run_directory(tmp_path: Path, *overrides: str) -> Path:
     ],
 )
 def test_a_run_directory_again_asks_and_says_where(tmp_path: Path, capsys, monkeypatch, more, said: str) -> None:
-    monkeypatch.setattr(again, "execute", lambda *_: pytest.fail("it ran"))
-    assert again.run_again(run_directory(tmp_path, "task=train", "trainer=smoke", *more)) == 2
+    monkeypatch.setattr(rerun, "execute", lambda *_: pytest.fail("it ran"))
+    assert rerun.run_again(run_directory(tmp_path, "task=train", "trainer=smoke", *more)) == 2
     shown = capsys.readouterr().err.rstrip().splitlines()[-1]
     assert said in shown
     assert shown.endswith(f"; this command takes no options, change them in {tmp_path / 'config.yaml'}")

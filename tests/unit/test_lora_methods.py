@@ -23,8 +23,8 @@ from ohlora.backends.hf import HFBackend
 from ohlora.backends.unsloth import UnslothBackend
 from ohlora.config.schema import LoraMethod
 from ohlora.errors import UserError
-from ohlora.job import Unsupported
 from ohlora.models.architectures import ARCHITECTURES
+from ohlora.tasks.job import Unsupported
 from ohlora.training.adapter import adapter_hash, initialise, keep_float32
 
 RANK, ALPHA = 4, 8

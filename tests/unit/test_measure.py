@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ohlora.data.tokens import Example
-from ohlora.job import Job
+from ohlora.tasks.job import Job
 from ohlora.training.batches import Collator, batches_of_step
 from ohlora.training.evaluate import evaluate
 from ohlora.training.steps import StepTimer

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from conftest import started
 
-from ohlora import launch, process
-from ohlora.result import PhaseRecord, Status
+from ohlora.records.result import PhaseRecord, Status
+from ohlora.running import phases, process
 
 EVENTS = """
 import json, os
@@ -34,7 +34,7 @@ def run(code: str, tmp_path: Path, timeout_s: float | None = 30) -> tuple[proces
 
 
 def outcome(ended: process.Ended, tmp_path: Path, timeout_s: float | None = 30) -> PhaseRecord:
-    return launch._outcome(tmp_path / "none.json", tmp_path / "child.log", tmp_path / "memory.jsonl", ended, timeout_s)
+    return phases._outcome(tmp_path / "none.json", tmp_path / "child.log", tmp_path / "memory.jsonl", ended, timeout_s)
 
 
 def test_events_arrive_and_output_goes_to_the_log(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_children_do_not_outlive_their_parent(tmp_path: Path, number: signal.Sig
     parent = f"""
     import sys
     from pathlib import Path
-    from ohlora import process
+    from ohlora.running import process
     keep = [open("/dev/null") for _ in range(20)]  # descriptors of two digits
     with process.sigterm_as_interrupt():
         ended = process.run([sys.executable, "-c", {textwrap.dedent(child)!r}], Path({str(tmp_path / "log")!r}),
@@ -133,13 +133,13 @@ def test_a_prefix_that_does_not_exist_is_said(tmp_path: Path) -> None:
     from dataclasses import replace
 
     from ohlora.config.compose import composed
+    from ohlora.config.tasks import INFER
     from ohlora.config.validate import validated
-    from ohlora.tasks import INFER
 
     config = validated(composed([]))
     config = replace(config, launch=replace(config.launch, prefix=["no-such-program"]))
     (tmp_path / "phases").mkdir()
-    record = launch._run_phase(config, tmp_path, INFER, lambda event: None)
+    record = phases._run_phase(config, tmp_path, INFER, lambda event: None)
     assert record.status == "failed" and "no-such-program" in record.reason["text"]
     assert json.loads((tmp_path / "phases" / "infer.json").read_text())["status"] == "failed"
 

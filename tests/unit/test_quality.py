@@ -16,10 +16,10 @@ from ohlora.config.schema import Config, DataConfig, GenerationConfig, ModelConf
 from ohlora.data.rows import PACKAGED, Row, held_out
 from ohlora.data.tokens import Example
 from ohlora.errors import UserError
-from ohlora.job import Job
 from ohlora.measure.quality import bits_per_character, defects, distinct, is_repeated, is_wrong_language, quality
-from ohlora.samples import Sample, read_samples, write_samples
+from ohlora.records.samples import Sample, read_samples, write_samples
 from ohlora.tasks import answer
+from ohlora.tasks.job import Job
 
 KOREAN, ENGLISH = "오늘 저녁은 김치찌개가 좋겠어요!", "A bowl of soup would be nice tonight."
 

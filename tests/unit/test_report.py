@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from ohlora.errors import UserError
-from ohlora.report.write import write_comparison
-from ohlora.result import Result
+from ohlora.records.result import Result
+from ohlora.report.comparison.write import write_comparison
 
 HF = {
     "infer/infer_time_s": 60.0, "infer/peak_rss_mib": 2000.0, "train/train_time_s": 20.0,

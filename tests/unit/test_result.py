@@ -9,8 +9,8 @@ import pytest
 
 from ohlora.config.compose import composed
 from ohlora.config.identity import run_id, slug
-from ohlora.result import PhaseRecord, Result, exit_code, read_result
-from ohlora.runs import plain
+from ohlora.records.result import PhaseRecord, Result, exit_code, read_result
+from ohlora.running.attempt import plain
 
 
 def test_the_same_configuration_has_the_same_identity() -> None:

@@ -15,17 +15,17 @@ import pytest
 
 from ohlora.config.compose import composed
 from ohlora.errors import UserError
-from ohlora.manifest import Job
 from ohlora.measure.quality import quality
-from ohlora.report.grades import read_grades, usable_grades, write_template
-from ohlora.report.ranking import PARTS, ranked, weights_of, winners_by_weight
-from ohlora.report.selection import write_selection
-from ohlora.report.selection_asked import of_job, of_run
-from ohlora.report.selection_study import is_selection
-from ohlora.report.words import WORDS
-from ohlora.result import Result
-from ohlora.runs import plain
-from ohlora.samples import Sample, write_samples
+from ohlora.records.manifest import Job
+from ohlora.records.result import Result
+from ohlora.records.samples import Sample, write_samples
+from ohlora.report.selection.asked import of_job, of_run
+from ohlora.report.selection.grades import read_grades, usable_grades, write_template
+from ohlora.report.selection.ranking import PARTS, ranked, weights_of, winners_by_weight
+from ohlora.report.selection.study import is_selection
+from ohlora.report.selection.write import write_selection
+from ohlora.report.words.comparison import WORDS
+from ohlora.running.attempt import plain
 
 REFERENCES = ["오늘은 김치찌개가 좋겠어요!", "저는 밤하늘의 오로라예요.", "그건 조금 어려운 부탁이에요."]
 ANSWERS = {"good": [*REFERENCES[:2], "그건 어려운 부탁이에요."], "poor": ["모르겠어요", "I do not know", "네 " * 12]}

@@ -16,9 +16,10 @@ import numpy
 import pytest
 import torch
 
-from ohlora import cgroup, launch, process
+from ohlora.measure import cgroup
 from ohlora.measure.resident import Resident
 from ohlora.measure.shortage import asked_and_available, is_out_of_memory, killed_for_memory
+from ohlora.running import phases, process
 
 MIB = 2**20
 
@@ -174,7 +175,7 @@ def test_a_real_kill_for_memory(limited: Path, tmp_path: Path, last: int, status
     enter = ["/bin/sh", "-c", f'echo $$ > {limited / "cgroup.procs"} && exec "$@"', "sh"]
     ended = process.run([*enter, sys.executable, "-c", grow], log, process.child_env({}), 60, lambda event: None)
     assert ended.code == -signal.SIGKILL, log.read_text()
-    record = launch._outcome(tmp_path / "train.json", log, timeline, ended, 60)
+    record = phases._outcome(tmp_path / "train.json", log, timeline, ended, 60)
     assert (record.status, (record.reason or {})["code"]) == (status, code)
     if status == "oom":
         last_line = json.loads(timeline.read_text().splitlines()[-1])

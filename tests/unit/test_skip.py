@@ -11,8 +11,8 @@ from ohlora.config.compose import composed
 from ohlora.config.schema import Config
 from ohlora.config.validate import validated
 from ohlora.models.acceptance import require
-from ohlora.skip import candidate, skip_reason
-from ohlora.sweep import plan, with_presets
+from ohlora.studies.skipping import candidate, skip_reason
+from ohlora.studies.sweep import plan, with_presets
 
 SELECTION = ["experiment=model_selection"]
 

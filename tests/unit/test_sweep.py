@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from ohlora.errors import UserError
-from ohlora.manifest import Manifest
-from ohlora.report.comparison import read_comparison
-from ohlora.runs import Place
-from ohlora.sweep import expand, plan, planned_job
+from ohlora.records.manifest import Manifest
+from ohlora.report.comparison.comparison import read_comparison
+from ohlora.running.attempt import Place
+from ohlora.studies.sweep import expand, plan, planned_job
 
 
 @pytest.fixture(autouse=True)

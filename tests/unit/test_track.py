@@ -12,11 +12,11 @@ from ohlora.config.compose import composed
 from ohlora.config.schema import Config
 from ohlora.config.validate import validated
 from ohlora.errors import UserError
-from ohlora.report.fetched import fetch
-from ohlora.report.written import written
-from ohlora.result import Result, read_result
-from ohlora.runs import plain
-from ohlora.track import Tracker, open_tracker, store_uri
+from ohlora.records.result import Result, read_result
+from ohlora.report.folder import written
+from ohlora.running.attempt import plain
+from ohlora.tracking.fetch import fetch
+from ohlora.tracking.mlflow_tracker import Tracker, open_tracker, store_uri
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from ohlora.report.plots.svg import LINE, WIDTH, clean, panel, sheet, svg_text, wrapped
-from ohlora.report.plots.words import ENGLISH, PlotWords
+from ohlora.report.words.plots import ENGLISH, PlotWords
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from math import isfinite, nan
 from typing import TYPE_CHECKING
 
 from ohlora.report.plots.svg import INK, LINE, WIDTH, clean, panel, sheet, svg_text, text_width, wrapped
-from ohlora.report.plots.words import ENGLISH, PlotWords
+from ohlora.report.words.plots import ENGLISH, PlotWords
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ohlora.report.plots.loss import COLOURS, MARKERS
 from ohlora.report.plots.svg import INK, LINE, WIDTH, clean, panel, sheet, svg_text, text_width, wrapped
-from ohlora.report.plots.words import ENGLISH, PlotWords
+from ohlora.report.words.plots import ENGLISH, PlotWords
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

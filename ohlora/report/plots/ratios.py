@@ -7,7 +7,7 @@ from math import ceil, floor, isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from ohlora.report.plots.svg import INK, LINE, clean, panel, sheet, svg_text, wrapped
-from ohlora.report.plots.words import ENGLISH, PlotWords
+from ohlora.report.words.plots import ENGLISH, PlotWords
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,1 @@
+"""Tasks that print and exit; no child process, no run."""

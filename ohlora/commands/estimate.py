@@ -1,0 +1,75 @@
+"""python -m ohlora.run task=estimate: will it fit? Part by part, and for every model of the group, without weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ohlora.config.group import models
+from ohlora.config.schema import Config
+from ohlora.errors import UserError
+from ohlora.estimate.capacity import capacity
+from ohlora.estimate.fit import ERROR, Estimate, estimate, remedy
+from ohlora.report.markdown import NO_VALUE, markdown
+
+PHASES = {"infer": "inference", "train": "fine-tuning"}
+
+
+def show(config: Config) -> tuple[int, str]:
+    """The parts of this run's model, then a row for each model; exit code 2 where this run's cannot fit."""
+    there = capacity(config)
+    found = estimate(config, there)
+    if found is None:
+        raise UserError(
+            f"model={config.model.name}: nothing is known of its shape; prepare it (task=prepare), or give model.shape"
+        )
+    parts = [
+        f"{config.model.label}, {config.backend.name}, {there.dtype} on {there.device}: {there.said}",
+        _settings(config, found),
+        "",
+        _parts(found),
+        "",
+        f"{config.model.name}: **{found.verdict}** (the estimate may be off by {ERROR:.0%})"
+        + (f"; {remedy(config, found)}" if found.verdict in ("too large", "tight") else ""),
+        "",
+        _models(config, found),
+    ]
+    return (2 if found.verdict == "too large" else 0), "\n".join(parts)
+
+
+def _settings(config: Config, found: Estimate) -> str:
+    work = found.work
+    how = "counted" if work.exact else "guessed from the text"
+    return (
+        f"rank {config.lora.rank}, batch {work.batch} rows of up to {work.row} tokens, prompts of up to {work.prompt} "
+        f"and answers of {work.answer} ({how}); checkpointing {config.trainer.gradient_checkpointing.value}, "
+        f"{config.trainer.optimizer}, loss {config.trainer.loss.value}, quantisation {config.lora.quantization.value}"
+    )
+
+
+def _parts(found: Estimate) -> str:
+    names = list(dict.fromkeys(name for parts in found.phases.values() for name in parts))
+    rows = [
+        [name.replace("_", " "), *(_mib(parts.get(name)) for parts in found.phases.values())]
+        for name in sorted(names, key=lambda name: -max(p.get(name, 0.0) for p in found.phases.values()))
+    ]
+    rows.append(["**together**", *(f"**{_mib(sum(parts.values()))}**" for parts in found.phases.values())])
+    return markdown(["MiB", *(PHASES[phase] for phase in found.phases)], rows)
+
+
+def _models(config: Config, found: Estimate) -> str:
+    """Every model of the group under the same settings, the smallest first."""
+    rows = []
+    for model in models(config):
+        one = estimate(replace(config, model=model), found.there)
+        if one is None:
+            rows.append((0.0, [model.name, NO_VALUE, NO_VALUE, NO_VALUE, "nothing is known of its shape"]))
+            continue
+        cells = [_mib(sum(one.phases[phase].values())) if phase in one.phases else NO_VALUE for phase in PHASES]
+        params = NO_VALUE if model.params_m is None else f"{model.params_m:,.0f}"
+        rows.append((one.needed, [model.name, params, *cells, one.verdict]))
+    header = ["model", "million parameters", *(f"{word}, MiB" for word in PHASES.values()), "here"]
+    return markdown(header, [cells for _, cells in sorted(rows, key=lambda row: row[0])])
+
+
+def _mib(size: float | None) -> str:
+    return NO_VALUE if size is None else f"{size:,.0f}"

@@ -1,0 +1,38 @@
+"""python -m ohlora.run task=licenses: the licence of every model, what it restricts, and what was accepted here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ohlora.config.group import models
+from ohlora.config.schema import Config
+from ohlora.models.acceptance import REMEMBERED, accepted, remembered
+from ohlora.models.licences import LICENCES, licence_of
+from ohlora.report.markdown import NO_VALUE, markdown
+
+
+def show(config: Config) -> tuple[int, str]:
+    """A row for each model, then the terms of each restricted licence."""
+    rows, tags = [], set()
+    for model in models(config):
+        one = replace(config, model=model)
+        tag = licence_of(one)
+        tags.add(tag)
+        entry, given = LICENCES[tag], accepted(one)
+        if entry.restricted:
+            state = f"accepted {given['accepted']}" if given else "not accepted"
+        else:
+            state = "nothing to accept" if tag != "unknown" else "look it up"
+        rows.append([model.name, tag, entry.title, entry.version or NO_VALUE, state])
+    parts = [markdown(("model", "tag", "licence", "version", "here"), rows), ""]
+    for tag in sorted(tags):
+        entry = LICENCES[tag]
+        if entry.restrictions:
+            checked = f"checked {entry.checked}: " if entry.checked else ""
+            parts += [f"{entry.title} ({entry.url}), {checked}{entry.restrictions}", ""]
+    for tag, record in sorted(remembered(Path(config.models)).items()):
+        if tag in LICENCES and record.get("version") != LICENCES[tag].version:
+            parts += [f"{tag}: accepted in the version of {record.get('version')}; the terms are newer", ""]
+    parts.append(f"Accept one with model.accept_license=<tag>; {Path(config.models) / REMEMBERED} remembers it")
+    return 0, "\n".join(parts)

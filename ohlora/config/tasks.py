@@ -1,0 +1,51 @@
+"""The task registry: what `task=` can be, and how each is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One child process. `module` has `run(job) -> None`, imported in the child only; `backend`: it loads one."""
+
+    name: str
+    module: str
+    backend: bool = True
+
+
+@dataclass(frozen=True)
+class Task:
+    """How a task is run.
+
+    phases: the child processes, in order, after those that make a missing model or missing tokens;
+    tracked: it makes a run in MLflow;
+    parent: instead of phases, a module with `show(config) -> (exit code, text)`, which needs no child and makes no run.
+    """
+
+    phases: tuple[Phase, ...] = ()
+    tracked: bool = True
+    parent: str = ""
+
+    @property
+    def trains(self) -> bool:
+        return TRAIN in self.phases
+
+
+PREPARE = Phase("prepare", "ohlora.tasks.prepare", backend=False)
+TOKENIZE = Phase("tokenize", "ohlora.tasks.tokenize", backend=False)
+INFER = Phase("infer", "ohlora.tasks.infer")
+TRAIN = Phase("train", "ohlora.tasks.train")
+ANSWER = Phase("answer", "ohlora.tasks.answer")
+
+TASKS: dict[str, Task] = {
+    "benchmark": Task((INFER, TRAIN)),
+    "train": Task((TRAIN,)),
+    "infer": Task((INFER,)),
+    "selection": Task((INFER, TRAIN, ANSWER)),
+    "prepare": Task((PREPARE,), tracked=False),
+    "licenses": Task(parent="ohlora.commands.licenses"),
+    "estimate": Task(parent="ohlora.commands.estimate"),
+}
+
+PHASES: dict[str, Phase] = {phase.name: phase for phase in (PREPARE, TOKENIZE, INFER, TRAIN, ANSWER)}

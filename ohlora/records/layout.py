@@ -1,0 +1,32 @@
+"""Where a run directory keeps its attempts and its adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ohlora.errors import UserError
+
+
+def adapter_folder(given: str) -> Path | None:
+    """The adapter in a run directory (its newest attempt), an attempt, or an adapter folder itself."""
+    folder = Path(given)
+    candidates = [folder, folder / "adapter", *(path / "adapter" for path in attempts(folder)[::-1])]
+    return next((path for path in candidates if (path / "adapter_config.json").is_file()), None)
+
+
+def attempts(run: Path) -> list[Path]:
+    """The attempts of a run directory, oldest first."""
+    found = [path for path in run.glob("attempt-*") if path.name[8:].isdigit()]
+    return sorted(found, key=lambda path: int(path.name[8:]))
+
+
+def newest_attempt(directory: Path) -> Path:
+    """The attempt that a run directory or an attempt stands for.
+
+    Raises:
+        UserError: neither.
+    """
+    for candidate in [directory, *attempts(directory)[::-1]]:
+        if (candidate / "config.yaml").is_file():
+            return candidate
+    raise UserError(f"{directory}: not a run directory; it holds no config.yaml and no attempt-<number>")

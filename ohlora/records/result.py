@@ -1,0 +1,170 @@
+"""The result of a run: schema 1 of `result.json`, documented in docs/result.md. Written atomically, last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ohlora.files import read_json, write_json
+from ohlora.records.manifest import TRACKS
+
+SCHEMA = 1
+
+
+class Status(str, Enum):
+    """How a run ended; `skipped`: a candidate that was not started, for a reason that was known before."""
+
+    finished = "finished"
+    failed = "failed"
+    oom = "oom"
+    killed = "killed"
+    timeout = "timeout"
+    unsupported = "unsupported"
+    cancelled = "cancelled"
+    skipped = "skipped"
+
+
+KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("run_id", "task", "arm", "track"), str),
+    **dict.fromkeys(("repeat", "order"), int),
+    "reason": (dict, type(None)),
+    **dict.fromkeys(
+        (
+            "requested",
+            "effective",
+            "versions",
+            "device",
+            "model",
+            "hashes",
+            "parity",
+            "arguments",
+            "metrics",
+            "estimate",
+            "timings",
+        ),
+        dict,
+    ),
+}  # what a reader relies on
+TIMES = ("started", "ended")
+GROUPS = ("backend", "model", "trainer", "generation", "lora", "report", "data", "launch")
+EXIT_CODES = {Status.finished: 0, Status.unsupported: 2, Status.cancelled: 130, Status.skipped: 2}
+
+
+@dataclass
+class PhaseRecord:
+    """What one child process leaves: `phases/<name>.json`. `metrics` keys are 'phase/name'."""
+
+    status: str
+    reason: dict[str, str] | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    effective: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    device: dict[str, Any] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    parity: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
+    estimate: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Result:
+    """One run. Numbers in `metrics` follow docs/result.md; absent means not measured, never 0."""
+
+    run_id: str
+    status: str
+    task: str
+    arm: str
+    repeat: int = 0
+    order: int = 0
+    track: str = ""
+    reason: dict[str, str] | None = None
+    requested: dict[str, Any] = field(default_factory=dict)
+    effective: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    device: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    parity: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    estimate: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def add(self, phase: str, record: PhaseRecord) -> None:
+        """Take one process's record in. The first process's load is `load/…`, a later one's `<phase>_load/…`."""
+        rename = f"{phase}_load/" if any(key.startswith("load/") for key in self.metrics) else "load/"
+        for key, value in record.metrics.items():
+            self.metrics[rename + key[len("load/") :] if key.startswith("load/") else key] = value
+        common = {k: v for k, v in record.effective.items() if not isinstance(v, dict)}
+        self.effective = {
+            **self.effective,
+            **common,
+            **{k: v for k, v in record.effective.items() if isinstance(v, dict)},
+        }
+        self.versions |= record.versions
+        self.device |= record.device
+        self.hashes |= record.hashes
+        self.parity |= record.parity
+        self.arguments |= record.arguments
+        self.estimate |= record.estimate
+        self.timings[phase] = record.timings
+        self.status, self.reason = record.status, record.reason
+
+    def write(self, folder: Path) -> None:
+        write_json(folder / "result.json", asdict(self))
+
+
+def read_result(path: Path) -> Result:
+    """A result file of schema 1; fields this version does not know are left out.
+
+    Raises:
+        ValueError: not a result of schema 1, or half-written.
+    """
+    raw = read_json(path)
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        raise ValueError(f"{path}: not a result of schema {SCHEMA}")
+    known = {item.name for item in fields(Result)}
+    try:
+        result = Result(**{key: value for key, value in raw.items() if key in known})
+        result.status = Status(result.status).value
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    wrong = list(_of_other_types(result))
+    if wrong:
+        raise ValueError(f"{path}: of another type than schema {SCHEMA} says: {', '.join(wrong[:5])}")
+    return result
+
+
+def _of_other_types(result: Result) -> Iterator[str]:
+    """The parts that a reader would trip over."""
+    number = (int, float)
+    for name, kinds in KINDS.items():
+        if not isinstance(getattr(result, name), kinds):
+            yield name
+            return
+    if result.track not in TRACKS:
+        yield f"track={result.track!r}"
+    yield from (f"metrics.{key}" for key, value in result.metrics.items() if not isinstance(value, number))
+    yield from (f"timings.{key}" for key in TIMES if not isinstance(result.timings.get(key, 0.0), number))
+    yield from (f"requested.{key}" for key in GROUPS if not isinstance(result.requested.get(key, {}), dict))
+    for key in ("losses", "grad_norms"):
+        values = result.parity.get(key, [])
+        if not isinstance(values, list) or not all(isinstance(value, number) for value in values):
+            yield f"parity.{key}"
+
+
+def exit_code(results: Iterable[Result]) -> int:
+    """0 all finished; 130 one was cancelled; 2 what failed was bad input or an unsupported back end; else 1."""
+    codes = {_exit_code(result) for result in results}
+    return next((code for code in (130, 1, 2, 0) if code in codes), 1)
+
+
+def _exit_code(result: Result) -> int:
+    if (result.reason or {}).get("code") == "bad_input":
+        return 2
+    return EXIT_CODES.get(Status(result.status), 1)

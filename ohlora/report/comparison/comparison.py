@@ -1,0 +1,126 @@
+"""A folder of runs as one comparison: tracks, contrasts, and what a reader must know before believing a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ohlora.measure.statistics import MIN_PAIRS
+from ohlora.records.result import Result, exit_code
+from ohlora.report.comparison.contrast import Contrast, contrast
+from ohlora.report.comparison.settings import flat
+from ohlora.report.reading import Arm, Held, read_folder
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to know, by its code in `ohlora.report.words.comparison`, with the values its text takes."""
+
+    code: str
+    values: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass
+class Track:
+    """Arms that are compared with the first of them. `name` is '' for a sweep, else equal or recommended."""
+
+    name: str
+    arms: list[Arm]
+    contrasts: list[Contrast]
+
+    @property
+    def comparable(self) -> bool:
+        """False when one of its contrasts has no pair or may not be compared."""
+        return bool(self.contrasts) and all(c.comparable for c in self.contrasts)
+
+
+@dataclass
+class Comparison:
+    """What a folder holds, compared."""
+
+    held: Held
+    tracks: list[Track]
+    lang: str
+
+    @property
+    def folder(self) -> Path:
+        return self.held.folder
+
+    @property
+    def arms(self) -> list[Arm]:
+        return self.held.arms
+
+    @property
+    def runs(self) -> list[Result]:
+        return [run for arm in self.arms for run in arm.runs]
+
+    @property
+    def voided(self) -> list[tuple[Track, Contrast]]:
+        """The contrasts that a broken check voids."""
+        return [(t, c) for t in self.tracks for c in t.contrasts if c.pairs and c.voided]
+
+    def exit_code(self) -> int:
+        """Of all runs; a planned run that left no result is a failure, unless its arm is unsupported here."""
+        supported = [arm for arm in self.arms if not any(run.status in ("unsupported", "skipped") for run in arm.runs)]
+        missing = any(arm.planned > len(arm.runs) for arm in supported)
+        return exit_code(self.runs) or int(missing)
+
+    def notes(self) -> list[Note]:
+        return list(_notes(self))
+
+
+def read_comparison(folder: Path, lang: str | None = None) -> Comparison:
+    """Read and compare everything in a folder; `lang` None takes what the run asked for.
+
+    Raises:
+        UserError: there is nothing in it to compare.
+    """
+    held = read_folder(folder)
+    by_name: dict[str, list[Arm]] = {}
+    for arm in held.arms:
+        by_name.setdefault(arm.track, []).append(arm)
+    tracks = [Track(name, arms, []) for name, arms in by_name.items()]
+    everything = [run for arm in held.arms for run in arm.runs]
+    for track in tracks:
+        track.contrasts = [contrast(track.arms[0], arm, everything) for arm in track.arms[1:]]
+    return Comparison(held, tracks, lang or (held.manifest.lang if held.manifest else "en"))
+
+
+def _notes(comparison: Comparison) -> Iterator[Note]:
+    runs = comparison.runs
+    for track in comparison.tracks:
+        yield from _track_notes(track)
+    for device in sorted({str(run.device.get("name")) for run in runs if run.device}):
+        yield Note("device", {"name": device})
+    if len({str(run.device.get("name")) for run in runs if run.device}) > 1:
+        yield Note("machines")
+    if any(run.device.get("type") == "cpu" for run in runs):
+        yield Note("cpu")
+    if any("device_difference" in flat(run.effective).values() for run in runs):
+        yield Note("device_difference")
+    for label in sorted({str(run.model.get("label")) for run in runs if run.model}):
+        yield Note("model", {"label": label})
+    if any("unsloth-cpu" in str(run.effective.get("train", run.effective.get("infer"))) for run in runs):
+        yield Note("unsloth_cpu")
+
+
+def _track_notes(track: Track) -> Iterator[Note]:
+    if len(track.arms) < 2:
+        yield Note("one_arm", {"track": track.name})
+        return
+    if not any(arm.finished for arm in track.arms):
+        yield Note("none_finished", {"track": track.name})
+    for one in track.contrasts:
+        about: dict[str, object] = {"track": track.name, "arm": one.other.name, "baseline": one.baseline.name}
+        if one.too_short:
+            yield Note("smoke", about)
+        unchecked = tuple(check.code for check in one.checks if check.state == "unknown")
+        if unchecked:
+            yield Note("unchecked", {**about, "checks": unchecked})
+        if not one.pairs:
+            yield Note("no_pairs", about)
+        elif len(one.pairs) < MIN_PAIRS:
+            yield Note("few_pairs", {**about, "pairs": len(one.pairs), "needed": MIN_PAIRS})
+        if len(one.pairs) > 1 and not one.interleaved:
+            yield Note("not_interleaved", about)

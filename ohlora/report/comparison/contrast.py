@@ -1,0 +1,133 @@
+"""Two arms of a track against each other: their pairs, a figure for every metric, a verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import isfinite
+from typing import Literal
+
+from ohlora.measure.statistics import ALPHA, MIN_PAIRS, Paired, holm, paired, pairs_needed
+from ohlora.records.result import Result
+from ohlora.report.comparison.headline import HEADLINE, RESOLUTION_MIB, RESOLUTION_QUALITY, Kind, kind, memory_key
+from ohlora.report.comparison.parity import Check, checks, overlapped, pairs_of
+from ohlora.report.reading import Arm
+
+Verdict = Literal["faster", "slower", "less", "more", "no_difference_shown", "not_comparable", "no_verdict"]
+SHOWN_DIFFERENCE = 0.05  # the report says how many pairs would show this one
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One metric of a contrast. `p` is adjusted by Holm over its family of so many metrics."""
+
+    key: str
+    headline: bool
+    paired: Paired
+    p: float | None
+    verdict: Verdict
+    family: int
+
+    @property
+    def pairs_needed(self) -> int | None:
+        """How many pairs would show a difference of 5 % at the spread seen; None: over 1,000, or no spread known."""
+        return None if self.paired.spread is None else pairs_needed(SHOWN_DIFFERENCE, self.paired.spread, self.family)
+
+
+@dataclass
+class Contrast:
+    """`other` against `baseline`. `voided` are the broken checks; with one, no figure has a verdict."""
+
+    baseline: Arm
+    other: Arm
+    pairs: list[tuple[Result, Result]] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    interleaved: bool = False
+    too_short: bool = False
+    figures: dict[str, Figure] = field(default_factory=dict)
+
+    @property
+    def voided(self) -> list[Check]:
+        return [check for check in self.checks if check.state == "broken"]
+
+    @property
+    def comparable(self) -> bool:
+        """False when nothing may be said of a difference."""
+        return bool(self.pairs) and not self.voided and not self.too_short
+
+    def headline(self) -> list[Figure]:
+        """The four of the user's table that were measured in both arms, in its order."""
+        return [figure for figure in self.figures.values() if figure.headline]
+
+
+def contrast(baseline: Arm, other: Arm, everything: Sequence[Result]) -> Contrast:
+    """Compare two arms; `everything` are all runs of the folder, which may have overlapped with theirs."""
+    pairs = pairs_of(baseline.finished, other.finished)
+    made = Contrast(baseline, other, pairs)
+    made.checks = checks(baseline.finished, other.finished)
+    if pairs:
+        made.checks.append(overlapped(everything))
+    made.interleaved = _interleaved(pairs)
+    made.too_short = any((run.requested.get("trainer") or {}).get("name") == "smoke" for pair in pairs for run in pair)
+    values = _values(pairs)
+    found = {key: paired(*sides) for key, sides in values.items()}
+    names = _headline_keys(found)
+    for family in (names, [key for key in found if key not in names]):
+        adjusted = holm({key: p for key in family if (p := found[key].p) is not None})
+        for key in family:
+            one, p = found[key], adjusted.get(key)
+            made.figures[key] = Figure(key, key in names, one, p, _verdict(made, key, one, p), len(family))
+    return made
+
+
+def _verdict(made: Contrast, key: str, one: Paired, p: float | None) -> Verdict:
+    if not made.comparable:
+        return "not_comparable"
+    if one.pairs < MIN_PAIRS or not made.interleaved or p is None:
+        return "no_verdict"
+    what = kind(key)
+    small = (what == "memory" and abs(one.other - one.baseline) < RESOLUTION_MIB) or (
+        what == "quality" and abs(one.ratio - 1) < RESOLUTION_QUALITY
+    )
+    if p > ALPHA or small:
+        return "no_difference_shown"
+    return _word(what, one.ratio < 1)
+
+
+def _word(what: Kind, lower: bool) -> Verdict:
+    if what == "time":
+        return "faster" if lower else "slower"
+    if what == "throughput":
+        return "slower" if lower else "faster"
+    return "less" if lower else "more"
+
+
+def _values(pairs: Sequence[tuple[Result, Result]]) -> dict[str, tuple[list[float], list[float]]]:
+    """Metric -> its values in both arms, pair by pair; only what every run has, above zero, and is no description."""
+    if not pairs:
+        return {}
+    keys = set.intersection(*(set(run.metrics) for pair in pairs for run in pair))
+    found = {}
+    for key in sorted(keys):
+        left, right = [a.metrics[key] for a, _ in pairs], [b.metrics[key] for _, b in pairs]
+        if kind(key) != "description" and all(isfinite(value) and value > 0 for value in (*left, *right)):
+            found[key] = (left, right)
+    return found
+
+
+def _headline_keys(found: dict[str, Paired]) -> list[str]:
+    """The user's four columns, by the metrics that stand for them here."""
+    have = dict.fromkeys(found, 1.0)
+    keys = [memory_key(have, key.split()[0]) if key.endswith(" memory") else key for key in HEADLINE]
+    return [key for key in keys if key in found]
+
+
+def _interleaved(pairs: Sequence[tuple[Result, Result]]) -> bool:
+    """Did the pairs run one after the other, each arm going first equally often? (One pair alone did.)"""
+    if any("started" not in run.timings for pair in pairs for run in pair):
+        return False
+    spans = sorted(sorted(((a.timings["started"], 0), (b.timings["started"], 1))) for a, b in pairs)
+    apart = all(earlier[1][0] < later[0][0] for earlier, later in pairwise(spans))
+    baseline_first = sum(span[0][1] == 0 for span in spans)
+    return apart and abs(2 * baseline_first - len(spans)) <= 1

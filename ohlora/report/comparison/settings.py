@@ -1,0 +1,141 @@
+"""Settings: what was asked for, what was in effect, and what differed between two arms besides what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ohlora.records.result import Result
+from ohlora.report.reading import Arm, asked_of
+
+# A setting in effect and the parts of the configuration that decide it: differing there, it differs as asked.
+_MODEL = ("model.name", "model.repo", "model.revision", "model.package", "model.architecture")
+DECIDED_BY: dict[str, tuple[str, ...]] = {
+    "dtype": ("model.dtype",),
+    "mixed_precision": ("model.dtype",),
+    "bf16": ("model.dtype",),
+    "fp16": ("model.dtype",),
+    "attention": ("model.attention", *_MODEL),
+    "quantization": ("lora.quantization",),
+    "lora_method": ("lora.method",),
+    "gradient_checkpointing_kwargs": ("trainer.gradient_checkpointing",),
+    "optimizer_fused": ("trainer.optimizer",),
+    "optim": ("trainer.optimizer",),
+    "loss_type": ("trainer.loss",),
+    "loss_kernel": ("trainer.loss", "backend"),
+    "steps": (
+        "data",
+        "trainer.train_rows",
+        "trainer.batch_size",
+        "trainer.gradient_accumulation",
+        "trainer.epochs",
+        "trainer.max_steps",
+    ),
+    "num_train_epochs": ("trainer.epochs",),
+    "per_device_train_batch_size": ("trainer.batch_size",),
+    "gradient_accumulation_steps": ("trainer.gradient_accumulation",),
+    "lr_scheduler_type": ("trainer.schedule",),
+    "data_seed": ("seed",),
+    "seed": ("seed",),
+    "truncated_rows": ("trainer.max_length", "data", *_MODEL),
+    "parameters": ("lora", *_MODEL),
+    "adapter_parameters": ("lora", *_MODEL),
+    "trainable_parameters": ("lora", *_MODEL),
+    "model_class": _MODEL,
+    "route": ("backend",),
+    "trainer_class": ("backend",),
+    "backend": ("backend",),
+    "patches": ("backend",),
+    "device": ("device",),
+    "use_cpu": ("device",),
+}
+# The trainer's arguments that say where files go, or that both sides make up for themselves.
+UNINTERESTING = ("output_dir", "logging_dir", "run_name", "project", "trackio_space_id", "trackio_bucket_id", "_n_gpu")
+UNINTERESTING_PREFIXES = ("hub_", "push_to_hub", "vllm_", "unsloth_", "report_to")
+REQUESTED = {
+    "model.dtype": ("dtype",),
+    "model.attention": ("train.attention", "infer.attention"),
+    "lora.quantization": ("train.quantization", "infer.quantization"),
+    "lora.method": ("train.lora_method",),
+    "trainer.gradient_checkpointing": ("train.gradient_checkpointing",),
+    "trainer.optimizer": ("train.optimizer",),
+    "trainer.loss": ("train.loss",),
+    "device": ("device",),
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting that was not the same in both arms. `asked`: the arms were asked to differ there."""
+
+    key: str
+    baseline: str
+    other: str
+    asked: bool
+
+
+def asked_to_differ(baseline: Result, other: Result) -> list[str]:
+    """The keys of the configuration in which two runs were asked to differ."""
+    left, right = flat(asked_of(baseline)), flat(asked_of(other))
+    return sorted(key for key in {*left, *right} if left.get(key) != right.get(key))
+
+
+def differences(baseline: Result, other: Result) -> Iterator[Difference]:
+    """What differed in effect, the trainer's resolved arguments included."""
+    asked = asked_to_differ(baseline, other)
+    sides = [flat(run.effective) | {f"arguments.{k}": v for k, v in _arguments(run)} for run in (baseline, other)]
+    for key in sorted(set(sides[0]) | set(sides[1])):
+        left, right = (str(side.get(key, "—")) for side in sides)
+        if left != right:
+            yield Difference(key, left, right, was_asked(key.rsplit(".", 1)[-1], asked))
+
+
+def was_asked(name: str, asked: list[str]) -> bool:
+    """True when a setting of this name follows from what the arms were asked to differ in."""
+    parts = (*DECIDED_BY.get(name, ()), f"trainer.{name}")
+    return any(key == part or key.startswith(f"{part}.") for key in asked for part in parts)
+
+
+def changed_by_itself(arm: Arm) -> Iterator[tuple[str, str, str]]:
+    """(key, asked for, in effect) where a run did otherwise than it was asked; 'auto' is no request."""
+    run = arm.first
+    if run is None:
+        return
+    asked, effective = flat(run.requested), flat(run.effective)
+    for key, places in REQUESTED.items():
+        want = asked.get(key)
+        have = next((effective[place] for place in places if place in effective), None)
+        if want is not None and have is not None and not _same(str(want), str(have), effective):
+            yield key, str(want), str(have)
+
+
+def _same(want: str, have: str, effective: dict[str, Any]) -> bool:
+    """An option's name and what a library calls it."""
+    fused = effective.get("train.optimizer_fused")
+    names = {
+        "auto": have,
+        "adamw_torch": "AdamW" if not fused else "",
+        "adamw_torch_fused": "AdamW" if fused else "",
+        "adamw_8bit": "AdamW8bit",
+        "adamw_bnb_8bit": "AdamW8bit",
+        "standard": "torch.utils.checkpoint",
+        "unsloth": have if "unsloth" in have else "",
+    }
+    return names.get(want, want) == have
+
+
+def _arguments(run: Result) -> list[tuple[str, Any]]:
+    return [
+        (key, value)
+        for key, value in run.arguments.items()
+        if key not in UNINTERESTING and not key.startswith(UNINTERESTING_PREFIXES)
+    ]
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{'train': {'loss': x}} -> {'train.loss': x}."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found

@@ -1,0 +1,188 @@
+"""Every sentence of the report, in English and in Korean. Codes are what the other modules speak."""
+
+from __future__ import annotations
+
+from ohlora.report.words.selection import SELECTION
+
+WORDS: dict[str, tuple[str, str]] = {
+    # headings
+    "title": ("Comparison", "비교 보고서"),
+    "verdicts": ("Verdicts", "판정"),
+    "plots": ("Plots", "그래프"),
+    "all_metrics": ("All metrics (medians per arm)", "전체 지표 (각 조건의 중앙값)"),
+    "parity": ("Was the work the same?", "같은 작업이었는가?"),
+    "settings": ("Differences in settings", "설정의 차이"),
+    "failures": ("Runs that did not finish", "끝나지 못한 실행"),
+    "unreadable": ("Files that could not be used", "사용할 수 없는 파일"),
+    "hardware": ("Hardware and versions", "하드웨어와 버전"),
+    "know": ("What to know", "알아 둘 점"),
+    "estimates": ("Peak memory, estimated before and measured", "최대 메모리: 사전 추정과 측정"),
+    "track.": ("", ""),
+    "track.equal": ("Equal settings", "동일한 설정"),
+    "track.recommended": ("Each side's recommended settings", "각자의 권장 설정"),
+    # columns
+    "arm": ("arm", "조건"),
+    "metric": ("metric", "지표"),
+    "ratio": ("ratio", "비율"),
+    "interval": ("95 % interval", "95 % 신뢰구간"),
+    "spread": ("spread of pairs", "쌍 간 편차"),
+    "pairs": ("pairs", "쌍"),
+    "verdict": ("verdict", "판정"),
+    "needed": ("pairs to show 5 %", "5 % 차이를 확인하는 데 필요한 쌍 수"),
+    "check": ("check", "검사"),
+    "state": ("result", "결과"),
+    "seen": ("seen", "확인된 값"),
+    "setting": ("setting", "설정"),
+    "why": ("why", "이유"),
+    "machine": ("machine", "기기"),
+    "phase": ("phase", "단계"),
+    "estimated": ("estimated before", "사전 추정"),
+    "measured": ("measured", "측정"),
+    "error": ("error of the estimate", "추정 오차"),
+    # verdicts
+    "faster": ("faster", "더 빠름"),
+    "slower": ("slower", "더 느림"),
+    "less": ("less", "더 적음"),
+    "more": ("more", "더 많음"),
+    "no_difference_shown": ("no difference shown", "차이가 확인되지 않음"),
+    "not_comparable": ("not comparable", "비교 불가"),
+    "no_verdict": ("no verdict", "판정 없음"),
+    # headline metrics
+    "infer memory": ("inference memory", "Inference 메모리"),
+    "infer time": ("inference time", "Inference 시간"),
+    "train memory": ("fine-tuning memory", "Fine-Tuning 메모리"),
+    "train time": ("fine-tuning time", "Fine-Tuning 시간"),
+    "warm": ("warm", "예열 후"),
+    "saved": ("**절감** (saved)", "**절감**"),
+    "not run": ("not run", "실행 안 됨"),
+    # states of checks
+    "equal": ("equal", "같음"),
+    "broken": ("**DIFFERENT**", "**다름**"),
+    "asked": ("different, as asked", "요청대로 다름"),
+    "unknown": ("not checked: not recorded in every run", "검사 못 함: 모든 실행에 기록되어 있지 않음"),
+    # checks
+    "tokens": ("token ids and labels", "토큰 id와 레이블"),
+    "batches": ("every batch, in order", "모든 배치와 그 순서"),
+    "prompts": ("token ids given to generation", "생성에 주어진 토큰 id"),
+    "adapter": ("first adapter (LoRA weights before training)", "초기 어댑터 (학습 전 LoRA 가중치)"),
+    "float32": ("adapters trained in float32", "어댑터를 float32로 학습"),
+    "losses": ("losses of steps 0–3", "0–3 스텝의 손실"),
+    "grad_norms": ("gradient norms of steps 0–3", "0–3 스텝의 기울기 크기"),
+    "eval_loss": ("evaluation loss after training, by one evaluator", "학습 후 평가 손실 (동일한 평가기)"),
+    "work": ("steps, tokens, prompts, generated tokens", "스텝, 토큰, 프롬프트, 생성 토큰 수"),
+    "softcap": ("Gemma 2's soft-capping applied", "Gemma 2 soft-capping 적용"),
+    "versions": ("versions of the libraries", "라이브러리 버전"),
+    "weights": ("model files (hash)", "모델 파일 (해시)"),
+    "threads": ("CPU threads", "CPU 스레드 수"),
+    "finite": ("all losses finite, no step skipped", "모든 손실이 유한하고 건너뛴 스텝 없음"),
+    "alone": ("no two runs at the same time", "동시에 실행된 것 없음"),
+    "setting {key}": ("setting in effect: {key}", "실제 적용된 설정: {key}"),
+    # several folders
+    "where": ("folder", "폴더"),
+    "differ": (
+        "**Different machines**: {names}. Times and memory are compared within a machine only; nothing is pooled across.",
+        "**서로 다른 기기**: {names}. 시간과 메모리는 같은 기기 안에서만 비교하며 기기 사이에 합치지 않습니다.",
+    ),
+    "same": (
+        "The same kind of machine ({names}) in every folder. Their pairs are not pooled: they were not made in turns.",
+        "모든 폴더가 같은 종류의 기기({names})입니다. 교대로 실행한 것이 아니므로 쌍을 합치지 않습니다.",
+    ),
+    "unlike_work": (
+        "**Not the same work**: {what} differ between the folders, so their rows answer different questions.",
+        "**같은 작업이 아님**: 다음 항목이 폴더마다 다르므로 각 행은 서로 다른 질문에 대한 답입니다: {what}.",
+    ),
+    # sentences
+    "NOT COMPARABLE": ("NOT COMPARABLE", "비교 불가"),
+    "breach": (
+        "{track}{arm} against {baseline}: broken check: {check} ({detail}). Nothing is said of what is saved.",
+        "{track}{baseline} 대비 {arm}: 통과하지 못한 검사: {check} ({detail}). 절감에 대해 아무것도 말할 수 없습니다.",
+    ),
+    "one_arm": ("{track}one arm only: nothing to compare with", "{track}조건이 하나뿐이라 비교할 대상이 없습니다"),
+    "none_finished": ("{track}no run finished", "{track}끝난 실행이 없습니다"),
+    "no_pairs": (
+        "{track}{arm}: no pair in which both sides finished, so nothing is compared",
+        "{track}{arm}: 양쪽 모두 끝난 쌍이 없어 비교하지 않습니다",
+    ),
+    "unchecked": (
+        "{track}{arm}: not recorded, so not checked: {checks}",
+        "{track}{arm}: 기록이 없어 검사하지 못한 것: {checks}",
+    ),
+    "few_pairs": (
+        "{track}{arm}: number of pairs: {pairs}; no verdict (a verdict needs {needed})",
+        "{track}{arm}: 쌍 {pairs}개; 판정 없음 (판정에는 {needed}쌍이 필요)",
+    ),
+    "not_interleaved": (
+        "{track}{arm}: not interleaved: the arms did not take turns, so a drift of the machine falls on one of them; "
+        "no verdict",
+        "{track}{arm}: 교대 실행 아님: 기기 상태의 변화가 한쪽에만 영향을 줄 수 있어 판정하지 않습니다",
+    ),
+    "smoke": (
+        "{track}{arm}: trainer=smoke only shows that everything runs; it is too short to measure anything",
+        "{track}{arm}: trainer=smoke 는 실행 여부만 보여 줍니다. 무언가를 재기에는 너무 짧습니다",
+    ),
+    "device": ("device: {name}", "기기: {name}"),
+    "machines": (
+        "different machines: times cannot be compared across them",
+        "서로 다른 기기: 기기 사이의 시간은 비교할 수 없습니다",
+    ),
+    "cpu": (
+        "memory is resident memory (RSS); figures of a CPU say nothing about a GPU",
+        "메모리는 상주 메모리(RSS)입니다. CPU 수치는 GPU에 대해 아무것도 말해 주지 않습니다",
+    ),
+    "unsloth_cpu": (
+        "Unsloth ran on its CPU back end (route unsloth-cpu), which uses none of its GPU kernels",
+        "Unsloth는 GPU 커널을 쓰지 않는 CPU 백엔드(unsloth-cpu)로 실행되었습니다",
+    ),
+    "device_difference": (
+        "peak_vram_device_mib is the whole device's difference: this container hides processes from NVML",
+        "peak_vram_device_mib 은 장치 전체의 차이값입니다: 이 컨테이너에서는 NVML이 프로세스를 볼 수 없습니다",
+    ),
+    "model": ("model: {label}", "모델: {label}"),
+    "lost": (
+        "no result; it was killed together with its parent, or it is still running",
+        "결과 없음; 부모 프로세스와 함께 종료되었거나 아직 실행 중입니다",
+    ),
+    "foreign": ("not of this folder's plan, left out", "이 폴더의 계획에 없어 제외했습니다"),
+    "planned": ("{count} planned and not run", "계획된 {count}개가 실행되지 않았습니다"),
+    "verdict_line": (
+        "- **{metric}**: {verdict}: {change} ({arm} against {baseline}; 95 % interval {low} to {high}; pairs: {pairs})",
+        "- **{metric}**: {verdict}: {change} ({baseline} 대비 {arm}; 95 % 신뢰구간 {low} ~ {high}; {pairs}쌍)",
+    ),
+    "ratio_line": (
+        "- **{metric}**: {verdict}: {change} ({arm} against {baseline}; pairs: {pairs})",
+        "- **{metric}**: {verdict}: {change} ({baseline} 대비 {arm}; {pairs}쌍)",
+    ),
+    "method": (
+        "Ratios are {arm} ÷ {baseline}, geometric means over the pairs. The interval is the paired t interval on log "
+        "ratios. A verdict holds the four headline metrics together to 5 % false alarms (Holm), the other metrics as a "
+        "family of their own, so an interval may leave out 1 where no difference is shown. A difference in memory under "
+        "{mib:g} MiB is none.",
+        "비율은 {arm} ÷ {baseline} 이며 모든 쌍의 기하 평균입니다. 구간은 로그 비율의 대응표본 t 신뢰구간입니다. 판정은 네 가지 핵심 지표 "
+        "전체의 오경보를 5 %로 제한하며(Holm), 나머지 지표는 따로 한 묶음입니다. 따라서 구간이 1을 포함하지 않아도 '차이가 확인되지 "
+        "않음'일 수 있습니다. {mib:g} MiB 미만의 메모리 차이는 차이로 보지 않습니다.",
+    ),
+    "test_settings": (
+        "Settings: inference on {prompts} prompts, {new} new tokens each; fine-tuning with {rows} pairs, {eval_rows} for "
+        "validation, {length}, batch size {batch}, LoRA rank {rank}.",
+        "설정: 추론은 프롬프트 {prompts}개(각 {new}토큰 생성); 파인튜닝은 {rows}쌍, 검증 {eval_rows}쌍, {length}, "
+        "batch size {batch}, LoRA rank {rank}.",
+    ),
+    "epochs": ("{n} epochs", "{n} epochs"),
+    "steps": ("at most {n} steps", "최대 {n} 스텝"),
+    "no_differences": ("none besides what the back ends are", "백엔드 자체의 차이 외에는 없음"),
+    "by_asking": ("asked", "요청됨"),
+    "by_itself": ("not asked", "요청되지 않음"),
+    "changed": (
+        "{arm}: asked for {key}={want}, in effect {have}",
+        "{arm}: {key}={want} 를 요청했으나 실제로는 {have}",
+    ),
+    **SELECTION,
+}
+
+
+def say(lang: str, code: str, **values: object) -> str:
+    """The text of a code; a check named 'setting train.loss' takes the words of 'setting {key}'."""
+    if code.startswith("setting ") and code not in WORDS:
+        values["key"], code = code.removeprefix("setting "), "setting {key}"
+    english, korean = WORDS[code]
+    return (korean if lang == "ko" else english).format(**values)

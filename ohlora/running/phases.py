@@ -1,0 +1,100 @@
+"""A run: its phases in order, one fresh process each; every end of a child becomes a result."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ohlora.config.schema import Config
+from ohlora.config.tasks import Phase
+from ohlora.files import read_json, write_json
+from ohlora.measure.sampler import MEMORY_TIMELINE
+from ohlora.measure.shortage import killed_for_memory
+from ohlora.records.result import PhaseRecord, Result, Status
+from ohlora.running import process
+from ohlora.tasks.job import run_phase
+
+EventSink = Callable[[dict[str, Any]], None]
+LOG_TAIL_LINES = 12
+
+
+def run_phases(config: Config, attempt: Path, phases: tuple[Phase, ...], result: Result, sink: EventSink) -> None:
+    """Run the phases until one does not finish, taking each into `result`; `attempt` holds config.yaml already."""
+    (attempt / "phases").mkdir(exist_ok=True)
+    result.timings["started"] = time.time()
+    with (attempt / "events.jsonl").open("a", encoding="utf-8") as events:
+
+        def on_event(event: dict[str, Any]) -> None:
+            events.write(json.dumps({"time": time.time(), **event}, ensure_ascii=False) + "\n")
+            events.flush()
+            sink(event)
+
+        for phase in phases:
+            on_event({"event": "process", "phase": phase.name})
+            record = _run_phase(config, attempt, phase, on_event)
+            result.add(phase.name, record)
+            on_event({"event": "end", "phase": phase.name, "status": record.status, "reason": record.reason})
+            if record.status != Status.finished.value:
+                break
+    result.timings["ended"] = time.time()
+
+
+def _run_phase(config: Config, attempt: Path, phase: Phase, on_event: EventSink) -> PhaseRecord:
+    record_path = attempt / "phases" / f"{phase.name}.json"
+    record_path.unlink(missing_ok=True)
+    if not config.launch.isolate:
+        run_phase(attempt, phase.name, on_event)
+        return PhaseRecord(**read_json(record_path))
+    log = attempt / "phases" / f"{phase.name}.log"
+    caches = ("UNSLOTH_COMPILE_LOCATION", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")  # each run compiles for itself
+    env = process.child_env({name: str(attempt / "compiled" / name.lower()) for name in caches})
+    if phase.backend:
+        env["HF_HUB_OFFLINE"] = "1"
+    if config.launch.threads:
+        env["OMP_NUM_THREADS"] = str(config.launch.threads)
+    command = [*config.launch.prefix, sys.executable, "-m", "ohlora.worker", str(attempt), "--phase", phase.name]
+    try:
+        ended = process.run(command, log, env, config.launch.timeout_s, on_event)
+    except OSError as error:
+        reason = {"code": "not_started", "text": f"launch.prefix={config.launch.prefix}: {error}"}
+        record = PhaseRecord(Status.failed.value, reason)
+    else:
+        record = _outcome(record_path, log, attempt / MEMORY_TIMELINE, ended, config.launch.timeout_s)
+    write_json(record_path, vars(record))
+    return record
+
+
+def _outcome(
+    record_path: Path, log: Path, timeline: Path, ended: process.Ended, timeout_s: float | None
+) -> PhaseRecord:
+    """The child's own record if it wrote one; otherwise what its death tells."""
+    if record_path.is_file() and not ended.by:
+        record = PhaseRecord(**read_json(record_path))
+    else:
+        status, code, text = _death(ended, timeout_s, timeline, record_path.stem)
+        reason = {"code": code, "text": text}
+        if status is not Status.cancelled:
+            reason["log"] = "\n".join(log.read_text("utf-8", "replace").splitlines()[-LOG_TAIL_LINES:])
+        record = PhaseRecord(status.value, reason)
+    record.timings["process_s"] = ended.seconds
+    return record
+
+
+def _death(ended: process.Ended, timeout_s: float | None, timeline: Path, phase: str) -> tuple[Status, str, str]:
+    if ended.by == "timeout":
+        return Status.timeout, "timeout", f"still running after launch.timeout_s={timeout_s:g} s, so it was ended"
+    if ended.by == "cancel":
+        return Status.cancelled, "interrupted", "by Ctrl-C or SIGTERM"
+    if ended.code >= 0:
+        return Status.failed, "exit", f"the process ended with exit code {ended.code} and no result"
+    name = signal.Signals(-ended.code).name
+    if ended.code == -signal.SIGKILL and ended.oom_kills > 0:
+        return Status.oom, "os_oom_kill", killed_for_memory(timeline, phase, ended.limit_bytes)
+    if -ended.code in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
+        return Status.failed, "crash", f"the process crashed with {name}"
+    return Status.killed, "signal", f"the process was killed by {name} from outside"

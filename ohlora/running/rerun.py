@@ -1,0 +1,68 @@
+"""A run directory again, by hand: `python -m ohlora.worker <run directory>`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from ohlora.config.schema import Config
+from ohlora.config.validate import validated
+from ohlora.errors import UserError
+from ohlora.models.acceptance import require
+from ohlora.records.layout import newest_attempt
+from ohlora.records.result import exit_code, read_result
+from ohlora.report.single import show_run
+from ohlora.running.attempt import Place, execute, plain
+from ohlora.running.preflight import check
+from ohlora.running.process import sigterm_as_interrupt
+from ohlora.tasks.job import read_node
+
+
+def run_again(directory: Path) -> int:
+    """Run it in a new attempt beside the old ones, under the same identity; returns the exit code."""
+    try:
+        attempt = newest_attempt(directory)
+        config, node = _checked(attempt / "config.yaml")
+        folder = attempt.parent if attempt.name.startswith("attempt-") else attempt
+        with sigterm_as_interrupt():
+            result, attempt = execute(config, plain(node), folder, _place_before(attempt))
+    except UserError as error:
+        print(error.report(), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    show_run(result, attempt)
+    return exit_code([result])
+
+
+def _checked(path: Path) -> tuple[Config, DictConfig]:
+    """The configuration of an attempt, which may run: nothing stops it, and its model's licence is accepted.
+
+    Raises:
+        UserError: with every problem, and the file in which options are changed, since this command takes none.
+    """
+    try:
+        node = read_node(path.parent)
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise UserError(f"{path}: {str(error).splitlines()[0]}") from None
+    try:
+        config = validated(node)
+        check(config)
+        require(config)
+    except UserError as error:
+        hint = f"this command takes no options, change them in {path}"
+        raise UserError(f"{problem}; {hint}" for problem in error.problems) from None
+    return config, node
+
+
+def _place_before(attempt: Path) -> Place | None:
+    """The identity that an earlier attempt ran under, if it left a result."""
+    try:
+        before = read_result(attempt / "result.json")
+    except (OSError, ValueError):
+        return None
+    return Place(before.run_id, before.order, track=before.track)

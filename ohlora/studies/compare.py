@@ -1,0 +1,244 @@
+"""A comparison: arms in interleaved pairs (AB BA AB BA), driven from here, going on where an earlier call stopped.
+
+python -m ohlora.run experiment=unsloth_comparison
+python -m ohlora.run 'compare.arms=[lora=r16,lora=r64]' compare.pairs=8
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, open_dict
+
+from ohlora.config.compose import composed
+from ohlora.config.identity import slug
+from ohlora.config.schema import Config
+from ohlora.config.validate import validated
+from ohlora.errors import UserError
+from ohlora.files import sha256_of
+from ohlora.records.manifest import EQUAL, MANIFEST, RECOMMENDED, Job, Manifest, read_manifest
+from ohlora.records.result import Result, Status, read_result
+from ohlora.running.attempt import Place, execute, identity, plain
+from ohlora.running.preflight import check
+from ohlora.studies.skipping import skipped
+from ohlora.studies.sweep import shared_problems
+
+# A run that ended in one of these is made again, and its partner with it: a pair is two runs next to each other.
+BROKEN_OFF = {Status.cancelled.value, Status.killed.value}
+REFUSED = {Status.unsupported.value, Status.skipped.value}  # by a back end, or because it cannot fit
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a comparison: a name and the overrides that make it."""
+
+    track: str
+    name: str
+    overrides: tuple[str, ...]
+
+
+def arms_of(config: Config) -> list[Arm]:
+    """The arms of both tracks, each with a name of its own.
+
+    Raises:
+        UserError: fewer than two arms, or a name without overrides.
+    """
+    found: list[Arm] = []
+    for track, key in ((EQUAL, "arms"), (RECOMMENDED, "recommended")):
+        texts = getattr(config.compare, key)
+        if len(texts) == 1:
+            raise UserError(f"compare.{key}={texts}: one arm only; a comparison needs two or more")
+        for text in texts:
+            named = re.match(r"([^=]+?):\s+(.+)", text)
+            name, overrides = (named[1], named[2]) if named else (text.strip(), text)
+            if not overrides.strip():
+                raise UserError(f"compare.{key}={texts}: an arm is empty; give its overrides, such as backend=hf")
+            alike = re.compile(re.escape(name) + r"( \(\d+\))?")
+            same = sum(alike.fullmatch(arm.name) is not None for arm in found if arm.track == track)
+            found.append(Arm(track, f"{name} ({same + 1})" if same else name, tuple(overrides.split())))
+    return found
+
+
+def interleaved(arms: Sequence[Arm], pairs: int) -> Iterator[tuple[Arm, int]]:
+    """(arm, pair) in the order of running: each track whole, every other pair the other way round."""
+    for _, group in groupby(arms, key=lambda arm: arm.track):
+        members = list(group)
+        for pair in range(pairs):
+            yield from ((arm, pair) for arm in (members if pair % 2 == 0 else members[::-1]))
+
+
+@dataclass
+class Comparison:
+    """A comparison that is checked and may start: its folder, its arms' configurations, its runs in order."""
+
+    folder: Path
+    config: Config
+    jobs: list[Job]
+    nodes: dict[tuple[str, str], DictConfig]
+    before: Manifest | None
+
+    def manifest(self, command: Sequence[str], parent: str | None) -> Manifest:
+        """The plan of this call, and the runs that an earlier call with more pairs has planned."""
+        here = {job.run_id for job in self.jobs}
+        more = [job for job in self.before.jobs if job.run_id not in here] if self.before else []
+        return Manifest("pairs", [*self.jobs, *more], list(command), self.config.report.lang.value, parent)
+
+    def configs(self) -> list[Config]:
+        """One of each arm."""
+        return [validated(node) for node in self.nodes.values()]
+
+    def config_of(self, job: Job) -> tuple[Config, dict[str, Any]]:
+        node = self.nodes[job.track, job.arm]
+        with open_dict(node):
+            node.arm, node.repeat = job.arm, job.repeat
+        return validated(node), plain(node)
+
+
+def planned(config: Config, overrides: Sequence[str], folder: Path | None) -> Comparison:
+    """Every run of the comparison, composed and checked; `folder` None chooses one by `study`.
+
+    Raises:
+        UserError: every problem of every arm; or the folder holds another comparison.
+    """
+    arms = arms_of(config)
+    nodes: dict[tuple[str, str], DictConfig] = {}
+    problems: list[str] = []
+    for arm in arms:
+        varied = {o.lstrip("+~").split("=")[0] for o in arm.overrides} | {"repeat", "arm"}
+        base = [o for o in overrides if o.lstrip("+~").split("=")[0] not in varied]
+        within = [o for o in base if o.lstrip("+~").split(".")[0] in varied]
+        problems += [f"[{arm.name}] {o}: the arm chooses this whole group; say it in compare.arms" for o in within]
+        try:
+            node = composed([*base, *arm.overrides])
+            with open_dict(node):
+                node.arm = arm.name
+            check(validated(node), alone=False)
+            nodes[arm.track, arm.name] = node
+        except UserError as error:
+            problems += [f"[{arm.name}] {problem}" for problem in error.problems]
+    if problems:
+        raise UserError(shared_problems(problems, len(arms)))
+    made = Comparison(Path(), config, [], nodes, None)
+    for arm, pair in interleaved(arms, config.compare.pairs):
+        job = Job([*overrides, *arm.overrides, f"repeat={pair}"], arm.name, pair, "", arm.track)
+        made.jobs.append(replace(job, run_id=identity(*made.config_of(job), arm.name)))
+    made.folder = folder or Path(config.outputs) / _study(config, made.jobs)
+    made.before = _before(made)
+    return made
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else runs the comparison of this folder meanwhile.
+
+    Raises:
+        UserError: another process does; or the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".running.lock", blocking=False):
+            yield
+    except Timeout:
+        raise UserError(
+            f"{folder}: another process is running this comparison; wait for it, or give study=<name>"
+        ) from None
+
+
+def drive(comparison: Comparison, parent: str | None) -> bool:
+    """Run what is not there yet; False when it was cancelled."""
+    jobs, folder = comparison.jobs, comparison.folder
+    held = {job.run_id: _held(folder / job.run_id) for job in jobs}
+    todo = list(_todo(jobs, held))
+    _say_held(folder, jobs, held)
+    order = 1 + max((result.order for result in held.values() if result), default=-1)
+    taken: list[float] = []
+    refused: set[tuple[str, str]] = set()
+    for number, job in enumerate(todo, 1):
+        if (job.track, job.arm) in refused:
+            continue
+        left = f", about {_minutes(taken, len(todo) - number + 1)} left" if taken else ""
+        _say(f"[{number}/{len(todo)}] {job.track} settings, pair {job.repeat + 1}: {job.arm}{left}")
+        started = time.monotonic()
+        place = Place(job.run_id, order, parent, job.track)
+        setup = comparison.config_of(job)
+        result = skipped(*setup, folder / job.run_id, place) or execute(*setup, folder / job.run_id, place)[0]
+        order += 1
+        taken.append(time.monotonic() - started)
+        if result.status == Status.cancelled.value:
+            return False
+        if result.status in REFUSED:  # and would be in every other pair
+            refused.add((job.track, job.arm))
+    return True
+
+
+def _todo(jobs: Sequence[Job], held: dict[str, Result | None]) -> Iterator[Job]:
+    """The runs of every pair that is not there whole; an unsupported arm is not tried again."""
+    refused = {(j.track, j.arm) for j in jobs if (r := held[j.run_id]) and r.status in REFUSED}
+    for _, group in groupby(jobs, key=lambda job: (job.track, job.repeat)):
+        pair = [job for job in group if (job.track, job.arm) not in refused]
+        if any((result := held[job.run_id]) is None or result.status in BROKEN_OFF for job in pair):
+            yield from pair
+
+
+def _say_held(folder: Path, jobs: Sequence[Job], held: dict[str, Result | None]) -> None:
+    """What an earlier call has left, and how to have it made again."""
+    there = [job for job in jobs if held[job.run_id]]
+    if there:
+        _say(f"{folder}: {len(there)} of {len(jobs)} runs are there; study=<name> makes them anew elsewhere")
+    for job in there:
+        result = held[job.run_id]
+        if result and result.status not in BROKEN_OFF | {Status.finished.value}:
+            _say(f"  {result.status}: {job.arm}, kept as it is; to try it again remove {folder / job.run_id}")
+
+
+def _held(run: Path) -> Result | None:
+    try:
+        return read_result(run / "result.json")
+    except (OSError, ValueError):
+        return None
+
+
+def _before(comparison: Comparison) -> Manifest | None:
+    """The plan that the folder holds already, if it is this comparison's."""
+    folder, jobs = comparison.folder, comparison.jobs
+    other = f"{folder}: holds {{}}; give study=<another name>, or remove that folder"
+    try:
+        before = read_manifest(folder)
+    except ValueError as error:
+        raise UserError(other.format(f"a {MANIFEST} that cannot be read ({error})")) from None
+    if before is None:
+        if any(folder.glob("*/result.json")) or any(folder.glob("*/attempt-*")):
+            raise UserError(other.format("runs of something else"))
+        return None
+    both = min(max(job.repeat for job in side) for side in (before.jobs, jobs))
+    ids = [{job.run_id for job in side if job.repeat <= both} for side in (before.jobs, jobs)]
+    if before.kind != "pairs" or ids[0] != ids[1]:
+        raise UserError(other.format("another comparison (other arms or settings)"))
+    return before
+
+
+def _study(config: Config, jobs: Sequence[Job]) -> str:
+    """The folder's name: the study, or for an unnamed one the arms, so that the same command finds it again."""
+    if config.study != "runs":
+        return config.study
+    first = [job for job in jobs if job.repeat == 0]
+    names = "-vs-".join(slug(job.arm) for job in first)
+    return f"compare-{names[:60]}-{sha256_of(job.run_id for job in first)[:6]}"
+
+
+def _minutes(taken: Sequence[float], runs: int) -> str:
+    seconds = sum(taken) / len(taken) * runs
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,42 @@
+"""Many runs as one study: an MLflow run above them, and their report when they have ended, however they ended."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ohlora.config.schema import Config
+
+CANCELLED = 130
+
+
+@dataclass
+class Reported:
+    """The MLflow run above the runs, and how the whole of them ended."""
+
+    parent: str | None
+    finished: bool = False
+    code: int = 1
+
+
+@contextlib.contextmanager
+def reported_runs(config: Config, folder: Path, note: str, before: str | None = None) -> Iterator[Reported]:
+    """Runs made in the block have their report when it ends, Ctrl-C or not; MLflow's parent run is closed with it."""
+    from ohlora.report.folder import written
+    from ohlora.tracking.mlflow_tracker import open_tracker
+
+    tracker = open_tracker(config, lambda text: print(text, file=sys.stderr))
+    reported = Reported(tracker.begin_sweep(folder.name, note, before) if tracker else None)
+    report = None
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield reported
+        report = written(folder)
+        print(report.text)
+        reported.code = report.code if reported.finished else CANCELLED
+    finally:
+        if tracker:
+            tracker.end_sweep(folder, report, finished=reported.code == 0)

@@ -1,0 +1,139 @@
+"""A multirun: expanded and checked whole before its first job starts, its plan written down, its table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ohlora.config.compose import composed
+from ohlora.config.schema import Config
+from ohlora.config.tasks import TASKS
+from ohlora.config.validate import validated
+from ohlora.errors import UserError
+from ohlora.records.manifest import SELECTION, Job, Manifest, read_manifest
+from ohlora.running.attempt import Place, identity, plain
+from ohlora.running.preflight import check
+from ohlora.studies.skipping import candidate
+
+# What a candidate's name says by itself.
+NAMED = {"model", "lora", "lora.rank", "lora.method", "lora.quantization"}
+
+# Keys that choose what an option of the group would: with lora.rank=8 nobody wants three ranks beside it.
+CHOSEN_BY = {"model": ("model.path", "model.repo"), "lora": ("lora.rank", "lora.method", "lora.quantization")}
+
+
+def with_presets(overrides: Sequence[str]) -> list[str]:
+    """The overrides, and what an experiment sweeps by itself (`hydra.sweeper.params`) unless they say otherwise."""
+    mine = [o for o in overrides if not _swept(o)]
+    params = composed(mine, hydra=True).hydra.sweeper.get("params") or {}
+    given = {o.lstrip("+~").split("=")[0] for o in overrides}
+    preset = [f"{key}={value}" for key, value in params.items() if not given & {key, *CHOSEN_BY.get(key, ())}]
+    return [*overrides, *preset, *(["hydra.sweeper.params=null"] if params else [])]
+
+
+def plan(overrides: Sequence[str]) -> tuple[list[Job], list[Config]]:
+    """Every job of the sweep with its configuration, composed and checked; one that cannot fit will be a row.
+
+    Raises:
+        UserError: every problem of every job, each with the job it belongs to.
+    """
+    expanded, swept = expand(overrides)
+    jobs: list[Job] = []
+    configs: list[Config] = []
+    problems: list[str] = []
+    for job_overrides in expanded:
+        arm = ",".join(o for o in job_overrides if _key(o) in swept) or "all"
+        try:
+            node = composed(job_overrides)
+            config = validated(node)
+            if TASKS[config.task.name].parent:
+                raise UserError(f"-m: task={config.task.name} shows everything in one call; leave -m out")
+            check(config, alone=False)
+            if config.compare.arms:
+                raise UserError("-m: compare.arms makes its own runs; leave -m out, or give compare.arms=[]")
+        except UserError as error:
+            problems += [f"[{arm}] {problem}" for problem in error.problems]
+            continue
+        configs.append(config)
+        if config.task.name == SELECTION:
+            arm = candidate(config, [o for o in job_overrides if _key(o) in swept - NAMED])
+        arm = config.arm or arm
+        jobs.append(Job(job_overrides, arm, config.repeat, identity(config, plain(node), arm)))
+    if problems:
+        raise UserError(shared_problems(problems, len(expanded)))
+    tasks = sorted({config.task.name for config in configs})
+    if SELECTION in tasks and len(tasks) > 1:
+        raise UserError(f"-m: task={','.join(tasks)}: candidates are compared with candidates alone; sweep one task")
+    return jobs, configs
+
+
+def expand(overrides: Sequence[str]) -> tuple[list[list[str]], set[str]]:
+    """What Hydra's basic sweeper will run, and the keys that vary (`repeat` makes no arm of its own)."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    from ohlora.config.compose import explained
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        task = [o for o in parsed if not o.get_key_element().lstrip("+~").startswith("hydra")]
+        (jobs,) = BasicSweeper.split_arguments(task, max_batch_size=None)
+    except HydraException as error:
+        raise explained(error, overrides) from error
+    swept = {o.get_key_element() for o in task if o.is_sweep_override()} - {"repeat"}
+    return [list(job) for job in jobs], swept
+
+
+def _key(override: str) -> str:
+    return override.split("=", maxsplit=1)[0]
+
+
+def _swept(override: str) -> bool:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return bool(OverridesParser.create().parse_overrides([override])[0].is_sweep_override())
+    except HydraException:
+        return False  # composing it says what is wrong
+
+
+def earlier(folder: Path) -> Manifest | None:
+    """The plan of earlier calls in this folder: a selection goes on, and its report holds what they have made.
+
+    Raises:
+        UserError: the folder holds runs of another kind.
+    """
+    before = _manifest(folder)
+    if before and before.kind != SELECTION:
+        raise UserError(f"{folder}: holds runs of something else; give study=<another name>, or remove that folder")
+    return before
+
+
+def planned_job(folder: Path, overrides: Sequence[str]) -> tuple[str, Place]:
+    """(arm, place) of the planned run that has these overrides.
+
+    Raises:
+        UserError: the folder holds no plan for them.
+    """
+    manifest = _manifest(folder)
+    for order, job in enumerate(manifest.jobs if manifest else []):
+        if sorted(job.overrides) == sorted(overrides):
+            assert manifest
+            return job.arm, Place(job.run_id, order, manifest.mlflow_parent)
+    raise UserError(f"{folder}: plans no run with {' '.join(overrides)}")
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    try:
+        return read_manifest(folder)
+    except ValueError as error:
+        raise UserError(f"{folder}: {error}; give study=<another name>, or remove that folder") from None
+
+
+def shared_problems(problems: list[str], jobs: int) -> list[str]:
+    """A problem that every job has is said once, without the job."""
+    texts = [problem.split("] ", 1)[1] for problem in problems]
+    common = [text for text in dict.fromkeys(texts) if texts.count(text) == jobs]
+    return common + [problem for problem, text in zip(problems, texts, strict=True) if text not in common]

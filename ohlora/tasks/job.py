@@ -1,0 +1,94 @@
+"""One phase of one run, inside its process: what a task module is given, and what is left however it ends."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from ohlora.config.schema import Config
+from ohlora.config.tasks import PHASES
+from ohlora.errors import UserError
+from ohlora.files import write_json
+from ohlora.measure.shortage import asked_and_available, is_out_of_memory
+from ohlora.records.result import PhaseRecord, Status
+
+
+@dataclass
+class Job:
+    """One phase of one run. What is put into `record` and written with `metric` becomes the result."""
+
+    config: Config
+    attempt: Path
+    phase: str
+    emit: Callable[[dict[str, Any]], None]
+    metrics_file: IO[str]
+    record: PhaseRecord = field(default_factory=lambda: PhaseRecord(Status.finished.value))
+
+    def stage(self, name: str, total: int | None = None, unit: str = "") -> None:
+        """Say what is being waited for; `total` makes it a bar."""
+        self.emit({"event": "stage", "name": name, "total": total, "unit": unit})
+
+    def advance(self, done: int, **shown: float) -> None:
+        self.emit({"event": "progress", "done": done, **shown})
+
+    def metric(self, key: str, value: float, step: int | None = None) -> None:
+        """Write one number to metrics.jsonl now; without a step it is one of the run's final numbers."""
+        line = {"key": key, "value": value, "step": step, "time": time.time()}
+        self.metrics_file.write(json.dumps(line) + "\n")
+        self.metrics_file.flush()
+        if step is None:
+            self.record.metrics[key] = value
+
+
+class Unsupported(Exception):
+    """The back end cannot run here; ends the run as `unsupported`, never as another back end."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def run_phase(attempt: Path, phase: str, emit: Callable[[dict[str, Any]], None]) -> None:
+    """Run one phase and write its record, whatever happens."""
+    with (attempt / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
+        job = Job(read_config(attempt), attempt, phase, emit, metrics)
+        try:
+            import_module(PHASES[phase].module).run(job)
+        except Unsupported as error:
+            _end(job, Status.unsupported, error.code, str(error))
+        except UserError as error:
+            _end(job, Status.failed, "bad_input", str(error))
+        except Exception as error:
+            traceback.print_exc()
+            if is_out_of_memory(error):
+                _end(job, Status.oom, "out_of_memory", asked_and_available(error))
+            else:
+                name = type(error).__name__
+                _end(job, Status.failed, name, (str(error).strip() or name).splitlines()[0])
+        write_json(attempt / "phases" / f"{phase}.json", vars(job.record))
+
+
+def read_node(attempt: Path) -> DictConfig:
+    """The resolved configuration of a run directory, held against the schema."""
+    node = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(attempt / "config.yaml"))
+    assert isinstance(node, DictConfig)
+    return node
+
+
+def read_config(attempt: Path) -> Config:
+    """The same as typed objects."""
+    config = OmegaConf.to_object(read_node(attempt))
+    assert isinstance(config, Config)
+    return config
+
+
+def _end(job: Job, status: Status, code: str, text: str) -> None:
+    job.record.status, job.record.reason = status.value, {"code": code, "text": text}

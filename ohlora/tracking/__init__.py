@@ -1,0 +1,1 @@
+"""MLflow: results written into it and read back."""
