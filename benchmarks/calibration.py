@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ohlora.records.result import Result
 from ohlora.report.comparison.contrast import contrast
-from ohlora.report.reading import Arm
+from ohlora.report.reading import ArmRuns
 
 HEADLINE = ("infer/peak_rss_mib", "infer/infer_time_s", "train/peak_rss_mib", "train/train_time_s")
 LEAST = 60  # recorded runs, below which a rate of 5 % cannot be told from chance
@@ -35,7 +35,7 @@ def recorded(path: Path) -> list[dict[str, float]]:
 
 def verdicts(pairs: Sequence[tuple[dict[str, float], dict[str, float]]], flip: int) -> dict[str, str]:
     """What the report says of these (first, second) runs as AB BA AB BA (flip=0) or BA AB BA AB (flip=1)."""
-    arms = {"A": Arm("A"), "B": Arm("B")}
+    arms = {"A": ArmRuns("A"), "B": ArmRuns("B")}
     for number, pair in enumerate(pairs):
         order = "AB" if (number + flip) % 2 == 0 else "BA"
         for turn, (name, metrics) in enumerate(zip(order, pair, strict=True)):

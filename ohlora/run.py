@@ -18,15 +18,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ohlora.config.compose import composed, explained, quoted
+from ohlora.config.compose import compose_config, explain_error, quote_argument
 from ohlora.config.paths import conf_dir
 from ohlora.config.schema import Config, register
 from ohlora.config.tasks import TASKS
-from ohlora.config.validate import validated
+from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.records.result import Result, Status, exit_code
 from ohlora.running.process import sigterm_as_interrupt
-from ohlora.studies.study import CANCELLED, reported_runs
+from ohlora.studies.study import CANCELLED, report_runs
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -49,7 +49,7 @@ def main() -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises to us instead of printing and exiting
     from hydra._internal.utils import get_args_parser
 
-    sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
+    sys.argv[1:] = [quote_argument(argument) for argument in sys.argv[1:]]
     args = get_args_parser().parse_args()
     sweeping = bool(args.multirun) or "hydra.mode=MULTIRUN" in args.overrides
     os.environ.setdefault("OHLORA_STUDY", _sweep_name() if sweeping else "runs")
@@ -87,7 +87,7 @@ def _hydra() -> None:
     except Exception as error:
         if _Task.started:
             raise
-        raise explained(error, sys.argv[1:]) from error
+        raise explain_error(error, sys.argv[1:]) from error
 
 
 def _job(node: DictConfig) -> float:
@@ -100,12 +100,12 @@ def _job(node: DictConfig) -> float:
     try:
         shown = TASKS[node.task.name].parent if node.task.name in TASKS else ""
         if shown:
-            _Task.code = _show(validated(node), shown)
+            _Task.code = _show(validate(node), shown)
             return 0.0
         if run is _single_job and HydraConfig.get().sweeper.get("params"):
             raise UserError("-m: this experiment is a sweep; add -m")
         if run is _single_job and node.compare.arms:
-            _Task.comparison = (validated(node), list(HydraConfig.get().overrides.task), _chosen_folder())
+            _Task.comparison = (validate(node), list(HydraConfig.get().overrides.task), _chosen_folder())
             return 0.0
         _Task.result = run(node)
     except Exception as error:
@@ -129,15 +129,15 @@ def _show(config: Config, module: str) -> int:
 
 
 def _single_job(node: DictConfig) -> Result:
-    from ohlora.models.acceptance import require
+    from ohlora.models.acceptance import require_acceptance
     from ohlora.report.single import show_run
-    from ohlora.running.attempt import execute, plain
+    from ohlora.running.attempt import execute, to_plain
     from ohlora.running.preflight import check
 
-    config = validated(node)
+    config = validate(node)
     check(config)
-    require(config)
-    result, attempt = execute(config, plain(node), _chosen_folder())
+    require_acceptance(config)
+    result, attempt = execute(config, to_plain(node), _chosen_folder())
     show_run(result, attempt)
     return result
 
@@ -153,19 +153,19 @@ def _chosen_folder() -> Path | None:
 
 def _compare(config: Config, overrides: list[str], folder: Path | None) -> int:
     """A comparison in interleaved pairs, under one MLflow run; its exit code."""
-    from ohlora.models.acceptance import require
-    from ohlora.studies.compare import alone, drive, planned
+    from ohlora.models.acceptance import require_acceptance
+    from ohlora.studies.compare import lock_folder, plan_comparison, run_pairs
 
-    comparison = planned(config, overrides, folder)
+    comparison = plan_comparison(config, overrides, folder)
     for arm in comparison.configs():
-        require(arm)
+        require_acceptance(arm)
     before = comparison.before.mlflow_parent if comparison.before else None
     with (
-        alone(comparison.folder),
-        reported_runs(comparison.config, comparison.folder, " ".join(overrides), before) as reported,
+        lock_folder(comparison.folder),
+        report_runs(comparison.config, comparison.folder, " ".join(overrides), before) as reported,
     ):
         comparison.manifest(overrides, reported.parent).write(comparison.folder)
-        reported.finished = drive(comparison, reported.parent)
+        reported.finished = run_pairs(comparison, reported.parent)
     if not reported.finished:
         print("call it again to go on from here", file=sys.stderr)
     return reported.code
@@ -175,47 +175,47 @@ def _sweep_job(node: DictConfig) -> Result:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import open_dict
 
-    from ohlora.running.attempt import execute, plain
-    from ohlora.studies.skipping import held, skipped
-    from ohlora.studies.sweep import planned_job
+    from ohlora.running.attempt import execute, to_plain
+    from ohlora.studies.skipping import read_finished, write_skipped
+    from ohlora.studies.sweep import find_planned_run
 
     under = HydraConfig.get()
-    arm, place = planned_job(Path(under.sweep.dir), list(under.overrides.task))
+    arm, place = find_planned_run(Path(under.sweep.dir), list(under.overrides.task))
     with open_dict(node):
         node.arm = arm
-    config, resolved, folder = validated(node), plain(node), Path(under.sweep.dir) / place.run_id
-    there = held(config, folder) or skipped(config, resolved, folder, place)
+    config, resolved, folder = validate(node), to_plain(node), Path(under.sweep.dir) / place.run_id
+    there = read_finished(config, folder) or write_skipped(config, resolved, folder, place)
     return there or execute(config, resolved, folder, place)[0]
 
 
 def _sweep(args: argparse.Namespace) -> int:
-    from ohlora.models.acceptance import offer, require, will_accept
+    from ohlora.models.acceptance import offer_acceptance, require_acceptance, will_accept
     from ohlora.records.manifest import SELECTION, SWEEP, Manifest
-    from ohlora.studies.compare import alone
-    from ohlora.studies.sweep import earlier, plan, with_presets
+    from ohlora.studies.compare import lock_folder
+    from ohlora.studies.sweep import add_presets, plan_sweep, read_earlier_plan
 
     if args.config_dir or args.config_name or args.config_path:
         raise UserError("-m: --config-dir, --config-name and --config-path are for single runs only")
     if any(o.startswith("hydra/sweeper=") for o in args.overrides):
         raise UserError("hydra/sweeper: only Hydra's basic sweeper is supported with -m; list the values with commas")
-    overrides = with_presets(list(args.overrides))
+    overrides = add_presets(list(args.overrides))
     sys.argv[1:] = ["-m", *overrides]
-    jobs, configs = plan(overrides)
+    jobs, configs = plan_sweep(overrides)
     first = configs[0]
     kind: Kind = SELECTION if first.task.name == SELECTION else SWEEP
-    folder = Path(composed([*jobs[0].overrides, *_hydras(overrides)], hydra=True).hydra.sweep.dir)
+    folder = Path(compose_config([*jobs[0].overrides, *_hydras(overrides)], hydra=True).hydra.sweep.dir)
     if kind == SELECTION:  # a candidate that is not accepted is a row with that reason
-        offer(configs)
+        offer_acceptance(configs)
     for config in configs:
         if kind == SWEEP or will_accept(config):
-            require(config)
+            require_acceptance(config)
     plan_of = partial(Manifest, kind, command=["-m", *overrides], lang=first.report.lang.value)
-    with alone(folder):
-        before = earlier(folder) if kind == SELECTION else None
+    with lock_folder(folder):
+        before = read_earlier_plan(folder) if kind == SELECTION else None
         here = {job.run_id for job in jobs}
         jobs += [job for job in before.jobs if job.run_id not in here] if before else []
         plan_of(jobs=jobs).write(folder)
-        with reported_runs(first, folder, " ".join(overrides), before.mlflow_parent if before else None) as reported:
+        with report_runs(first, folder, " ".join(overrides), before.mlflow_parent if before else None) as reported:
             plan_of(jobs=jobs, mlflow_parent=reported.parent).write(folder)
             _hydra()
             reported.finished = True

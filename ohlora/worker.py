@@ -54,9 +54,9 @@ def main() -> int:
         (given.directory / "phases").mkdir(exist_ok=True)
         run_phase(given.directory.resolve(), given.phase, _event_writer())
         return 0
-    from ohlora.running.rerun import run_again
+    from ohlora.running.rerun import rerun
 
-    return run_again(given.directory)
+    return rerun(given.directory)
 
 
 if __name__ == "__main__":

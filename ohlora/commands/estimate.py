@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ohlora.config.group import models
+from ohlora.config.group import list_models
 from ohlora.config.schema import Config
 from ohlora.errors import UserError
 from ohlora.estimate.capacity import capacity
@@ -59,7 +59,7 @@ def _parts(found: Estimate) -> str:
 def _models(config: Config, found: Estimate) -> str:
     """Every model of the group under the same settings, the smallest first."""
     rows = []
-    for model in models(config):
+    for model in list_models(config):
         one = estimate(replace(config, model=model), found.there)
         if one is None:
             rows.append((0.0, [model.name, NO_VALUE, NO_VALUE, NO_VALUE, "nothing is known of its shape"]))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ohlora.config.group import models
+from ohlora.config.group import list_models
 from ohlora.config.schema import Config
-from ohlora.models.acceptance import REMEMBERED, accepted, remembered
+from ohlora.models.acceptance import REMEMBERED, read_acceptance, remembered
 from ohlora.models.licences import LICENCES, licence_of
 from ohlora.report.markdown import NO_VALUE, markdown
 
@@ -15,11 +15,11 @@ from ohlora.report.markdown import NO_VALUE, markdown
 def show(config: Config) -> tuple[int, str]:
     """A row for each model, then the terms of each restricted licence."""
     rows, tags = [], set()
-    for model in models(config):
+    for model in list_models(config):
         one = replace(config, model=model)
         tag = licence_of(one)
         tags.add(tag)
-        entry, given = LICENCES[tag], accepted(one)
+        entry, given = LICENCES[tag], read_acceptance(one)
         if entry.restricted:
             state = f"accepted {given['accepted']}" if given else "not accepted"
         else:

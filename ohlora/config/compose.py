@@ -12,7 +12,7 @@ from ohlora.config.validate import allowed_values, known_keys
 from ohlora.errors import UserError, suggest
 
 
-def composed(overrides: Sequence[str], hydra: bool = False) -> Any:
+def compose_config(overrides: Sequence[str], hydra: bool = False) -> Any:
     """The configuration for these overrides, as a DictConfig; with Hydra's own node only if `hydra`.
 
     Raises:
@@ -27,10 +27,10 @@ def composed(overrides: Sequence[str], hydra: bool = False) -> Any:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             return compose("config", overrides=list(overrides), return_hydra_config=hydra)
     except Exception as error:
-        raise explained(error, overrides) from error
+        raise explain_error(error, overrides) from error
 
 
-def quoted(argument: str) -> str:
+def quote_argument(argument: str) -> str:
     """`data.path=데이터.csv`, `data.path=~/my.csv`, `compare.arms=[lora=r16,lora=r64]` as Hydra's grammar wants them:
     in quotes there. Others unchanged.
     """
@@ -44,7 +44,7 @@ def quoted(argument: str) -> str:
     return f"{key}='{value}'"
 
 
-def explained(error: Exception, overrides: Sequence[str]) -> UserError:
+def explain_error(error: Exception, overrides: Sequence[str]) -> UserError:
     """An exception of Hydra's or OmegaConf's composition as a UserError. Anything else is raised again."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException

@@ -12,7 +12,7 @@ from ohlora.config.schema import Config, ModelConfig
 OPEN = ("hub", "local")  # these stand for any model, and are none by themselves
 
 
-def models(config: Config) -> Iterator[ModelConfig]:
+def list_models(config: Config) -> Iterator[ModelConfig]:
     """The model of this run, then every other option of the group as its file has it."""
     yield config.model
     for option in options("model"):

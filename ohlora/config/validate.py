@@ -23,7 +23,7 @@ TRACKERS = ("mlflow", "none")
 REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def validated(composed: DictConfig) -> Config:
+def validate(composed: DictConfig) -> Config:
     """The composed configuration as typed objects.
 
     Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal
 
-from ohlora.config.group import models
+from ohlora.config.group import list_models
 from ohlora.config.schema import Attention, Checkpointing, Config, LoraMethod, Loss, Preflight, Quantization
 from ohlora.config.tasks import TASKS
 from ohlora.data.tokens import Tokens
@@ -87,7 +87,7 @@ def estimate(config: Config, there: Capacity | None = None, tokens: Tokens | Non
     return Estimate(found, there, work, (asked.backend, asked.device) not in OWN_TERMS)
 
 
-def judged(config: Config) -> tuple[bool, str] | None:
+def judge_fit(config: Config) -> tuple[bool, str] | None:
     """(refused, what is wrong and what would help, in a line) of a run that cannot or may not fit; else None.
 
     Refused is what cannot fit, with preflight=stop. Tasks that load no model are not judged.
@@ -102,7 +102,7 @@ def judged(config: Config) -> tuple[bool, str] | None:
 
 def too_large(config: Config) -> str | None:
     """Why this run is refused; None where it may start."""
-    refused, text = judged(config) or (False, "")
+    refused, text = judge_fit(config) or (False, "")
     return text if refused else None
 
 
@@ -149,7 +149,7 @@ def _smaller(config: Config, found: Estimate) -> str:
     """The largest model of the group that fits with the same settings."""
     fitting = [
         (one.needed, model.name)
-        for model in models(config)
+        for model in list_models(config)
         if (one := estimate(replace(config, model=model), found.there)) and one.verdict == "fits"
     ]
     return f"model={max(fitting)[1]} would fit as it is" if fitting else "every model of the group needs more"

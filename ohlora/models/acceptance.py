@@ -20,7 +20,7 @@ from ohlora.models.licences import ACCEPT_NO, ACCEPT_YES, LICENCES, card_licence
 REMEMBERED = "accepted-licenses.json"
 
 
-def require(config: Config, tag: str | None = None, other: str | None = None) -> None:
+def require_acceptance(config: Config, tag: str | None = None, other: str | None = None) -> None:
     """See to it that the licence of this run's model is accepted, asking at a terminal. Says the terms once.
 
     `tag`: the licence, where files tell it that do not lie in the model's folder yet. `other`: what is under it in
@@ -37,7 +37,7 @@ def require(config: Config, tag: str | None = None, other: str | None = None) ->
     if not entry.restricted:
         print(notice, file=sys.stderr) if notice else None
         return
-    if accepted(config, tag):
+    if read_acceptance(config, tag):
         return
     print(notice, file=sys.stderr)
     given = (config.model.accept_license or "").lower()
@@ -49,12 +49,12 @@ def require(config: Config, tag: str | None = None, other: str | None = None) ->
         _remember(config, tag, "at a terminal")
 
 
-def offer(configs: Iterable[Config]) -> None:
+def offer_acceptance(configs: Iterable[Config]) -> None:
     """Ask for each licence among candidates once, where somebody can answer; a no leaves its candidates out."""
     if _at_a_terminal():
         for config in {licence_of(one): one for one in configs if not will_accept(one)}.values():
             with contextlib.suppress(UserError):
-                require(config)
+                require_acceptance(config)
 
 
 def is_unread(config: Config) -> bool:
@@ -82,10 +82,10 @@ def will_accept(config: Config) -> bool:
     """True when nothing stands in the way: a free licence, one accepted before, or one that this command accepts."""
     tag = licence_of(config)
     given = (config.model.accept_license or "").lower()
-    return not LICENCES[tag].restricted or given in (*ACCEPT_YES, tag) or accepted(config, tag) is not None
+    return not LICENCES[tag].restricted or given in (*ACCEPT_YES, tag) or read_acceptance(config, tag) is not None
 
 
-def accepted(config: Config, tag: str | None = None) -> dict[str, Any] | None:
+def read_acceptance(config: Config, tag: str | None = None) -> dict[str, Any] | None:
     """How and when the terms that this run's model is under were accepted; None where they were not, or are newer."""
     tag = tag or licence_of(config)
     found = remembered(Path(config.models)).get(tag)

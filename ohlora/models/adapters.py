@@ -103,7 +103,7 @@ def _accepted(config: Config, folder: Path, key: str, show: Show) -> None:
     if tag is None or tag not in LICENCES or tag == "unknown":
         show.stage(acceptance.unknown_note(key, folder))
     else:
-        acceptance.require(config, tag, key)
+        acceptance.require_acceptance(config, tag, key)
 
 
 def problems(config: Config, folder: Path | None) -> Iterator[str]:

@@ -170,7 +170,7 @@ def _accepted(config: Config, partial: Path, show: Show) -> None:
     if tag == "unknown":
         show.stage(acceptance.unknown_note(subject(config), partial))
     else:
-        acceptance.require(config, tag)
+        acceptance.require_acceptance(config, tag)
 
 
 def _refuse(problems: Iterable[str]) -> None:

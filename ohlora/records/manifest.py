@@ -20,7 +20,7 @@ Kind = Literal["sweep", "pairs", "selection"]
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedRun:
     """One planned run. `overrides` are the command line that makes it; `track` is '' outside a comparison."""
 
     overrides: list[str]
@@ -35,7 +35,7 @@ class Manifest:
     """A plan. The first arm of a track is what its others are compared with."""
 
     kind: Kind
-    jobs: list[Job]
+    jobs: list[PlannedRun]
     command: list[str]
     lang: str = "en"
     mlflow_parent: str | None = None
@@ -92,9 +92,9 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise ValueError(f"{MANIFEST}: {type(error).__name__}: {error}") from None
 
 
-def _job(entry: dict[str, Any]) -> Job:
+def _job(entry: dict[str, Any]) -> PlannedRun:
     overrides = [str(o) for o in entry.get("overrides", [])]
-    job = Job(overrides, entry["arm"], entry.get("repeat", 0), entry["run_id"], entry.get("track", ""))
+    job = PlannedRun(overrides, entry["arm"], entry.get("repeat", 0), entry["run_id"], entry.get("track", ""))
     texts = (job.arm, job.run_id, job.track)
     if not all(isinstance(text, str) for text in texts) or not isinstance(job.repeat, int) or job.track not in TRACKS:
         raise ValueError(f"not a planned run: {entry}")

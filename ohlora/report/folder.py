@@ -9,7 +9,7 @@ from ohlora.records.manifest import SELECTION, read_manifest
 
 
 @dataclass(frozen=True)
-class Written:
+class FolderReport:
     """What is printed, the exit code of the runs, the note of the MLflow run above them, its tags."""
 
     text: str
@@ -18,17 +18,17 @@ class Written:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-def written(folder: Path) -> Written:
+def write_report(folder: Path) -> FolderReport:
     """Write the folder's report into it."""
     manifest = read_manifest(folder)
     if manifest and manifest.kind == SELECTION:
         from ohlora.report.selection.write import write_selection
 
         code, text = write_selection([folder], None, None)
-        return Written(text, code, text)
+        return FolderReport(text, code, text)
     from ohlora.report.comparison.document import head
     from ohlora.report.comparison.record import tags_of
     from ohlora.report.comparison.write import write_comparison
 
     comparison, text = write_comparison(folder)
-    return Written(text, comparison.exit_code(), head(comparison), tags_of(comparison))
+    return FolderReport(text, comparison.exit_code(), head(comparison), tags_of(comparison))

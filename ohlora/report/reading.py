@@ -15,7 +15,7 @@ from ohlora.records.result import Result, Status, read_result
 
 
 @dataclass
-class Arm:
+class ArmRuns:
     """The runs of one arm. `planned` runs that left no result count as not run."""
 
     name: str
@@ -53,7 +53,7 @@ class Held:
 
     folder: Path
     manifest: Manifest | None
-    arms: list[Arm]
+    arms: list[ArmRuns]
     unreadable: list[tuple[str, str]]
 
 
@@ -96,19 +96,19 @@ def read_folder(folder: Path) -> Held:
     return Held(folder, manifest, list(_arms(runs, manifest)), unreadable)
 
 
-def _arms(runs: list[Result], manifest: Manifest | None) -> Iterator[Arm]:
-    arms: dict[tuple[str, str], Arm] = {}
+def _arms(runs: list[Result], manifest: Manifest | None) -> Iterator[ArmRuns]:
+    arms: dict[tuple[str, str], ArmRuns] = {}
     tracks: dict[str, str] = {}
     for track, name, overrides in manifest.arms() if manifest else ():
-        arms[track, name] = Arm(name, track, overrides)
+        arms[track, name] = ArmRuns(name, track, overrides)
     for job in manifest.jobs if manifest else ():
         arms[job.track, job.arm].planned += 1
         tracks[job.run_id] = job.track
     for run in sorted(runs, key=lambda run: (run.order, run.repeat)):
         track = tracks.get(run.run_id, run.track)
-        arm = arms.setdefault((track, run.arm), Arm(run.arm, track))
+        arm = arms.setdefault((track, run.arm), ArmRuns(run.arm, track))
         if arm.runs and _work(arm.runs[0]) != _work(run):  # the same back end, another question asked of it
-            arm = arms.setdefault((track, run.run_id), Arm(run.run_id, track))
+            arm = arms.setdefault((track, run.run_id), ArmRuns(run.run_id, track))
         arm.runs.append(run)
     for arm in arms.values():
         arm.planned = max(arm.planned, len(arm.runs))

@@ -18,7 +18,7 @@ from ohlora.data.tokens import tokens_path
 from ohlora.errors import UserError
 from ohlora.files import sha256_file, sha256_of, write_atomic
 from ohlora.models import adapters
-from ohlora.models.acceptance import accepted
+from ohlora.models.acceptance import read_acceptance
 from ohlora.models.folder import facts, is_there, model_folder, source_hash
 from ohlora.models.licences import licence_of
 from ohlora.records.layout import adapter_folder, attempts
@@ -38,14 +38,14 @@ class Place:
     track: str = ""
 
 
-def plain(composed: DictConfig) -> dict[str, Any]:
+def to_plain(composed: DictConfig) -> dict[str, Any]:
     """The resolved configuration as plain dicts, as it is hashed and written."""
     resolved = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
     assert isinstance(resolved, dict)
     return {str(key): value for key, value in resolved.items()}
 
 
-def identity(config: Config, resolved: dict[str, Any], arm: str) -> str:
+def identify(config: Config, resolved: dict[str, Any], arm: str) -> str:
     """The run's id. Files count by what they hold, not by where they lie."""
     held = {**resolved, "data": {**resolved["data"]}, "model": {**resolved["model"]}}
     held["data"]["path"] = sha256_file(Path(config.data.path) if config.data.path else PACKAGED)
@@ -57,7 +57,7 @@ def identity(config: Config, resolved: dict[str, Any], arm: str) -> str:
     return run_id(held, arm, config.repeat)
 
 
-def arm_of(config: Config) -> str:
+def name_arm(config: Config) -> str:
     """The run's name in a comparison: what the sweep gave it, or its back end."""
     return config.arm or f"backend={config.backend.name}"
 
@@ -73,8 +73,8 @@ def execute(
     `folder` is the run directory; by default `<outputs>/<study>/<run_id>`. However it ends, a result is written and
     the MLflow run closed. Returns the result and the attempt's folder.
     """
-    arm = arm_of(config)
-    place = place or Place(identity(config, resolved, arm))
+    arm = name_arm(config)
+    place = place or Place(identify(config, resolved, arm))
     folder = folder or Path(config.outputs) / config.study / place.run_id
     attempt = _new_attempt(folder)
     config = _absolute(config)
@@ -93,12 +93,12 @@ def execute(
         requested=written,
     )
     result.reason = {"code": "interrupted", "text": "cancelled before it began"}
-    with progress.shown(f"{config.task.name} · {arm} · {config.model.name}") as show:
+    with progress.show_progress(f"{config.task.name} · {arm} · {config.model.name}") as show:
         tracker = open_tracker(config, show.line) if TASKS[config.task.name].tracked else None
         try:
             if tracker:
                 tracker.begin(config, result, attempt, place.parent)
-            run_phases(config, attempt, planned_phases(config), result, _both(show.event, tracker))
+            run_phases(config, attempt, plan_phases(config), result, _both(show.event, tracker))
         except Exception as error:  # a defect of ours or a full disk: the run has ended all the same
             result.status, result.reason = Status.failed.value, {"code": type(error).__name__, "text": str(error)}
             raise
@@ -111,7 +111,7 @@ def _finish(config: Config, result: Result, attempt: Path, folder: Path, tracker
     """Write the result and close the MLflow run, whatever happened before."""
     try:
         if is_there(config):
-            result.model = {**facts(config, licence_of(config)), "licence_accepted": accepted(config)}
+            result.model = {**facts(config, licence_of(config)), "licence_accepted": read_acceptance(config)}
         result.write(attempt)
         result.write(folder)
     finally:
@@ -119,7 +119,7 @@ def _finish(config: Config, result: Result, attempt: Path, folder: Path, tracker
             tracker.end(result, attempt)
 
 
-def planned_phases(config: Config) -> tuple[Phase, ...]:
+def plan_phases(config: Config) -> tuple[Phase, ...]:
     """The task's phases, after those that make what is not there yet: the prepared model, the tokens."""
     phases = TASKS[config.task.name].phases
     if config.task.name == "prepare":

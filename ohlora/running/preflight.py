@@ -32,7 +32,7 @@ def check(config: Config, alone: bool = True) -> None:
     found = list(_problems(config))
     if found:
         raise UserError(found)
-    refused, text = fit.judged(config) or (False, "")
+    refused, text = fit.judge_fit(config) or (False, "")
     if refused and alone:
         raise UserError(text)
     if text and not refused:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 
-class Shown(Protocol):
+class Display(Protocol):
     def event(self, event: dict[str, Any]) -> None: ...
     def line(self, text: str) -> None: ...
 
 
 @contextlib.contextmanager
-def shown(title: str) -> Iterator[Shown]:
+def show_progress(title: str) -> Iterator[Display]:
     """Show one run's events under this title until the block ends."""
     if not sys.stderr.isatty():
         yield _Lines(title)

@@ -10,26 +10,26 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from ohlora.config.schema import Config
-from ohlora.config.validate import validated
+from ohlora.config.validate import validate
 from ohlora.errors import UserError
-from ohlora.models.acceptance import require
+from ohlora.models.acceptance import require_acceptance
 from ohlora.records.layout import newest_attempt
 from ohlora.records.result import exit_code, read_result
 from ohlora.report.single import show_run
-from ohlora.running.attempt import Place, execute, plain
+from ohlora.running.attempt import Place, execute, to_plain
 from ohlora.running.preflight import check
 from ohlora.running.process import sigterm_as_interrupt
 from ohlora.tasks.job import read_node
 
 
-def run_again(directory: Path) -> int:
+def rerun(directory: Path) -> int:
     """Run it in a new attempt beside the old ones, under the same identity; returns the exit code."""
     try:
         attempt = newest_attempt(directory)
         config, node = _checked(attempt / "config.yaml")
         folder = attempt.parent if attempt.name.startswith("attempt-") else attempt
         with sigterm_as_interrupt():
-            result, attempt = execute(config, plain(node), folder, _place_before(attempt))
+            result, attempt = execute(config, to_plain(node), folder, _place_before(attempt))
     except UserError as error:
         print(error.report(), file=sys.stderr)
         return 2
@@ -50,9 +50,9 @@ def _checked(path: Path) -> tuple[Config, DictConfig]:
     except (OmegaConfBaseException, YAMLError, ValueError) as error:
         raise UserError(f"{path}: {str(error).splitlines()[0]}") from None
     try:
-        config = validated(node)
+        config = validate(node)
         check(config)
-        require(config)
+        require_acceptance(config)
     except UserError as error:
         hint = f"this command takes no options, change them in {path}"
         raise UserError(f"{problem}; {hint}" for problem in error.problems) from None

@@ -19,18 +19,18 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, open_dict
 
-from ohlora.config.compose import composed
+from ohlora.config.compose import compose_config
 from ohlora.config.identity import slug
 from ohlora.config.schema import Config
-from ohlora.config.validate import validated
+from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.files import sha256_of
-from ohlora.records.manifest import EQUAL, MANIFEST, RECOMMENDED, Job, Manifest, read_manifest
+from ohlora.records.manifest import EQUAL, MANIFEST, RECOMMENDED, Manifest, PlannedRun, read_manifest
 from ohlora.records.result import Result, Status, read_result
-from ohlora.running.attempt import Place, execute, identity, plain
+from ohlora.running.attempt import Place, execute, identify, to_plain
 from ohlora.running.preflight import check
-from ohlora.studies.skipping import skipped
-from ohlora.studies.sweep import shared_problems
+from ohlora.studies.skipping import write_skipped
+from ohlora.studies.sweep import merge_problems
 
 # A run that ended in one of these is made again, and its partner with it: a pair is two runs next to each other.
 BROKEN_OFF = {Status.cancelled.value, Status.killed.value}
@@ -38,7 +38,7 @@ REFUSED = {Status.unsupported.value, Status.skipped.value}  # by a back end, or 
 
 
 @dataclass(frozen=True)
-class Arm:
+class ArmSpec:
     """One side of a comparison: a name and the overrides that make it."""
 
     track: str
@@ -46,13 +46,13 @@ class Arm:
     overrides: tuple[str, ...]
 
 
-def arms_of(config: Config) -> list[Arm]:
+def parse_arms(config: Config) -> list[ArmSpec]:
     """The arms of both tracks, each with a name of its own.
 
     Raises:
         UserError: fewer than two arms, or a name without overrides.
     """
-    found: list[Arm] = []
+    found: list[ArmSpec] = []
     for track, key in ((EQUAL, "arms"), (RECOMMENDED, "recommended")):
         texts = getattr(config.compare, key)
         if len(texts) == 1:
@@ -64,11 +64,11 @@ def arms_of(config: Config) -> list[Arm]:
                 raise UserError(f"compare.{key}={texts}: an arm is empty; give its overrides, such as backend=hf")
             alike = re.compile(re.escape(name) + r"( \(\d+\))?")
             same = sum(alike.fullmatch(arm.name) is not None for arm in found if arm.track == track)
-            found.append(Arm(track, f"{name} ({same + 1})" if same else name, tuple(overrides.split())))
+            found.append(ArmSpec(track, f"{name} ({same + 1})" if same else name, tuple(overrides.split())))
     return found
 
 
-def interleaved(arms: Sequence[Arm], pairs: int) -> Iterator[tuple[Arm, int]]:
+def interleave(arms: Sequence[ArmSpec], pairs: int) -> Iterator[tuple[ArmSpec, int]]:
     """(arm, pair) in the order of running: each track whole, every other pair the other way round."""
     for _, group in groupby(arms, key=lambda arm: arm.track):
         members = list(group)
@@ -77,12 +77,12 @@ def interleaved(arms: Sequence[Arm], pairs: int) -> Iterator[tuple[Arm, int]]:
 
 
 @dataclass
-class Comparison:
+class ComparisonPlan:
     """A comparison that is checked and may start: its folder, its arms' configurations, its runs in order."""
 
     folder: Path
     config: Config
-    jobs: list[Job]
+    jobs: list[PlannedRun]
     nodes: dict[tuple[str, str], DictConfig]
     before: Manifest | None
 
@@ -94,22 +94,22 @@ class Comparison:
 
     def configs(self) -> list[Config]:
         """One of each arm."""
-        return [validated(node) for node in self.nodes.values()]
+        return [validate(node) for node in self.nodes.values()]
 
-    def config_of(self, job: Job) -> tuple[Config, dict[str, Any]]:
+    def config_of(self, job: PlannedRun) -> tuple[Config, dict[str, Any]]:
         node = self.nodes[job.track, job.arm]
         with open_dict(node):
             node.arm, node.repeat = job.arm, job.repeat
-        return validated(node), plain(node)
+        return validate(node), to_plain(node)
 
 
-def planned(config: Config, overrides: Sequence[str], folder: Path | None) -> Comparison:
+def plan_comparison(config: Config, overrides: Sequence[str], folder: Path | None) -> ComparisonPlan:
     """Every run of the comparison, composed and checked; `folder` None chooses one by `study`.
 
     Raises:
         UserError: every problem of every arm; or the folder holds another comparison.
     """
-    arms = arms_of(config)
+    arms = parse_arms(config)
     nodes: dict[tuple[str, str], DictConfig] = {}
     problems: list[str] = []
     for arm in arms:
@@ -118,26 +118,26 @@ def planned(config: Config, overrides: Sequence[str], folder: Path | None) -> Co
         within = [o for o in base if o.lstrip("+~").split(".")[0] in varied]
         problems += [f"[{arm.name}] {o}: the arm chooses this whole group; say it in compare.arms" for o in within]
         try:
-            node = composed([*base, *arm.overrides])
+            node = compose_config([*base, *arm.overrides])
             with open_dict(node):
                 node.arm = arm.name
-            check(validated(node), alone=False)
+            check(validate(node), alone=False)
             nodes[arm.track, arm.name] = node
         except UserError as error:
             problems += [f"[{arm.name}] {problem}" for problem in error.problems]
     if problems:
-        raise UserError(shared_problems(problems, len(arms)))
-    made = Comparison(Path(), config, [], nodes, None)
-    for arm, pair in interleaved(arms, config.compare.pairs):
-        job = Job([*overrides, *arm.overrides, f"repeat={pair}"], arm.name, pair, "", arm.track)
-        made.jobs.append(replace(job, run_id=identity(*made.config_of(job), arm.name)))
+        raise UserError(merge_problems(problems, len(arms)))
+    made = ComparisonPlan(Path(), config, [], nodes, None)
+    for arm, pair in interleave(arms, config.compare.pairs):
+        job = PlannedRun([*overrides, *arm.overrides, f"repeat={pair}"], arm.name, pair, "", arm.track)
+        made.jobs.append(replace(job, run_id=identify(*made.config_of(job), arm.name)))
     made.folder = folder or Path(config.outputs) / _study(config, made.jobs)
-    made.before = _before(made)
+    made.before = _read_earlier_plan(made)
     return made
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Nobody else runs the comparison of this folder meanwhile.
 
     Raises:
@@ -153,12 +153,12 @@ def alone(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def drive(comparison: Comparison, parent: str | None) -> bool:
+def run_pairs(comparison: ComparisonPlan, parent: str | None) -> bool:
     """Run what is not there yet; False when it was cancelled."""
     jobs, folder = comparison.jobs, comparison.folder
-    held = {job.run_id: _held(folder / job.run_id) for job in jobs}
+    held = {job.run_id: _read_existing(folder / job.run_id) for job in jobs}
     todo = list(_todo(jobs, held))
-    _say_held(folder, jobs, held)
+    _report_existing(folder, jobs, held)
     order = 1 + max((result.order for result in held.values() if result), default=-1)
     taken: list[float] = []
     refused: set[tuple[str, str]] = set()
@@ -170,7 +170,7 @@ def drive(comparison: Comparison, parent: str | None) -> bool:
         started = time.monotonic()
         place = Place(job.run_id, order, parent, job.track)
         setup = comparison.config_of(job)
-        result = skipped(*setup, folder / job.run_id, place) or execute(*setup, folder / job.run_id, place)[0]
+        result = write_skipped(*setup, folder / job.run_id, place) or execute(*setup, folder / job.run_id, place)[0]
         order += 1
         taken.append(time.monotonic() - started)
         if result.status == Status.cancelled.value:
@@ -180,7 +180,7 @@ def drive(comparison: Comparison, parent: str | None) -> bool:
     return True
 
 
-def _todo(jobs: Sequence[Job], held: dict[str, Result | None]) -> Iterator[Job]:
+def _todo(jobs: Sequence[PlannedRun], held: dict[str, Result | None]) -> Iterator[PlannedRun]:
     """The runs of every pair that is not there whole; an unsupported arm is not tried again."""
     refused = {(j.track, j.arm) for j in jobs if (r := held[j.run_id]) and r.status in REFUSED}
     for _, group in groupby(jobs, key=lambda job: (job.track, job.repeat)):
@@ -189,7 +189,7 @@ def _todo(jobs: Sequence[Job], held: dict[str, Result | None]) -> Iterator[Job]:
             yield from pair
 
 
-def _say_held(folder: Path, jobs: Sequence[Job], held: dict[str, Result | None]) -> None:
+def _report_existing(folder: Path, jobs: Sequence[PlannedRun], held: dict[str, Result | None]) -> None:
     """What an earlier call has left, and how to have it made again."""
     there = [job for job in jobs if held[job.run_id]]
     if there:
@@ -200,14 +200,14 @@ def _say_held(folder: Path, jobs: Sequence[Job], held: dict[str, Result | None])
             _say(f"  {result.status}: {job.arm}, kept as it is; to try it again remove {folder / job.run_id}")
 
 
-def _held(run: Path) -> Result | None:
+def _read_existing(run: Path) -> Result | None:
     try:
         return read_result(run / "result.json")
     except (OSError, ValueError):
         return None
 
 
-def _before(comparison: Comparison) -> Manifest | None:
+def _read_earlier_plan(comparison: ComparisonPlan) -> Manifest | None:
     """The plan that the folder holds already, if it is this comparison's."""
     folder, jobs = comparison.folder, comparison.jobs
     other = f"{folder}: holds {{}}; give study=<another name>, or remove that folder"
@@ -226,7 +226,7 @@ def _before(comparison: Comparison) -> Manifest | None:
     return before
 
 
-def _study(config: Config, jobs: Sequence[Job]) -> str:
+def _study(config: Config, jobs: Sequence[PlannedRun]) -> str:
     """The folder's name: the study, or for an unnamed one the arms, so that the same command finds it again."""
     if config.study != "runs":
         return config.study

@@ -15,7 +15,7 @@ from ohlora.models.acceptance import not_accepted, will_accept
 from ohlora.models.folder import is_prepared, model_folder
 from ohlora.records.manifest import SELECTION
 from ohlora.records.result import Result, Status, read_result
-from ohlora.running.attempt import Place, arm_of
+from ohlora.running.attempt import Place, name_arm
 
 
 def skip_reason(config: Config) -> dict[str, str] | None:
@@ -29,12 +29,12 @@ def skip_reason(config: Config) -> dict[str, str] | None:
     return {"code": "too_large", "text": large} if large else None
 
 
-def skipped(config: Config, resolved: dict[str, Any], folder: Path, place: Place) -> Result | None:
+def write_skipped(config: Config, resolved: dict[str, Any], folder: Path, place: Place) -> Result | None:
     """The result of a run that is not started, written; None where it may start."""
     reason = skip_reason(config)
     if reason is None:
         return None
-    arm = arm_of(config)
+    arm = name_arm(config)
     result = Result(
         place.run_id, Status.skipped.value, config.task.name, arm, config.repeat, place.order, place.track, reason
     )
@@ -45,7 +45,7 @@ def skipped(config: Config, resolved: dict[str, Any], folder: Path, place: Place
     return result
 
 
-def held(config: Config, folder: Path) -> Result | None:
+def read_finished(config: Config, folder: Path) -> Result | None:
     """The finished run of a candidate that an earlier call has left; other sweeps make theirs anew."""
     if config.task.name != SELECTION:
         return None
@@ -59,7 +59,7 @@ def held(config: Config, folder: Path) -> Result | None:
     return found
 
 
-def candidate(config: Config, others: list[str]) -> str:
+def name_candidate(config: Config, others: list[str]) -> str:
     """A candidate's name, the same whatever a call sweeps: 'model=gemma3-270m,lora=r16', and what else varies."""
     lora = config.lora
     method = "" if lora.method is LoraMethod.lora else f"{lora.method.value}-"

@@ -14,7 +14,7 @@ CANCELLED = 130
 
 
 @dataclass
-class Reported:
+class StudyOutcome:
     """The MLflow run above the runs, and how the whole of them ended."""
 
     parent: str | None
@@ -23,18 +23,18 @@ class Reported:
 
 
 @contextlib.contextmanager
-def reported_runs(config: Config, folder: Path, note: str, before: str | None = None) -> Iterator[Reported]:
+def report_runs(config: Config, folder: Path, note: str, before: str | None = None) -> Iterator[StudyOutcome]:
     """Runs made in the block have their report when it ends, Ctrl-C or not; MLflow's parent run is closed with it."""
-    from ohlora.report.folder import written
+    from ohlora.report.folder import write_report
     from ohlora.tracking.mlflow_tracker import open_tracker
 
     tracker = open_tracker(config, lambda text: print(text, file=sys.stderr))
-    reported = Reported(tracker.begin_sweep(folder.name, note, before) if tracker else None)
+    reported = StudyOutcome(tracker.begin_sweep(folder.name, note, before) if tracker else None)
     report = None
     try:
         with contextlib.suppress(KeyboardInterrupt):
             yield reported
-        report = written(folder)
+        report = write_report(folder)
         print(report.text)
         reported.code = report.code if reported.finished else CANCELLED
     finally:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ohlora.config.compose import composed
+from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
 from ohlora.config.tasks import TASKS
-from ohlora.config.validate import validated
+from ohlora.config.validate import validate
 from ohlora.errors import UserError
-from ohlora.records.manifest import SELECTION, Job, Manifest, read_manifest
-from ohlora.running.attempt import Place, identity, plain
+from ohlora.records.manifest import SELECTION, Manifest, PlannedRun, read_manifest
+from ohlora.running.attempt import Place, identify, to_plain
 from ohlora.running.preflight import check
-from ohlora.studies.skipping import candidate
+from ohlora.studies.skipping import name_candidate
 
 # What a candidate's name says by itself.
 NAMED = {"model", "lora", "lora.rank", "lora.method", "lora.quantization"}
@@ -22,30 +22,30 @@ NAMED = {"model", "lora", "lora.rank", "lora.method", "lora.quantization"}
 CHOSEN_BY = {"model": ("model.path", "model.repo"), "lora": ("lora.rank", "lora.method", "lora.quantization")}
 
 
-def with_presets(overrides: Sequence[str]) -> list[str]:
+def add_presets(overrides: Sequence[str]) -> list[str]:
     """The overrides, and what an experiment sweeps by itself (`hydra.sweeper.params`) unless they say otherwise."""
     mine = [o for o in overrides if not _swept(o)]
-    params = composed(mine, hydra=True).hydra.sweeper.get("params") or {}
+    params = compose_config(mine, hydra=True).hydra.sweeper.get("params") or {}
     given = {o.lstrip("+~").split("=")[0] for o in overrides}
     preset = [f"{key}={value}" for key, value in params.items() if not given & {key, *CHOSEN_BY.get(key, ())}]
     return [*overrides, *preset, *(["hydra.sweeper.params=null"] if params else [])]
 
 
-def plan(overrides: Sequence[str]) -> tuple[list[Job], list[Config]]:
+def plan_sweep(overrides: Sequence[str]) -> tuple[list[PlannedRun], list[Config]]:
     """Every job of the sweep with its configuration, composed and checked; one that cannot fit will be a row.
 
     Raises:
         UserError: every problem of every job, each with the job it belongs to.
     """
     expanded, swept = expand(overrides)
-    jobs: list[Job] = []
+    jobs: list[PlannedRun] = []
     configs: list[Config] = []
     problems: list[str] = []
     for job_overrides in expanded:
         arm = ",".join(o for o in job_overrides if _key(o) in swept) or "all"
         try:
-            node = composed(job_overrides)
-            config = validated(node)
+            node = compose_config(job_overrides)
+            config = validate(node)
             if TASKS[config.task.name].parent:
                 raise UserError(f"-m: task={config.task.name} shows everything in one call; leave -m out")
             check(config, alone=False)
@@ -56,11 +56,11 @@ def plan(overrides: Sequence[str]) -> tuple[list[Job], list[Config]]:
             continue
         configs.append(config)
         if config.task.name == SELECTION:
-            arm = candidate(config, [o for o in job_overrides if _key(o) in swept - NAMED])
+            arm = name_candidate(config, [o for o in job_overrides if _key(o) in swept - NAMED])
         arm = config.arm or arm
-        jobs.append(Job(job_overrides, arm, config.repeat, identity(config, plain(node), arm)))
+        jobs.append(PlannedRun(job_overrides, arm, config.repeat, identify(config, to_plain(node), arm)))
     if problems:
-        raise UserError(shared_problems(problems, len(expanded)))
+        raise UserError(merge_problems(problems, len(expanded)))
     tasks = sorted({config.task.name for config in configs})
     if SELECTION in tasks and len(tasks) > 1:
         raise UserError(f"-m: task={','.join(tasks)}: candidates are compared with candidates alone; sweep one task")
@@ -73,14 +73,14 @@ def expand(overrides: Sequence[str]) -> tuple[list[list[str]], set[str]]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    from ohlora.config.compose import explained
+    from ohlora.config.compose import explain_error
 
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         task = [o for o in parsed if not o.get_key_element().lstrip("+~").startswith("hydra")]
         (jobs,) = BasicSweeper.split_arguments(task, max_batch_size=None)
     except HydraException as error:
-        raise explained(error, overrides) from error
+        raise explain_error(error, overrides) from error
     swept = {o.get_key_element() for o in task if o.is_sweep_override()} - {"repeat"}
     return [list(job) for job in jobs], swept
 
@@ -99,7 +99,7 @@ def _swept(override: str) -> bool:
         return False  # composing it says what is wrong
 
 
-def earlier(folder: Path) -> Manifest | None:
+def read_earlier_plan(folder: Path) -> Manifest | None:
     """The plan of earlier calls in this folder: a selection goes on, and its report holds what they have made.
 
     Raises:
@@ -111,7 +111,7 @@ def earlier(folder: Path) -> Manifest | None:
     return before
 
 
-def planned_job(folder: Path, overrides: Sequence[str]) -> tuple[str, Place]:
+def find_planned_run(folder: Path, overrides: Sequence[str]) -> tuple[str, Place]:
     """(arm, place) of the planned run that has these overrides.
 
     Raises:
@@ -132,7 +132,7 @@ def _manifest(folder: Path) -> Manifest | None:
         raise UserError(f"{folder}: {error}; give study=<another name>, or remove that folder") from None
 
 
-def shared_problems(problems: list[str], jobs: int) -> list[str]:
+def merge_problems(problems: list[str], jobs: int) -> list[str]:
     """A problem that every job has is said once, without the job."""
     texts = [problem.split("] ", 1)[1] for problem in problems]
     common = [text for text in dict.fromkeys(texts) if texts.count(text) == jobs]

@@ -22,7 +22,7 @@ from ohlora.records.manifest import MANIFEST, RECOMMENDED
 from ohlora.records.result import Result, Status
 
 if TYPE_CHECKING:
-    from ohlora.report.folder import Written
+    from ohlora.report.folder import FolderReport
 
 ENDED = {Status.finished: "FINISHED", Status.killed: "KILLED", Status.cancelled: "KILLED"}
 MAX_VALUE = 6000
@@ -82,7 +82,7 @@ class Tracker:
         """Start the MLflow run of one attempt: a name to read, its parameters, whose it is."""
         from mlflow.entities import Param
 
-        from ohlora.report.comparison.settings import flat
+        from ohlora.report.comparison.settings import flatten
 
         self.metrics_path, self.fed = attempt / "metrics.jsonl", set[tuple[str, int]]()
         rank = "" if config.task.name == "infer" else f" · r{config.lora.rank}"
@@ -101,7 +101,7 @@ class Tracker:
             tags["mlflow.parentRunId"] = parent
         self._start(f"{name} #{result.repeat}" if result.repeat else name, tags)
         params = [
-            Param(key, str(value)[:MAX_VALUE]) for key, value in flat(result.requested).items() if value is not None
+            Param(key, str(value)[:MAX_VALUE]) for key, value in flatten(result.requested).items() if value is not None
         ]
         self._safely(self._log, params=params)
 
@@ -167,7 +167,7 @@ class Tracker:
         self._safely(self.client.log_text, run, single_table(result), "table.md")
         self._close(ENDED.get(Status(result.status), "FAILED"))
 
-    def end_sweep(self, folder: Path, report: Written | None, finished: bool) -> None:
+    def end_sweep(self, folder: Path, report: FolderReport | None, finished: bool) -> None:
         """Attach the report to the parent run, put it into the run's description, and the verdicts into its tags."""
         if self.run_id is None:
             return

@@ -129,11 +129,11 @@ def test_the_tokenizer_is_smollms(smol: Path) -> None:
 
 def test_smollm2s_facts_are_its_options(smol: Path) -> None:
     """Its option says size and shape before the weights are there."""
-    from ohlora.config.compose import composed
-    from ohlora.config.validate import validated
+    from ohlora.config.compose import compose_config
+    from ohlora.config.validate import validate
     from ohlora.models.weights import parameters_m
 
-    model = validated(composed(["model=smollm2-135m-instruct"])).model
+    model = validate(compose_config(["model=smollm2-135m-instruct"])).model
     folder = smol / "models" / "smollm2-135m-instruct"
     read = json.loads((folder / "config.json").read_text())
     assert model.shape and model.context == read["max_position_embeddings"]

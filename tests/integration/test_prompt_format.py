@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ohlora.config.compose import composed
+from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
-from ohlora.config.validate import validated
+from ohlora.config.validate import validate
 from ohlora.data.rows import Row, Selection
 from ohlora.data.tokens import IGNORED, Tokens, encode
 
@@ -17,7 +17,7 @@ ROW = Row("1", "train", "greeting", "안녕?", "반가워요!", "")
 
 
 def config(*more: str) -> Config:
-    return validated(composed(["model=local", "model.path=nowhere", *more]))
+    return validate(compose_config(["model=local", "model.path=nowhere", *more]))
 
 
 def tokens_of(tokenizer, setting: Config) -> Tokens:

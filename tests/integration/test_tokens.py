@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ohlora.config.compose import composed
+from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
-from ohlora.config.validate import validated
+from ohlora.config.validate import validate
 from ohlora.data import tokens as token_files
 from ohlora.data.rows import Row, Selection
 from ohlora.data.tokens import IGNORED, encode
@@ -28,7 +28,7 @@ def tokenizer(tiny_tokenizer: Path):
 
 
 def config(*overrides: str) -> Config:
-    return validated(composed(list(overrides)))
+    return validate(compose_config(list(overrides)))
 
 
 def one(tokenizer, setting: Config, stop_ids: list[int]):

@@ -11,7 +11,7 @@ from ohlora.records.result import Result
 from ohlora.report.comparison.contrast import contrast
 from ohlora.report.comparison.parity import checks
 from ohlora.report.comparison.settings import changed_by_itself, differences, was_asked
-from ohlora.report.reading import Arm
+from ohlora.report.reading import ArmRuns
 
 REQUESTED: dict[str, Any] = {
     "backend": {"name": "hf"},
@@ -134,7 +134,7 @@ def test_libraries_may_not_change_between_the_runs_of_one_arm() -> None:
 
 def test_a_loss_that_repeats_itself_is_no_finding() -> None:
     """With one seed a loss has no spread: a difference in its seventh digit is none."""
-    arms = [Arm("A"), Arm("B")]
+    arms = [ArmRuns("A"), ArmRuns("B")]
     for pair in range(4):
         first = pair % 2
         for turn, side in enumerate((first, 1 - first)):
@@ -156,7 +156,7 @@ def test_a_setting_of_one_side_alone_is_shown() -> None:
 def test_what_a_side_did_otherwise_than_asked() -> None:
     asked = run("A", requested__trainer__optimizer="adamw_8bit", requested__trainer__gradient_checkpointing="unsloth",
                 effective__train__gradient_checkpointing="torch.utils.checkpoint")  # fmt: skip
-    found = {key: (want, have) for key, want, have in changed_by_itself(Arm("A", runs=[asked]))}
+    found = {key: (want, have) for key, want, have in changed_by_itself(ArmRuns("A", runs=[asked]))}
     assert found["trainer.optimizer"] == ("adamw_8bit", "AdamW")
     assert found["trainer.gradient_checkpointing"] == ("unsloth", "torch.utils.checkpoint")
-    assert not list(changed_by_itself(Arm("A", runs=[run("A")])))
+    assert not list(changed_by_itself(ArmRuns("A", runs=[run("A")])))

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ohlora.config.compose import composed, quoted
+from ohlora.config.compose import compose_config, quote_argument
 from ohlora.config.schema import Config
-from ohlora.config.validate import validated
+from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.records.manifest import read_manifest
 from ohlora.records.result import Result
 from ohlora.studies import compare
-from ohlora.studies.compare import alone, arms_of, drive, interleaved, planned
+from ohlora.studies.compare import interleave, lock_folder, parse_arms, plan_comparison, run_pairs
 
 
 @pytest.fixture(autouse=True)
@@ -44,18 +44,19 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
 ENDS: dict[tuple[str, str, int], str] = {}
 
 
-def comparison(*overrides: str, folder: Path | None = None) -> compare.Comparison:
-    made = planned(validated(composed(list(overrides))), list(overrides), folder)
+def comparison(*overrides: str, folder: Path | None = None) -> compare.ComparisonPlan:
+    made = plan_comparison(validate(compose_config(list(overrides))), list(overrides), folder)
     made.manifest(overrides, None).write(made.folder)
     return made
 
 
-ARMS = quoted("compare.arms=[backend=hf,backend=unsloth]")
+RANKS = quote_argument("compare.arms=[lora=r16,lora=r64]")
+ARMS = quote_argument("compare.arms=[backend=hf,backend=unsloth]")
 
 
 def test_pairs_are_interleaved_track_by_track() -> None:
-    arms = arms_of(validated(composed(["experiment=unsloth_comparison"])))
-    order = [(arm.track, arm.name.split("-")[0].removeprefix("backend="), pair) for arm, pair in interleaved(arms, 2)]
+    arms = parse_arms(validate(compose_config(["experiment=unsloth_comparison"])))
+    order = [(arm.track, arm.name.split("-")[0].removeprefix("backend="), pair) for arm, pair in interleave(arms, 2)]
     assert order == [
         ("equal", "hf", 0), ("equal", "unsloth", 0), ("equal", "unsloth", 1), ("equal", "hf", 1),
         ("recommended", "hf", 0), ("recommended", "unsloth", 0),
@@ -65,7 +66,7 @@ def test_pairs_are_interleaved_track_by_track() -> None:
 
 def test_arms_are_any_overrides_and_may_be_named() -> None:
     made = comparison("compare.arms=['lora=r16','twice as big: lora=r64 lora.alpha=128','lora=r16']")
-    assert [arm.name for arm in arms_of(made.config)] == ["lora=r16", "twice as big", "lora=r16 (2)"]
+    assert [arm.name for arm in parse_arms(made.config)] == ["lora=r16", "twice as big", "lora=r16 (2)"]
     config, _ = made.config_of(next(job for job in made.jobs if job.arm == "twice as big"))
     assert (config.lora.rank, config.lora.alpha, config.arm) == (64, 128, "twice as big")
     assert len({job.run_id for job in made.jobs}) == len(made.jobs) == 12
@@ -79,7 +80,7 @@ def test_an_arm_overrides_what_the_command_says() -> None:
 
 def test_it_runs_every_pair_once(runs: list) -> None:
     made = comparison(ARMS, "compare.pairs=2")
-    assert drive(made, None)
+    assert run_pairs(made, None)
     assert [(arm, pair) for _, arm, pair in runs] == [
         ("backend=hf", 0), ("backend=unsloth", 0), ("backend=unsloth", 1), ("backend=hf", 1),
     ]  # fmt: skip
@@ -90,37 +91,37 @@ def test_it_goes_on_where_it_stopped_with_whole_pairs(runs: list) -> None:
     """Stopped in the second run of the second pair: that pair is made again, the first is kept."""
     ENDS["equal", "backend=hf", 1] = "cancelled"
     made = comparison(ARMS, "compare.pairs=4", "study=s")
-    assert not drive(made, None)
+    assert not run_pairs(made, None)
     assert len(runs) == 4
     runs.clear()
     ENDS.clear()
-    assert drive(comparison(ARMS, "compare.pairs=4", "study=s"), None)
+    assert run_pairs(comparison(ARMS, "compare.pairs=4", "study=s"), None)
     assert [(arm, pair) for _, arm, pair in runs[:2]] == [("backend=unsloth", 1), ("backend=hf", 1)]
     assert len(runs) == 6
     runs.clear()
-    assert drive(comparison(ARMS, "compare.pairs=4", "study=s"), None) and not runs
+    assert run_pairs(comparison(ARMS, "compare.pairs=4", "study=s"), None) and not runs
 
 
 def test_a_failure_is_a_result_and_is_kept(runs: list) -> None:
     ENDS["equal", "backend=unsloth", 0] = "oom"
-    assert drive(comparison(ARMS, "compare.pairs=2", "study=s"), None)
+    assert run_pairs(comparison(ARMS, "compare.pairs=2", "study=s"), None)
     runs.clear()
-    assert drive(comparison(ARMS, "compare.pairs=2", "study=s"), None) and not runs
+    assert run_pairs(comparison(ARMS, "compare.pairs=2", "study=s"), None) and not runs
 
 
 def test_an_unsupported_arm_is_tried_once(runs: list) -> None:
     ENDS["equal", "backend=unsloth", 0] = "unsupported"
-    assert drive(comparison(ARMS, "compare.pairs=4", "study=s"), None)
+    assert run_pairs(comparison(ARMS, "compare.pairs=4", "study=s"), None)
     assert [arm for _, arm, _ in runs].count("backend=unsloth") == 1
     assert [arm for _, arm, _ in runs].count("backend=hf") == 4
     runs.clear()
-    assert drive(comparison(ARMS, "compare.pairs=4", "study=s"), None) and not runs
+    assert run_pairs(comparison(ARMS, "compare.pairs=4", "study=s"), None) and not runs
 
 
 def test_more_pairs_later_keep_the_first(runs: list) -> None:
-    assert drive(comparison(ARMS, "compare.pairs=1", "study=s"), None)
+    assert run_pairs(comparison(ARMS, "compare.pairs=1", "study=s"), None)
     runs.clear()
-    assert drive(comparison(ARMS, "compare.pairs=4", "study=s"), None)
+    assert run_pairs(comparison(ARMS, "compare.pairs=4", "study=s"), None)
     assert len(runs) == 6 and all(pair for _, _, pair in runs)
     orders = [json.loads(path.read_text())["order"] for path in Path("outputs/s").glob("*/result.json")]
     assert sorted(orders) == list(range(8)), "the order of running goes on too"
@@ -137,7 +138,10 @@ def test_more_pairs_later_keep_the_first(runs: list) -> None:
         (["compare.arms=['backend=hf','']"], "an arm is empty"),
         ([ARMS, "compare.pairs=3"], "compare.pairs=3: must be even"),
         ([ARMS, "compare.pairs=0"], "compare.pairs=0: must be >= 1"),
-        ([quoted("compare.arms=[lora=r16,lora=r64]"), "lora.rank=8"], "lora.rank=8: the arm chooses this whole group"),
+        (
+            [quote_argument("compare.arms=[lora=r16,lora=r64]"), "lora.rank=8"],
+            "lora.rank=8: the arm chooses this whole group",
+        ),
         (["compare.recommended=['backend=hf','backend=unsloth']"], "is a second track beside compare.arms"),
         (["backend=hf", "trainer.gradient_checkpointing=unsloth"], "backend=hf has no such thing"),
     ],
@@ -149,7 +153,7 @@ def test_bad_input(overrides: list[str], said: str) -> None:
 
 
 def test_a_folder_of_something_else_is_left_alone(runs: list) -> None:
-    drive(comparison(ARMS, "study=s", "compare.pairs=2"), None)
+    run_pairs(comparison(ARMS, "study=s", "compare.pairs=2"), None)
     with pytest.raises(UserError, match="holds another comparison"):
         comparison(ARMS, "study=s", "compare.pairs=2", "lora=r16")
     (Path("outputs/foreign/x/attempt-1")).mkdir(parents=True)
@@ -163,8 +167,12 @@ def test_a_folder_of_something_else_is_left_alone(runs: list) -> None:
 
 def test_two_at_a_time_are_refused(runs: list) -> None:
     made = comparison(ARMS, "study=s")
-    with alone(made.folder), pytest.raises(UserError, match="another process is running"), alone(made.folder):
-        drive(made, None)
+    with (
+        lock_folder(made.folder),
+        pytest.raises(UserError, match="another process is running"),
+        lock_folder(made.folder),
+    ):
+        run_pairs(made, None)
     assert not runs
 
 
@@ -174,5 +182,5 @@ def test_a_sweep_over_a_comparison_is_refused(ohlora: Callable) -> None:
 
 
 def test_arms_need_no_quotes_at_the_shell() -> None:
-    assert quoted("compare.arms=[lora=r16, lora=r64]") == "compare.arms=['lora=r16','lora=r64']"
-    assert quoted('compare.arms=["a: lora=r16"]') == 'compare.arms=["a: lora=r16"]'
+    assert quote_argument("compare.arms=[lora=r16, lora=r64]") == "compare.arms=['lora=r16','lora=r64']"
+    assert quote_argument('compare.arms=["a: lora=r16"]') == 'compare.arms=["a: lora=r16"]'

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from ohlora.config.compose import composed
+from ohlora.config.compose import compose_config
 from ohlora.config.paths import PACKAGE, conf_dir, groups, options
 from ohlora.config.schema import Config
-from ohlora.config.validate import known_keys, validated
+from ohlora.config.validate import known_keys, validate
 from ohlora.errors import UserError
 
 GROUPS = groups()
@@ -30,7 +30,7 @@ NAMED_AFTER = {"hub": "owner/name"}  # an option that stands for any model
 
 @pytest.mark.parametrize("choice", [f"{group}={option}" for group in GROUPS for option in options(group)])
 def test_every_option_composes(choice: str) -> None:
-    config = validated(composed([choice, *NEEDS.get(choice, [])]))
+    config = validate(compose_config([choice, *NEEDS.get(choice, [])]))
     group, option = choice.split("=")
     if group not in ("experiment", "lora"):
         assert getattr(config, group).name == NAMED_AFTER.get(option, option)
@@ -60,7 +60,7 @@ def test_no_key_is_dead() -> None:
 
 
 def test_defaults_are_the_users_test() -> None:
-    config = validated(composed([]))
+    config = validate(compose_config([]))
     assert (config.task.name, config.trainer.name, config.lora.rank) == ("benchmark", "unsloth_test", 64)
     trainer = config.trainer
     assert (trainer.train_rows, trainer.eval_rows, trainer.epochs, trainer.batch_size) == (20, 5, 2, 2)
@@ -73,7 +73,9 @@ def test_defaults_are_the_users_test() -> None:
 
 def test_all_problems_at_once() -> None:
     with pytest.raises(UserError) as raised:
-        validated(composed(["lora.rank=0", "trainer.epochs=-1", "lora.dropout=1.5", "generation.min_new_tokens=99"]))
+        validate(
+            compose_config(["lora.rank=0", "trainer.epochs=-1", "lora.dropout=1.5", "generation.min_new_tokens=99"])
+        )
     text = "\n".join(raised.value.problems)
     assert len(raised.value.problems) == 4
     for part in ("lora.rank=0: must be >= 1", "trainer.epochs=-1", "lora.dropout=1.5", "generation.max_new_tokens=40"):

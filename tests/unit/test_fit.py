@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from ohlora.config.compose import composed
+from ohlora.config.compose import compose_config
 from ohlora.config.paths import options
 from ohlora.config.schema import Config
-from ohlora.config.validate import validated
+from ohlora.config.validate import validate
 from ohlora.estimate import capacity as capacities
 from ohlora.estimate.capacity import Capacity, capacity
 from ohlora.estimate.fit import ERROR, Estimate, estimate, too_large
@@ -33,7 +33,7 @@ GPU = Capacity("cuda", 15 * 1024, "a card", "float16")
 
 
 def config(*overrides: str) -> Config:
-    return validated(composed(list(overrides)))
+    return validate(compose_config(list(overrides)))
 
 
 def on(there: Capacity, *overrides: str) -> Estimate:

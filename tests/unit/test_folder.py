@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ohlora.config.compose import composed
+from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
-from ohlora.config.validate import validated
+from ohlora.config.validate import validate
 from ohlora.models.checks import code_files, code_problems, folder_problems, small_problems
 from ohlora.models.folder import facts, folder_hash, is_in_place, model_folder
 from ohlora.models.licences import card_licence, licence_of
@@ -18,7 +18,7 @@ from ohlora.models.weights import parameters_m, safetensors_bytes
 
 
 def config(*overrides: str) -> Config:
-    return validated(composed(list(overrides)))
+    return validate(compose_config(list(overrides)))
 
 
 def write(path: Path, shapes: dict[str, tuple[str, list[int]]]) -> None:

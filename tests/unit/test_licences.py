@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from ohlora.config.compose import composed
+from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
-from ohlora.config.validate import validated
+from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.models import acceptance
-from ohlora.models.acceptance import REMEMBERED, accepted, require, will_accept
+from ohlora.models.acceptance import REMEMBERED, read_acceptance, require_acceptance, will_accept
 from ohlora.models.licences import LICENCES, carry, licence_of, screen_notice
 from ohlora.running import rerun
-from ohlora.running.attempt import plain
+from ohlora.running.attempt import to_plain
 
 
 @pytest.fixture
 def config(tmp_path: Path):
     def make(*overrides: str) -> Config:
-        return validated(composed([f"models={tmp_path}/models", *overrides]))
+        return validate(compose_config([f"models={tmp_path}/models", *overrides]))
 
     return make
 
@@ -36,7 +36,7 @@ class Terminal(io.StringIO):
 
 def test_nobody_to_ask_is_told_what_to_add(config, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="add model.accept_license=gemma .with make: ACCEPT_LICENSE=gemma."):
-        require(config())
+        require_acceptance(config())
     shown = capsys.readouterr().err
     for part in ("Gemma Terms of Use", "Section 3.2", "prohibited_use_policy", "checked 2026-"):
         assert part in shown
@@ -45,12 +45,12 @@ def test_nobody_to_ask_is_told_what_to_add(config, tmp_path: Path, capsys: pytes
 
 @pytest.mark.parametrize("given", ["true", "True", "gemma"])
 def test_accepted_on_the_command_line_is_remembered_and_said_once(config, given: str, tmp_path: Path, capsys) -> None:
-    require(config(f"model.accept_license={given}"))
+    require_acceptance(config(f"model.accept_license={given}"))
     assert "Section 3.2" in capsys.readouterr().err
     record = json.loads((tmp_path / "models" / REMEMBERED).read_text())["gemma"]
     assert record["version"] == LICENCES["gemma"].version and record["how"] == f"model.accept_license={given.lower()}"
-    require(config("model=gemma2-2b-it"))  # the same licence, another model
-    assert capsys.readouterr().err == "" and accepted(config()) == record
+    require_acceptance(config("model=gemma2-2b-it"))  # the same licence, another model
+    assert capsys.readouterr().err == "" and read_acceptance(config()) == record
 
 
 @pytest.mark.parametrize("given", ["false", "llama3.2", "apache-2.0"])
@@ -58,7 +58,7 @@ def test_another_licence_or_a_no_accepts_nothing(config, given: str) -> None:
     setting = config(f"model.accept_license={given}")
     assert not will_accept(setting)
     with pytest.raises(UserError, match="not accepted here"):
-        require(setting)
+        require_acceptance(setting)
 
 
 @pytest.mark.parametrize(
@@ -68,44 +68,44 @@ def test_asked_at_a_terminal(config, monkeypatch: pytest.MonkeyPatch, answer: st
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     monkeypatch.setattr(sys, "stderr", Terminal())
     if takes:
-        require(config())
-        assert accepted(config())["how"] == "at a terminal"
+        require_acceptance(config())
+        assert read_acceptance(config())["how"] == "at a terminal"
     else:
         with pytest.raises(UserError, match="not accepted here"):
-            require(config())
-        assert accepted(config()) is None
+            require_acceptance(config())
+        assert read_acceptance(config()) is None
 
 
 def test_candidates_licences_are_offered_once_each(config, monkeypatch: pytest.MonkeyPatch) -> None:
     candidates = [config(f"model={name}") for name in ("gemma2-2b-it", "gemma3-270m", "llama1b", "qwen3-0.6b")]
     monkeypatch.setattr(sys, "stdin", Terminal("y\nn\n"))
     monkeypatch.setattr(sys, "stderr", shown := Terminal())
-    acceptance.offer(candidates)
+    acceptance.offer_acceptance(candidates)
     assert shown.getvalue().count("[y/N]") == 2
     assert [will_accept(one) for one in candidates] == [True, True, False, True]
 
 
 def test_newer_terms_are_asked_for_again(config, tmp_path: Path) -> None:
-    require(config("model.accept_license=gemma"))
+    require_acceptance(config("model.accept_license=gemma"))
     path = tmp_path / "models" / REMEMBERED
     record = json.loads(path.read_text())
     record["gemma"]["version"] = "April 1, 2024"
     path.write_text(json.dumps(record))
     with pytest.raises(UserError, match="not accepted here"):
-        require(config())
+        require_acceptance(config())
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"gemma": 3}'])
 def test_a_broken_memory_is_no_acceptance(config, tmp_path: Path, text: str) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / REMEMBERED).write_text(text)
-    assert accepted(config()) is None
-    require(config("model.accept_license=gemma"))
-    assert accepted(config())
+    assert read_acceptance(config()) is None
+    require_acceptance(config("model.accept_license=gemma"))
+    assert read_acceptance(config())
 
 
 def test_free_models_ask_for_nothing(config, capsys: pytest.CaptureFixture[str]) -> None:
-    require(config("model=smollm2-135m-instruct"))
+    require_acceptance(config("model=smollm2-135m-instruct"))
     assert capsys.readouterr().err == ""
 
 
@@ -148,10 +148,10 @@ def test_every_tag_of_a_restricted_family_is_asked_for(config, tmp_path: Path, c
     setting = config("model=local", f"model.path={tmp_path}")
     assert licence_of(setting) == tag and not will_accept(setting)
     with pytest.raises(UserError, match=f"model.license={tag}: local is under the {title}, which was not accepted"):
-        require(setting)
+        require_acceptance(setting)
     assert title in capsys.readouterr().err
-    require(config("model=local", f"model.path={tmp_path}", "model.accept_license=true"))
-    assert accepted(setting) and not accepted(setting, "gemma")
+    require_acceptance(config("model=local", f"model.path={tmp_path}", "model.accept_license=true"))
+    assert read_acceptance(setting) and not read_acceptance(setting, "gemma")
 
 
 @pytest.mark.parametrize("tag", ["other", "unknown", "openrail", "cc-by-5.0"])
@@ -159,7 +159,7 @@ def test_a_tag_that_nobody_knows_is_to_be_looked_up(config, tmp_path: Path, caps
     (tmp_path / "README.md").write_text(f"---\nlicense: {tag}\n---\n")
     setting = config("model=local", f"model.path={tmp_path}")
     assert licence_of(setting) == "unknown" and will_accept(setting)
-    require(setting)
+    require_acceptance(setting)
     assert "Look it up before you use the model." in capsys.readouterr().err
 
 
@@ -182,14 +182,14 @@ def test_the_command_line_refuses_and_leaves_nothing(ohlora, tmp_path: Path) -> 
     listed = ohlora("task=licenses")
     assert listed.code == 0 and "| gemma2-2b-it | gemma | Gemma Terms of Use |" in listed.out
     assert "not accepted" in listed.out and "700 million monthly users" in listed.out
-    acceptance.require(validated(composed(["model.accept_license=gemma"])))
+    acceptance.require_acceptance(validate(compose_config(["model.accept_license=gemma"])))
     assert "| accepted 20" in ohlora("task=licenses").out
 
 
 def run_directory(tmp_path: Path, *overrides: str) -> Path:
     """A run that somebody has handed on: its configuration, and no attempt yet."""
-    node = composed([f"models={tmp_path}/models", f"outputs={tmp_path}/outputs", "tracking=none", *overrides])
-    OmegaConf.save(OmegaConf.create(plain(node)), tmp_path / "config.yaml")
+    node = compose_config([f"models={tmp_path}/models", f"outputs={tmp_path}/outputs", "tracking=none", *overrides])
+    OmegaConf.save(OmegaConf.create(to_plain(node)), tmp_path / "config.yaml")
     return tmp_path
 
 
@@ -202,7 +202,7 @@ def run_directory(tmp_path: Path, *overrides: str) -> Path:
 )
 def test_a_run_directory_again_asks_and_says_where(tmp_path: Path, capsys, monkeypatch, more, said: str) -> None:
     monkeypatch.setattr(rerun, "execute", lambda *_: pytest.fail("it ran"))
-    assert rerun.run_again(run_directory(tmp_path, "task=train", "trainer=smoke", *more)) == 2
+    assert rerun.rerun(run_directory(tmp_path, "task=train", "trainer=smoke", *more)) == 2
     shown = capsys.readouterr().err.rstrip().splitlines()[-1]
     assert said in shown
     assert shown.endswith(f"; this command takes no options, change them in {tmp_path / 'config.yaml'}")

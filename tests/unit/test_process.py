@@ -132,11 +132,11 @@ def test_the_environment_of_all_arms_is_the_same(monkeypatch: pytest.MonkeyPatch
 def test_a_prefix_that_does_not_exist_is_said(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from ohlora.config.compose import composed
+    from ohlora.config.compose import compose_config
     from ohlora.config.tasks import INFER
-    from ohlora.config.validate import validated
+    from ohlora.config.validate import validate
 
-    config = validated(composed([]))
+    config = validate(compose_config([]))
     config = replace(config, launch=replace(config.launch, prefix=["no-such-program"]))
     (tmp_path / "phases").mkdir()
     record = phases._run_phase(config, tmp_path, INFER, lambda event: None)

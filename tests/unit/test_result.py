@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from ohlora.config.compose import composed
+from ohlora.config.compose import compose_config
 from ohlora.config.identity import run_id, slug
 from ohlora.records.result import PhaseRecord, Result, exit_code, read_result
-from ohlora.running.attempt import plain
+from ohlora.running.attempt import to_plain
 
 
 def test_the_same_configuration_has_the_same_identity() -> None:
-    base = plain(composed([]))
+    base = to_plain(compose_config([]))
     assert run_id(base, "backend=hf", 0) == run_id(
-        plain(composed(["outputs=x", "study=y", "tracking=none"])), "backend=hf", 0
+        to_plain(compose_config(["outputs=x", "study=y", "tracking=none"])), "backend=hf", 0
     )
     assert run_id(base, "backend=hf", 0).startswith("hf-r0-")
     others = {
         run_id(base, "backend=hf", 1),
         run_id(base, "other", 0),
-        run_id(plain(composed(["lora.rank=8"])), "backend=hf", 0),
-        run_id(plain(composed(["seed=1"])), "backend=hf", 0),
+        run_id(to_plain(compose_config(["lora.rank=8"])), "backend=hf", 0),
+        run_id(to_plain(compose_config(["seed=1"])), "backend=hf", 0),
     }
     assert len(others | {run_id(base, "backend=hf", 0)}) == 5
 

@@ -13,19 +13,19 @@ from typing import Any
 
 import pytest
 
-from ohlora.config.compose import composed
+from ohlora.config.compose import compose_config
 from ohlora.errors import UserError
 from ohlora.measure.quality import quality
-from ohlora.records.manifest import Job
+from ohlora.records.manifest import PlannedRun
 from ohlora.records.result import Result
 from ohlora.records.samples import Sample, write_samples
 from ohlora.report.selection.asked import of_job, of_run
 from ohlora.report.selection.grades import read_grades, usable_grades, write_template
-from ohlora.report.selection.ranking import PARTS, ranked, weights_of, winners_by_weight
+from ohlora.report.selection.ranking import PARTS, rank_candidates, weights_of, winners_by_weight
 from ohlora.report.selection.study import is_selection
 from ohlora.report.selection.write import write_selection
 from ohlora.report.words.comparison import WORDS
-from ohlora.running.attempt import plain
+from ohlora.running.attempt import to_plain
 
 REFERENCES = ["오늘은 김치찌개가 좋겠어요!", "저는 밤하늘의 오로라예요.", "그건 조금 어려운 부탁이에요."]
 ANSWERS = {"good": [*REFERENCES[:2], "그건 어려운 부탁이에요."], "poor": ["모르겠어요", "I do not know", "네 " * 12]}
@@ -351,8 +351,10 @@ def test_a_repeat_that_never_ran_is_said(tmp_path: Path) -> None:
 def test_a_planned_run_is_what_its_result_would_say(arm: str, overrides: list[str]) -> None:
     """The texts of the composed configuration and those of an arm agree, or one run would be two candidates."""
     asked = [*("task=selection", "trainer=selection", "model=qwen3-0.6b"), *overrides]
-    ran = [Result("a", "finished", "selection", "a", requested=plain(composed(one))) for one in (asked[:3], asked)]
-    planned = of_job(Job(asked[:3], f"model=qwen3-0.6b,{arm}", 0, "b"), [of_run(ran[0])])
+    ran = [
+        Result("a", "finished", "selection", "a", requested=to_plain(compose_config(one))) for one in (asked[:3], asked)
+    ]
+    planned = of_job(PlannedRun(asked[:3], f"model=qwen3-0.6b,{arm}", 0, "b"), [of_run(ran[0])])
     made = of_run(ran[1])
     alike = {key: value for key, value in made.settings.items() if key in planned.settings}
     assert (planned.name, planned.rank, planned.settings) == (made.name, made.rank, alike)
@@ -361,13 +363,13 @@ def test_a_planned_run_is_what_its_result_would_say(arm: str, overrides: list[st
 
 def test_an_arm_is_read_as_the_command_line_would_be() -> None:
     arm = "model=a/b,lora=rslora-r64,trainer.learning_rate=1e-4,lora.targets=[q_proj,k_proj],data.columns.id='x,y'"
-    asked = of_job(Job(["task=selection", "study=s", "lora=r16", "backend=unsloth", "seed=3"], arm, 0, "id"), [])
+    asked = of_job(PlannedRun(["task=selection", "study=s", "lora=r16", "backend=unsloth", "seed=3"], arm, 0, "id"), [])
     assert (asked.name, asked.rank) == ("a/b", "64")
     given = {"trainer.learning_rate": "0.0001", "lora.targets": "[q_proj,k_proj]", "data.columns.id": "x,y"}
     assert asked.settings.items() >= {**given, "lora.method": "rslora", "backend.name": "unsloth"}.items()
     assert not {"seed", "study", "task"} & {key.split(".")[0] for key in asked.settings}
-    assert of_job(Job([], "lora=rslora", 0, "id"), []).rank == "64"  # an option's name, in older plans
-    assert of_job(Job([], "my own name", 0, "id"), []).rank == "—"
+    assert of_job(PlannedRun([], "lora=rslora", 0, "id"), []).rank == "64"  # an option's name, in older plans
+    assert of_job(PlannedRun([], "my own name", 0, "id"), []).rank == "—"
 
 
 def test_machines_are_ranked_apart(tmp_path: Path) -> None:
@@ -525,7 +527,7 @@ def row(chrf: float, memory: float = 1.0, time: float = 1.0, **more: float) -> d
 
 
 def test_scores_are_ratios_to_the_best() -> None:
-    made = ranked([row(10, memory=4), row(20, memory=8, time=2)], {"quality": 6, "memory": 1, "time": 1})
+    made = rank_candidates([row(10, memory=4), row(20, memory=8, time=2)], {"quality": 6, "memory": 1, "time": 1})
     assert made.weights == {"quality": 0.75, "memory": 0.125, "time": 0.125} and made.left_out == []
     first, second = made.rows
     assert (first.index, first.place, first.score) == (1, 1, pytest.approx(0.75 + 0.125 * 0.5 + 0.125 * 0.5))
@@ -534,30 +536,30 @@ def test_scores_are_ratios_to_the_best() -> None:
 
 def test_a_bad_candidate_moves_no_others_score() -> None:
     rows = [row(10, memory=4), row(20, memory=8)]
-    scores = {r.index: r.score for r in ranked(rows, {"quality": 1, "memory": 1}).rows}
-    more = {r.index: r.score for r in ranked([*rows, row(1, memory=99)], {"quality": 1, "memory": 1}).rows}
+    scores = {r.index: r.score for r in rank_candidates(rows, {"quality": 1, "memory": 1}).rows}
+    more = {r.index: r.score for r in rank_candidates([*rows, row(1, memory=99)], {"quality": 1, "memory": 1}).rows}
     assert more[2] < min(scores.values()) and all(more[index] == score for index, score in scores.items())
 
 
 def test_ties_share_a_place() -> None:
-    made = ranked([row(10), row(20), row(20), row(5)], {"quality": 1})
+    made = rank_candidates([row(10), row(20), row(20), row(5)], {"quality": 1})
     assert [r.place for r in made.rows] == [1, 1, 3, 4] and [r.index for r in made.winners] == [1, 2]
 
 
 def test_what_a_row_lacks_counts_for_none() -> None:
-    made = ranked([row(10, bits=1.0), row(20)], {"quality": 1, "grade": 1})
+    made = rank_candidates([row(10, bits=1.0), row(20)], {"quality": 1, "grade": 1})
     assert made.left_out == ["bits"] and made.figures == {"quality": ["usable_chrf"]} and made.rows[0].index == 1
-    assert ranked([], {"quality": 1}).rows == [] and winners_by_weight([], {"quality": 1}) == {}
+    assert rank_candidates([], {"quality": 1}).rows == [] and winners_by_weight([], {"quality": 1}) == {}
 
 
 def test_what_is_had_for_nothing_is_taken_off() -> None:
-    made = ranked([row(4), row(8), row(3)], {"quality": 1}, {"usable_chrf": 4.0})
+    made = rank_candidates([row(4), row(8), row(3)], {"quality": 1}, {"usable_chrf": 4.0})
     assert {r.index: r.score for r in made.rows} == {0: 0.0, 1: 1.0, 2: 0.0}
 
 
 @pytest.mark.parametrize("lost", [nan, inf, 0.0])
 def test_a_number_that_is_none_is_the_worst(lost: float) -> None:
-    assert ranked([row(10, bits=1.0), row(10, bits=lost)], {"quality": 1}).rows[-1].score == pytest.approx(0.5)
+    assert rank_candidates([row(10, bits=1.0), row(10, bits=lost)], {"quality": 1}).rows[-1].score == pytest.approx(0.5)
 
 
 def test_a_loss_that_is_no_number_is_the_worst(tmp_path: Path) -> None:
@@ -571,7 +573,7 @@ def test_a_loss_that_is_no_number_is_the_worst(tmp_path: Path) -> None:
 def test_whether_the_winner_depends_on_a_weight() -> None:
     rows = [row(10, memory=1), row(12, memory=3)]
     weights = {"quality": 0.8, "memory": 0.2}
-    assert ranked(rows, weights).winners[0].index == 0
+    assert rank_candidates(rows, weights).winners[0].index == 0
     assert winners_by_weight(rows, weights) == {"quality": {2.0: [1], 0.5: [0]}, "memory": {2.0: [0], 0.5: [1]}}
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ohlora.config.compose import composed
+from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
-from ohlora.config.validate import validated
-from ohlora.models.acceptance import require
-from ohlora.studies.skipping import candidate, skip_reason
-from ohlora.studies.sweep import plan, with_presets
+from ohlora.config.validate import validate
+from ohlora.models.acceptance import require_acceptance
+from ohlora.studies.skipping import name_candidate, skip_reason
+from ohlora.studies.sweep import add_presets, plan_sweep
 
 SELECTION = ["experiment=model_selection"]
 
@@ -22,14 +22,14 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
 
     def make(*overrides: str) -> Config:
-        return validated(composed([*SELECTION, *overrides]))
+        return validate(compose_config([*SELECTION, *overrides]))
 
     return make
 
 
 def test_reasons_to_skip_a_candidate(config) -> None:
     assert skip_reason(config("model=gemma2-2b-it"))["code"] == "licence_not_accepted"
-    require(config("model=gemma2-2b-it", "model.accept_license=gemma"))
+    require_acceptance(config("model=gemma2-2b-it", "model.accept_license=gemma"))
     absent = skip_reason(config("model=gemma2-2b-it"))
     assert absent["code"] == "absent" and "task=prepare model=gemma2-2b-it" in absent["text"]
     large = skip_reason(config("device_memory_gib=1"))
@@ -41,24 +41,24 @@ def test_reasons_to_skip_a_candidate(config) -> None:
 
 
 def test_a_candidate_has_one_name_whatever_is_swept(config) -> None:
-    assert candidate(config("lora=r16"), []) == "model=gemma3-270m,lora=r16"
-    assert candidate(config("lora=dora"), ["backend=unsloth"]) == "model=gemma3-270m,lora=dora-r64,backend=unsloth"
-    assert candidate(config("lora=qlora"), []) == "model=gemma3-270m,lora=r64-nf4"
+    assert name_candidate(config("lora=r16"), []) == "model=gemma3-270m,lora=r16"
+    assert name_candidate(config("lora=dora"), ["backend=unsloth"]) == "model=gemma3-270m,lora=dora-r64,backend=unsloth"
+    assert name_candidate(config("lora=qlora"), []) == "model=gemma3-270m,lora=r64-nf4"
 
 
 def test_the_experiment_sweeps_by_itself(config) -> None:
-    jobs, configs = plan(with_presets([*SELECTION, "model.accept_license=gemma", "lora.dropout=0.1"]))
+    jobs, configs = plan_sweep(add_presets([*SELECTION, "model.accept_license=gemma", "lora.dropout=0.1"]))
     assert len(jobs) == 36 and all(c.lora.dropout == 0.1 for c in configs)
-    jobs, configs = plan(with_presets(SELECTION))
+    jobs, configs = plan_sweep(add_presets(SELECTION))
     assert len(jobs) == 36 and {c.model.name for c in configs} >= {"gemma2-2b-it", "koalpaca-korwkv-1.5b"}
     assert {c.lora.rank for c in configs} == {16, 32, 64}
     settings = configs[0]
     assert (settings.trainer.train_rows, settings.trainer.batch_size, settings.trainer.epochs) == (20, 4, 10)
     assert (settings.generation.prompts, settings.generation.max_new_tokens) == (25, 80)
-    fewer, chosen = plan(with_presets([*SELECTION, "model=gemma3-270m,qwen3-0.6b", "lora.rank=8"]))
+    fewer, chosen = plan_sweep(add_presets([*SELECTION, "model=gemma3-270m,qwen3-0.6b", "lora.rank=8"]))
     assert [c.lora.rank for c in chosen] == [8, 8] and len(fewer) == 2
     everything = {job.arm: job.run_id for job in jobs}
-    (one,), _ = plan(with_presets([*SELECTION, "model=gemma3-270m", "lora=r16"]))
+    (one,), _ = plan_sweep(add_presets([*SELECTION, "model=gemma3-270m", "lora=r16"]))
     assert everything[one.arm] == one.run_id  # the same run, so that another call goes on with it
 
 

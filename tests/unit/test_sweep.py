@@ -10,7 +10,7 @@ from ohlora.errors import UserError
 from ohlora.records.manifest import Manifest
 from ohlora.report.comparison.comparison import read_comparison
 from ohlora.running.attempt import Place
-from ohlora.studies.sweep import expand, plan, planned_job
+from ohlora.studies.sweep import expand, find_planned_run, plan_sweep
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_repeats_make_no_arms_of_their_own() -> None:
-    jobs, _ = plan(["backend=hf,unsloth", "repeat=0,1", "trainer=smoke"])
+    jobs, _ = plan_sweep(["backend=hf,unsloth", "repeat=0,1", "trainer=smoke"])
     assert [(job.arm, job.repeat) for job in jobs] == [
         ("backend=hf", 0), ("backend=hf", 1), ("backend=unsloth", 0), ("backend=unsloth", 1),
     ]  # fmt: skip
@@ -27,7 +27,7 @@ def test_repeats_make_no_arms_of_their_own() -> None:
 
 
 def test_arms_are_any_overrides() -> None:
-    jobs, _ = plan(["lora=r16,r64", "trainer.learning_rate=1e-4,2e-4"])
+    jobs, _ = plan_sweep(["lora=r16,r64", "trainer.learning_rate=1e-4,2e-4"])
     assert [job.arm for job in jobs][:2] == [
         "lora=r16,trainer.learning_rate=0.0001",
         "lora=r16,trainer.learning_rate=0.0002",
@@ -41,11 +41,11 @@ def test_hydras_own_keys_are_no_jobs() -> None:
 
 def test_the_plan_is_found_again_by_the_jobs_overrides(tmp_path: Path) -> None:
     overrides = ["backend=hf,unsloth", "trainer=smoke"]
-    jobs, _ = plan(overrides)
+    jobs, _ = plan_sweep(overrides)
     Manifest("sweep", jobs, overrides, mlflow_parent="parent").write(tmp_path / "s")
-    arm, place = planned_job(tmp_path / "s", ["trainer=smoke", "backend=unsloth"])
+    arm, place = find_planned_run(tmp_path / "s", ["trainer=smoke", "backend=unsloth"])
     assert (arm, place) == ("backend=unsloth", Place(jobs[1].run_id, 1, "parent"))
     with pytest.raises(UserError, match="plans no run with backend=other"):
-        planned_job(tmp_path / "s", ["backend=other"])
+        find_planned_run(tmp_path / "s", ["backend=other"])
     comparison = read_comparison(tmp_path / "s")
     assert [(arm.name, arm.planned) for arm in comparison.arms] == [("backend=hf", 1), ("backend=unsloth", 1)]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ohlora.config.compose import composed
+from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
-from ohlora.config.validate import validated
+from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.records.result import Result, read_result
-from ohlora.report.folder import written
-from ohlora.running.attempt import plain
+from ohlora.report.folder import write_report
+from ohlora.running.attempt import to_plain
 from ohlora.tracking.fetch import fetch
 from ohlora.tracking.mlflow_tracker import Tracker, open_tracker, store_uri
 
@@ -22,7 +22,7 @@ from ohlora.tracking.mlflow_tracker import Tracker, open_tracker, store_uri
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.chdir(tmp_path)
-    return validated(composed([]))
+    return validate(compose_config([]))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def tracker(config: Config) -> Tracker:
 
 def begin(tracker: Tracker, config: Config, attempt: Path, parent: str | None = None) -> str:
     attempt.mkdir()
-    result = Result("id", "failed", "benchmark", "backend=hf", requested=plain(composed([])))
+    result = Result("id", "failed", "benchmark", "backend=hf", requested=to_plain(compose_config([])))
     tracker.begin(config, result, attempt, parent)
     assert tracker.run_id
     return tracker.run_id
@@ -124,7 +124,7 @@ def test_a_comparison_goes_on_in_its_run_and_says_what_is_broken(tracker: Tracke
         result.hashes, result.effective = {"tokens": tokens}, {"backend": backend}
         (folder / backend).mkdir(parents=True)
         result.write(folder / backend)
-    tracker.end_sweep(folder, written(folder), finished=True)
+    tracker.end_sweep(folder, write_report(folder), finished=True)
     run = tracker.client.get_run(parent)
     assert run.info.status == "FINISHED"
     assert run.data.tags["parity"].startswith("NOT COMPARABLE: unsloth: tokens a / b")

@@ -9,8 +9,8 @@ from pathlib import Path
 from ohlora.measure.statistics import MIN_PAIRS
 from ohlora.records.result import Result, exit_code
 from ohlora.report.comparison.contrast import Contrast, contrast
-from ohlora.report.comparison.settings import flat
-from ohlora.report.reading import Arm, Held, read_folder
+from ohlora.report.comparison.settings import flatten
+from ohlora.report.reading import ArmRuns, Held, read_folder
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Track:
     """Arms that are compared with the first of them. `name` is '' for a sweep, else equal or recommended."""
 
     name: str
-    arms: list[Arm]
+    arms: list[ArmRuns]
     contrasts: list[Contrast]
 
     @property
@@ -48,7 +48,7 @@ class Comparison:
         return self.held.folder
 
     @property
-    def arms(self) -> list[Arm]:
+    def arms(self) -> list[ArmRuns]:
         return self.held.arms
 
     @property
@@ -77,7 +77,7 @@ def read_comparison(folder: Path, lang: str | None = None) -> Comparison:
         UserError: there is nothing in it to compare.
     """
     held = read_folder(folder)
-    by_name: dict[str, list[Arm]] = {}
+    by_name: dict[str, list[ArmRuns]] = {}
     for arm in held.arms:
         by_name.setdefault(arm.track, []).append(arm)
     tracks = [Track(name, arms, []) for name, arms in by_name.items()]
@@ -97,7 +97,7 @@ def _notes(comparison: Comparison) -> Iterator[Note]:
         yield Note("machines")
     if any(run.device.get("type") == "cpu" for run in runs):
         yield Note("cpu")
-    if any("device_difference" in flat(run.effective).values() for run in runs):
+    if any("device_difference" in flatten(run.effective).values() for run in runs):
         yield Note("device_difference")
     for label in sorted({str(run.model.get("label")) for run in runs if run.model}):
         yield Note("model", {"label": label})

@@ -12,7 +12,7 @@ from ohlora.measure.statistics import ALPHA, MIN_PAIRS, Paired, holm, paired, pa
 from ohlora.records.result import Result
 from ohlora.report.comparison.headline import HEADLINE, RESOLUTION_MIB, RESOLUTION_QUALITY, Kind, kind, memory_key
 from ohlora.report.comparison.parity import Check, checks, overlapped, pairs_of
-from ohlora.report.reading import Arm
+from ohlora.report.reading import ArmRuns
 
 Verdict = Literal["faster", "slower", "less", "more", "no_difference_shown", "not_comparable", "no_verdict"]
 SHOWN_DIFFERENCE = 0.05  # the report says how many pairs would show this one
@@ -39,8 +39,8 @@ class Figure:
 class Contrast:
     """`other` against `baseline`. `voided` are the broken checks; with one, no figure has a verdict."""
 
-    baseline: Arm
-    other: Arm
+    baseline: ArmRuns
+    other: ArmRuns
     pairs: list[tuple[Result, Result]] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     interleaved: bool = False
@@ -61,7 +61,7 @@ class Contrast:
         return [figure for figure in self.figures.values() if figure.headline]
 
 
-def contrast(baseline: Arm, other: Arm, everything: Sequence[Result]) -> Contrast:
+def contrast(baseline: ArmRuns, other: ArmRuns, everything: Sequence[Result]) -> Contrast:
     """Compare two arms; `everything` are all runs of the folder, which may have overlapped with theirs."""
     pairs = pairs_of(baseline.finished, other.finished)
     made = Contrast(baseline, other, pairs)

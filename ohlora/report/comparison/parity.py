@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ohlora.records.result import Result
 from ohlora.report.comparison.headline import WORK
-from ohlora.report.comparison.settings import asked_to_differ, flat, was_asked
+from ohlora.report.comparison.settings import asked_to_differ, flatten, was_asked
 
 State = Literal["equal", "broken", "asked", "unknown"]
 Pairs = Sequence[tuple[Result, Result]]
@@ -131,7 +131,7 @@ def _batches(pairs: Pairs, runs: Sequence[Result], asked: list[str]) -> Check:
 
 
 def _float32(runs: Sequence[Result]) -> Check:
-    kinds = [flat(run.effective).get("train.adapter_dtype") for run in runs]
+    kinds = [flatten(run.effective).get("train.adapter_dtype") for run in runs]
     unlike = [f"{run.arm}: {kind}" for run, kind in zip(runs, kinds, strict=True) if kind not in (None, ["float32"])]
     return Check("float32", "broken" if unlike else "unknown" if None in kinds else "equal", "; ".join(unlike[:2]))
 
@@ -179,7 +179,7 @@ def _work(pairs: Pairs, asked: list[str]) -> Check:
 
 def _settings(runs: Sequence[Result], asked: list[str]) -> Iterator[Check]:
     """Settings in effect without whose equality nothing may be compared, in every run; only what is not equal."""
-    effective = [flat(run.effective) for run in runs]
+    effective = [flatten(run.effective) for run in runs]
     for name in MUST_BE_EQUAL:
         for key in sorted({key for side in effective for key in side if key.rsplit(".", 1)[-1] == name}):
             by_arm = {run.arm: _value(name, side.get(key)) for run, side in zip(runs, effective, strict=True)}

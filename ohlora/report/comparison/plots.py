@@ -21,7 +21,7 @@ from ohlora.report.plots import (
     memory_timeline,
     ratio_intervals,
 )
-from ohlora.report.reading import Arm
+from ohlora.report.reading import ArmRuns
 from ohlora.report.words.comparison import say
 
 Colour = Literal["better", "worse", "none", "void"]
@@ -109,7 +109,7 @@ def _memory(folder: Path, track: Track, words: PlotWords) -> str | None:
     return memory_timeline(series, words) if any(series.values()) else None
 
 
-def _lines(folder: Path, arm: Arm, name: str) -> list[dict[str, Any]]:
+def _lines(folder: Path, arm: ArmRuns, name: str) -> list[dict[str, Any]]:
     """A file of the newest attempt of the arm's first run."""
     if arm.first is None:
         return []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ohlora.records.result import Result
-from ohlora.report.reading import Arm, asked_of
+from ohlora.report.reading import ArmRuns, asked_of
 
 # A setting in effect and the parts of the configuration that decide it: differing there, it differs as asked.
 _MODEL = ("model.name", "model.repo", "model.revision", "model.package", "model.architecture")
@@ -77,14 +77,14 @@ class Difference:
 
 def asked_to_differ(baseline: Result, other: Result) -> list[str]:
     """The keys of the configuration in which two runs were asked to differ."""
-    left, right = flat(asked_of(baseline)), flat(asked_of(other))
+    left, right = flatten(asked_of(baseline)), flatten(asked_of(other))
     return sorted(key for key in {*left, *right} if left.get(key) != right.get(key))
 
 
 def differences(baseline: Result, other: Result) -> Iterator[Difference]:
     """What differed in effect, the trainer's resolved arguments included."""
     asked = asked_to_differ(baseline, other)
-    sides = [flat(run.effective) | {f"arguments.{k}": v for k, v in _arguments(run)} for run in (baseline, other)]
+    sides = [flatten(run.effective) | {f"arguments.{k}": v for k, v in _arguments(run)} for run in (baseline, other)]
     for key in sorted(set(sides[0]) | set(sides[1])):
         left, right = (str(side.get(key, "—")) for side in sides)
         if left != right:
@@ -97,12 +97,12 @@ def was_asked(name: str, asked: list[str]) -> bool:
     return any(key == part or key.startswith(f"{part}.") for key in asked for part in parts)
 
 
-def changed_by_itself(arm: Arm) -> Iterator[tuple[str, str, str]]:
+def changed_by_itself(arm: ArmRuns) -> Iterator[tuple[str, str, str]]:
     """(key, asked for, in effect) where a run did otherwise than it was asked; 'auto' is no request."""
     run = arm.first
     if run is None:
         return
-    asked, effective = flat(run.requested), flat(run.effective)
+    asked, effective = flatten(run.requested), flatten(run.effective)
     for key, places in REQUESTED.items():
         want = asked.get(key)
         have = next((effective[place] for place in places if place in effective), None)
@@ -133,9 +133,9 @@ def _arguments(run: Result) -> list[tuple[str, Any]]:
     ]
 
 
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """{'train': {'loss': x}} -> {'train.loss': x}."""
     found: dict[str, Any] = {}
     for key, value in tree.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        found |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return found

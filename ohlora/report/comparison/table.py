@@ -9,7 +9,7 @@ from ohlora.report.comparison.comparison import Track
 from ohlora.report.comparison.contrast import Contrast, Figure
 from ohlora.report.comparison.headline import memory_key
 from ohlora.report.markdown import NO_VALUE, markdown
-from ohlora.report.reading import Arm
+from ohlora.report.reading import ArmRuns
 from ohlora.report.words.comparison import say
 
 HEADER = ("테스트", "Inference 메모리", "Inference 시간", "Fine-Tuning 메모리", "Fine-Tuning 시간")
@@ -24,7 +24,7 @@ def user_table(track: Track, lang: str = "en") -> str:
     return markdown(HEADER, cells + ([saved] if saved else []))
 
 
-def row(arm: Arm, arms: Sequence[Arm], lang: str) -> list[str]:
+def row(arm: ArmRuns, arms: Sequence[ArmRuns], lang: str) -> list[str]:
     """An arm's row of the user's table; of an arm that did not finish whole, how far it came and why."""
     return [f"{label(arm, arms)}{_shortfall(arm)}", *_cells(arm, lang)]
 
@@ -32,10 +32,10 @@ def row(arm: Arm, arms: Sequence[Arm], lang: str) -> list[str]:
 def single_table(result: Result) -> str:
     """The table of one run alone, in the language that it was asked for."""
     lang = (result.requested.get("report") or {}).get("lang", "en")
-    return user_table(Track("", [Arm(result.arm, runs=[result])], []), lang)
+    return user_table(Track("", [ArmRuns(result.arm, runs=[result])], []), lang)
 
 
-def label(arm: Arm, arms: Sequence[Arm]) -> str:
+def label(arm: ArmRuns, arms: Sequence[ArmRuns]) -> str:
     """'with' or 'w/o' Unsloth where that names the arm, else the arm's name."""
     if arm.backend in KNOWN and [other.backend for other in arms].count(arm.backend) == 1:
         return KNOWN[arm.backend]
@@ -52,7 +52,7 @@ def change(figure: Figure, digits: int = 1) -> str:
     return f"{100 * (figure.paired.ratio - 1):+.{digits}f} %"
 
 
-def _shortfall(arm: Arm) -> str:
+def _shortfall(arm: ArmRuns) -> str:
     if arm.planned in (0, len(arm.finished)):
         return ""
     broken = next((run for run in arm.runs if run.status != Status.finished.value), None)
@@ -60,7 +60,7 @@ def _shortfall(arm: Arm) -> str:
     return f" ({len(arm.finished)}/{arm.planned}{why})"
 
 
-def _cells(arm: Arm, lang: str) -> list[str]:
+def _cells(arm: ArmRuns, lang: str) -> list[str]:
     metrics = arm.metrics()
     times = [metrics.get("infer/infer_time_s"), metrics.get("train/train_time_s")]
     warm = metrics.get("train/train_warm_time_s")
@@ -77,7 +77,7 @@ def _cells(arm: Arm, lang: str) -> list[str]:
     return [broken if cell == NO_VALUE else cell for cell in cells]
 
 
-def _two_sides(arms: Sequence[Arm]) -> bool:
+def _two_sides(arms: Sequence[ArmRuns]) -> bool:
     return sorted(arm.backend for arm in arms) == ["hf", "unsloth"]
 
 

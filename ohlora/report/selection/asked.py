@@ -14,9 +14,9 @@ from omegaconf import OmegaConf
 from ohlora.config.group import OPEN
 from ohlora.config.identity import MEASURED_LAUNCH, VOLATILE
 from ohlora.config.paths import conf_dir, options
-from ohlora.records.manifest import Job
+from ohlora.records.manifest import PlannedRun
 from ohlora.records.result import Result
-from ohlora.report.comparison.settings import flat
+from ohlora.report.comparison.settings import flatten
 from ohlora.report.markdown import NO_VALUE
 from ohlora.report.reading import asked_of
 
@@ -41,7 +41,7 @@ class Asked:
 
 def of_run(run: Result) -> Asked:
     """Read off the result: everything is known."""
-    keys = flat(asked_of(run))
+    keys = flatten(asked_of(run))
     settings = {key: as_text(value) for key, value in keys.items() if _counts(key)}
     model, data = (run.requested.get(group) or {} for group in ("model", "data"))
     if data.get("path"):
@@ -54,7 +54,7 @@ def of_run(run: Result) -> Asked:
     return Asked(name, as_text(keys["lora.rank"]) if "lora.rank" in keys else NO_VALUE, settings, source, path)
 
 
-def of_job(job: Job, runs: Sequence[Asked]) -> Asked:
+def of_job(job: PlannedRun, runs: Sequence[Asked]) -> Asked:
     """Read off the arm's name, then the overrides; what neither says is as in the most similar of the folder's runs."""
     given = _given(job)
     name, rank = given.get("model.name", ""), given.get("lora.rank", "")
@@ -105,7 +105,7 @@ def _source(keys: dict[str, Any], path: str, label: str) -> tuple[str, ...]:
     return repo, revision, last_part(path), last_part(label)
 
 
-def _given(job: Job) -> dict[str, str]:
+def _given(job: PlannedRun) -> dict[str, str]:
     """Every key that the overrides give, and the arm, which has the last word; options of groups taken apart."""
     found: dict[str, str] = {}
     for piece in [*job.overrides, *_split(job.arm)]:

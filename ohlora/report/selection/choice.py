@@ -8,7 +8,7 @@ from unicodedata import normalize
 
 from ohlora.models.licences import LICENCES
 from ohlora.records.samples import Sample
-from ohlora.report.selection.ranking import PARTS, Ranking, Scored, ranked, winners_by_weight
+from ohlora.report.selection.ranking import PARTS, Ranking, Scored, rank_candidates, winners_by_weight
 from ohlora.report.selection.rows import Candidate, Entry
 from ohlora.report.words.comparison import say
 
@@ -68,7 +68,7 @@ def machine(name: str, candidates: Sequence[Candidate], weights: Mapping[str, fl
     figures = [candidate.figures(entry) for candidate, entry in rows]
     floor = next((value for _, entry in rows if (value := chrf_floor(entry.samples)) is not None), None)
     floors = {} if floor is None else {"usable_chrf": floor}
-    ranking, changed = ranked(figures, weights, floors), winners_by_weight(figures, weights, floors)
+    ranking, changed = rank_candidates(figures, weights, floors), winners_by_weight(figures, weights, floors)
     return Machine(name, own, rows, figures, ranking, changed, floor)
 
 

@@ -32,7 +32,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Named:
+class RowLabel:
     """How a row is called. `facts` are the model's from any run of it, else from its option."""
 
     model: str
@@ -67,13 +67,13 @@ class Model:
         return found
 
 
-def labelled(rows: Sequence[Row]) -> list[Named]:
+def label_rows(rows: Sequence[Row]) -> list[RowLabel]:
     """Each row's name. Rows of one name on one machine are repeats: they were asked the same, of the same weights.
 
     What changes the base model's inference too stands with the model, the rest with the rank.
     """
     models = _models(rows)
-    names: dict[int, Named] = {}
+    names: dict[int, RowLabel] = {}
     for model, title in zip(models, _titles(models), strict=True):
         of_model = _telling(model.rows, _of_inference)
         of_rank: dict[int, list[str]] = {}
@@ -84,7 +84,7 @@ def labelled(rows: Sequence[Row]) -> list[Named]:
             whole, rank_name = (
                 " ".join(words) for words in ([title, *of_model[id(row)]], [row.asked.rank, *of_rank[id(row)]])
             )
-            names[id(row)] = Named(whole, rank_name, facts)
+            names[id(row)] = RowLabel(whole, rank_name, facts)
     return [names[id(row)] for row in rows]
 
 

@@ -50,7 +50,7 @@ class Ranking:
         return [row for row in self.rows if row.place == 1]
 
 
-def ranked(rows: Sequence[Figures], weights: Mapping[str, float], floors: Figures | None = None) -> Ranking:
+def rank_candidates(rows: Sequence[Figures], weights: Mapping[str, float], floors: Figures | None = None) -> Ranking:
     """Score every row by its ratio to the best, figure by figure.
 
     The ratio is own ÷ best where more is better, best ÷ own where less is. `floors`: what a figure has for nothing,
@@ -84,10 +84,10 @@ def winners_by_weight(
     rows: Sequence[Figures], weights: Mapping[str, float], floors: Figures | None = None
 ) -> dict[str, dict[float, list[int]]]:
     """Part -> factor on its weight -> who wins then."""
-    counted = ranked(rows, weights, floors).weights
+    counted = rank_candidates(rows, weights, floors).weights
 
     def winners(part: str, factor: float) -> list[int]:
-        return [row.index for row in ranked(rows, {**counted, part: factor * counted[part]}, floors).winners]
+        return [row.index for row in rank_candidates(rows, {**counted, part: factor * counted[part]}, floors).winners]
 
     return {part: {factor: winners(part, factor) for factor in FACTORS} for part in counted}
 

@@ -17,7 +17,7 @@ from ohlora.report.comparison.headline import memory_key
 from ohlora.report.markdown import NO_VALUE
 from ohlora.report.reading import Held
 from ohlora.report.selection.asked import of_job, of_run
-from ohlora.report.selection.labels import Row, labelled
+from ohlora.report.selection.labels import Row, label_rows
 
 TASK = "selection"
 NOT_RUN = "not run"
@@ -138,7 +138,7 @@ def candidates(held: Sequence[Held]) -> list[Candidate]:
     rows = [row for number, one in enumerate(held) for row in _rows(one, number)]
     entries: dict[tuple[str, str, str], Entry] = {}
     known: dict[tuple[str, str], dict[str, Any]] = {}
-    for row, named in zip(rows, labelled(rows), strict=True):
+    for row, named in zip(rows, label_rows(rows), strict=True):
         entry = entries.setdefault((row.machine, named.model, named.rank), Entry(named.model, row.machine, named.rank))
         if row.run is None:
             entry.missing += 1
