@@ -50,7 +50,6 @@ def comparison(*overrides: str, folder: Path | None = None) -> compare.Compariso
     return made
 
 
-RANKS = quote_argument("compare.arms=[lora=r16,lora=r64]")
 ARMS = quote_argument("compare.arms=[backend=hf,backend=unsloth]")
 
 
