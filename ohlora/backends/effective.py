@@ -52,6 +52,13 @@ def lora_method(model: Any) -> str | None:
     return "rslora" if config.use_rslora and stable else "lora"
 
 
+def _lora_scale(model: Any) -> dict[str, float]:
+    """Rank, alpha and the factor that the adapter's output is multiplied by, as the layers compute with them."""
+    (name, config), *_ = model.peft_config.items()
+    scales = {layer.scaling[name] for layer in adapter_layers(model).values()}
+    return {"lora_rank": config.r, "lora_alpha": config.lora_alpha, "lora_scale": max(scales)}
+
+
 def lora_places(model: Any, targets: Iterable[str]) -> list[str]:
     """The linear layers that these targets name, by their ends, before there is an adapter.
 
@@ -135,7 +142,7 @@ def in_effect(model: Any, spec: LoadSpec) -> dict[str, Any]:
         "attention": getattr(base.config, "_attn_implementation", None),
         "gradient_checkpointing": checkpointing(model),
         "quantization": quantization(base),
-        **({"lora_method": method} if method else {}),
+        **({"lora_method": method, **_lora_scale(model)} if method else {}),
         **sizes,
     }
 

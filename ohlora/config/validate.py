@@ -136,7 +136,7 @@ def _choices(c: Config) -> Iterator[str]:
 def _ranges(c: Config) -> Iterator[str]:
     at_least: dict[str, tuple[float | None, float]] = {
         "lora.rank": (c.lora.rank, 1 if adapts(c) else 0),
-        "lora.alpha": (c.lora.alpha, 1 if adapts(c) else 0),
+        "lora.alpha": (c.lora.alpha if c.lora.alpha != c.lora.rank else None, 1 if adapts(c) else 0),  # it follows
         "trainer.epochs": (c.trainer.epochs, 0.01),
         "trainer.max_steps": (c.trainer.max_steps, 1),
         "trainer.batch_size": (c.trainer.batch_size, 1),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from functools import partial
 from typing import Any
 
 from ohlora.backends import Backend, Loaded
 from ohlora.backends.effective import adapter_dtypes, checkpointing, replaced, replaced_forwards
-from ohlora.config.schema import Checkpointing, Config
+from ohlora.config.schema import Checkpointing, Config, Schedule
 from ohlora.data.rows import run_rows
 from ohlora.data.tokens import IGNORED, Tokens
 from ohlora.errors import UserError
@@ -22,6 +23,9 @@ from ohlora.training.adapter import adapter_hash, initialise, keep_float32, save
 from ohlora.training.batches import Collator, batches_of_step
 from ohlora.training.evaluate import evaluate
 from ohlora.training.steps import StepTimer
+
+# transformers takes `warmup_steps` below 1 as a share of all steps, rounded up, and 1 as one step.
+WHOLE_RUN = math.nextafter(1.0, 0.0)
 
 
 def run(job: Job) -> None:
@@ -71,6 +75,7 @@ def run(job: Job) -> None:
 def sft_settings(config: Config, device: str, dtype: str, output: str) -> dict[str, Any]:
     """Every SFTConfig field that TRL or a back end has its own default for, said explicitly."""
     t, standard = config.trainer, Checkpointing.standard
+    warming = t.warmup_ratio > 0  # "constant" alone would ignore it
     return {
         "output_dir": output,
         "num_train_epochs": t.epochs,
@@ -78,8 +83,10 @@ def sft_settings(config: Config, device: str, dtype: str, output: str) -> dict[s
         "per_device_train_batch_size": t.batch_size,
         "gradient_accumulation_steps": t.gradient_accumulation,
         "learning_rate": t.learning_rate,
-        "lr_scheduler_type": t.schedule.value,
-        "warmup_steps": t.warmup_ratio,  # below 1 it is a share of all steps
+        "lr_scheduler_type": "constant_with_warmup"
+        if warming and t.schedule is Schedule.constant
+        else t.schedule.value,
+        "warmup_steps": min(t.warmup_ratio, WHOLE_RUN),
         "weight_decay": t.weight_decay,
         "max_grad_norm": t.max_grad_norm,
         "optim": t.optimizer,
@@ -156,6 +163,7 @@ def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
         "allocator": _allocator(loaded),
         "batch_size": trainer.args.per_device_train_batch_size,
         "steps": trainer.state.global_step,
+        "warmup_steps": trainer.args.get_warmup_steps(trainer.state.max_steps),
     }
 
 

@@ -160,3 +160,19 @@ def test_what_a_side_did_otherwise_than_asked() -> None:
     assert found["trainer.optimizer"] == ("adamw_8bit", "AdamW")
     assert found["trainer.gradient_checkpointing"] == ("unsloth", "torch.utils.checkpoint")
     assert not list(changed_by_itself(ArmRuns("A", runs=[run("A")])))
+    alpha = run("A", requested__lora__alpha=8, effective__train__lora_alpha=64)
+    assert list(changed_by_itself(ArmRuns("A", runs=[alpha]))) == [("lora.alpha", "8", "64")]
+
+
+def test_adapters_of_another_scale_are_not_compared() -> None:
+    def found(**other: Any) -> dict[str, str]:
+        sides = [run("A", effective__train__lora_scale=1.0), run("B", effective__train__lora_scale=8.0, **other)]
+        return {check.code: check.state for check in checks(sides[:1], sides[1:])}
+
+    assert found()["setting train.lora_scale"] == "broken"
+    assert found(requested__lora__alpha=512)["setting train.lora_scale"] == "asked"
+
+
+def test_a_warm_up_follows_from_what_was_asked() -> None:
+    assert was_asked("warmup_steps", ["trainer.warmup_ratio"]) and was_asked("warmup_steps", ["trainer.epochs"])
+    assert was_asked("lr_scheduler_type", ["trainer.warmup_ratio"]) and not was_asked("warmup_steps", ["seed"])

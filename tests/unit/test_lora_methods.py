@@ -61,6 +61,8 @@ def logits(model: Any) -> Any:
 def test_the_method_asked_for_is_in_effect(load: Callable[..., Any], method: str) -> None:
     loaded = load(method=method)
     assert loaded.effective["lora_method"] == method
+    assert (loaded.effective["lora_rank"], loaded.effective["lora_alpha"]) == (RANK, ALPHA)
+    assert loaded.effective["lora_scale"] == ALPHA / (math.sqrt(RANK) if method == "rslora" else RANK)
     layers = adapter_layers(loaded.model)
     assert len(layers) == 2 * len(NEOX) and all(name.startswith("gpt_neox.layers.") for name in layers)
     for layer in layers.values():

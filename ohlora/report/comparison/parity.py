@@ -40,7 +40,7 @@ WORK_BY = {
 }
 MUST_BE_EQUAL = (
     "dtype", "mixed_precision", "quantization", "loss", "optimizer", "batch_size", "steps", "truncated_rows",
-    "trainable_parameters", "lora_method", "gradient_checkpointing", "allocator",
+    "trainable_parameters", "lora_method", "lora_scale", "gradient_checkpointing", "allocator",
 )  # fmt: skip
 
 

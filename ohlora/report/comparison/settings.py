@@ -11,6 +11,14 @@ from ohlora.report.reading import ArmRuns, asked_of
 
 # A setting in effect and the parts of the configuration that decide it: differing there, it differs as asked.
 _MODEL = ("model.name", "model.repo", "model.revision", "model.package", "model.architecture")
+_STEPS = (
+    "data",
+    "trainer.train_rows",
+    "trainer.batch_size",
+    "trainer.gradient_accumulation",
+    "trainer.epochs",
+    "trainer.max_steps",
+)
 DECIDED_BY: dict[str, tuple[str, ...]] = {
     "dtype": ("model.dtype",),
     "mixed_precision": ("model.dtype",),
@@ -19,23 +27,20 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     "attention": ("model.attention", *_MODEL),
     "quantization": ("lora.quantization",),
     "lora_method": ("lora.method",),
+    "lora_rank": ("lora.rank",),
+    "lora_alpha": ("lora.alpha",),
+    "lora_scale": ("lora.method", "lora.rank", "lora.alpha"),
     "gradient_checkpointing_kwargs": ("trainer.gradient_checkpointing",),
     "optimizer_fused": ("trainer.optimizer",),
     "optim": ("trainer.optimizer",),
     "loss_type": ("trainer.loss",),
     "loss_kernel": ("trainer.loss", "backend"),
-    "steps": (
-        "data",
-        "trainer.train_rows",
-        "trainer.batch_size",
-        "trainer.gradient_accumulation",
-        "trainer.epochs",
-        "trainer.max_steps",
-    ),
+    "steps": _STEPS,
+    "warmup_steps": ("trainer.warmup_ratio", *_STEPS),
     "num_train_epochs": ("trainer.epochs",),
     "per_device_train_batch_size": ("trainer.batch_size",),
     "gradient_accumulation_steps": ("trainer.gradient_accumulation",),
-    "lr_scheduler_type": ("trainer.schedule",),
+    "lr_scheduler_type": ("trainer.schedule", "trainer.warmup_ratio"),
     "data_seed": ("seed",),
     "seed": ("seed",),
     "truncated_rows": ("trainer.max_length", "data", *_MODEL),
@@ -58,6 +63,8 @@ REQUESTED = {
     "model.attention": ("train.attention", "infer.attention"),
     "lora.quantization": ("train.quantization", "infer.quantization"),
     "lora.method": ("train.lora_method",),
+    "lora.rank": ("train.lora_rank",),
+    "lora.alpha": ("train.lora_alpha",),
     "trainer.gradient_checkpointing": ("train.gradient_checkpointing",),
     "trainer.optimizer": ("train.optimizer",),
     "trainer.loss": ("train.loss",),

@@ -172,5 +172,6 @@ def _said(value: str) -> str:
 
 @lru_cache
 def _file(group: str, name: str) -> dict[str, Any]:
-    loaded = OmegaConf.to_container(OmegaConf.load(conf_dir() / group / f"{name}.yaml"), resolve=False)
-    return {str(key): value for key, value in loaded.items()} if isinstance(loaded, dict) else {}
+    under = OmegaConf.create({group: OmegaConf.load(conf_dir() / group / f"{name}.yaml")})  # `${lora.rank}` is found
+    loaded = OmegaConf.to_container(under, resolve=True)
+    return dict(loaded[group]) if isinstance(loaded, dict) else {}
