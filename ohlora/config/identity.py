@@ -34,6 +34,14 @@ def measured(resolved: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{'train': {'loss': x}} -> {'train.loss': x}."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
 def slug(text: str) -> str:
     """A file name out of an arm's name: 'backend=hf,lora=r16' -> 'hf-r16'."""
     values = [part.split("=", 1)[-1] for part in text.split(",")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -21,13 +21,17 @@ Kind = Literal["sweep", "pairs", "selection"]
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One planned run. `overrides` are the command line that makes it; `track` is '' outside a comparison."""
+    """One planned run. `overrides` are the command line that makes it; `track` is '' outside a comparison.
+
+    `asked` is the configuration that its `run_id` hashes, 'lora.rank' -> 16; empty in a plan of an older version.
+    """
 
     overrides: list[str]
     arm: str
     repeat: int
     run_id: str
     track: str = ""
+    asked: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Manifest:
         Raises:
             UserError: the folder cannot be written to.
         """
+        shared = _shared_settings(self.jobs)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_json(
@@ -63,7 +68,8 @@ class Manifest:
                     "lang": self.lang,
                     "command": self.command,
                     "arms": [{"track": t, "name": a, "overrides": o} for t, a, o in self.arms()],
-                    "planned": [asdict(job) for job in self.jobs],
+                    "asked": shared,
+                    "planned": [{**asdict(job), "asked": _other_settings(job, shared)} for job in self.jobs],
                     "mlflow_parent": self.mlflow_parent,
                 },
             )
@@ -84,7 +90,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         raw: dict[str, Any] = read_json(path)
         if raw["schema"] != SCHEMA:
             raise ValueError(f"schema {raw['schema']}, not {SCHEMA}")
-        jobs = [_job(entry) for entry in raw["planned"]]
+        jobs = [_job(entry, raw.get("asked", {})) for entry in raw["planned"]]
         kind: Kind = raw["kind"] if raw.get("kind") in (PAIRS, SELECTION) else SWEEP
         lang = "ko" if raw.get("lang") == "ko" else "en"
         return Manifest(kind, jobs, list(raw.get("command", [])), lang, raw.get("mlflow_parent"))
@@ -92,9 +98,22 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise ValueError(f"{MANIFEST}: {type(error).__name__}: {error}") from None
 
 
-def _job(entry: dict[str, Any]) -> PlannedRun:
+def _shared_settings(jobs: list[PlannedRun]) -> dict[str, Any]:
+    """What all runs ask for alike, so that it is written once; runs of an older plan do not count."""
+    first, *others = [job.asked for job in jobs if job.asked] or [{}]
+    return {key: value for key, value in first.items() if all(key in o and o[key] == value for o in others)}
+
+
+def _other_settings(job: PlannedRun, shared: dict[str, Any]) -> dict[str, Any] | None:
+    """What a run asks for besides; None where it is not known."""
+    return {key: value for key, value in job.asked.items() if key not in shared} if job.asked else None
+
+
+def _job(entry: dict[str, Any], shared: dict[str, Any]) -> PlannedRun:
     overrides = [str(o) for o in entry.get("overrides", [])]
-    job = PlannedRun(overrides, entry["arm"], entry.get("repeat", 0), entry["run_id"], entry.get("track", ""))
+    own = entry.get("asked")
+    asked = {} if own is None else {**shared, **own}
+    job = PlannedRun(overrides, entry["arm"], entry.get("repeat", 0), entry["run_id"], entry.get("track", ""), asked)
     texts = (job.arm, job.run_id, job.track)
     if not all(isinstance(text, str) for text in texts) or not isinstance(job.repeat, int) or job.track not in TRACKS:
         raise ValueError(f"not a planned run: {entry}")

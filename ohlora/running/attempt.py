@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ohlora.config.identity import run_id
+from ohlora.config.identity import flatten, measured, run_id
 from ohlora.config.schema import Config
 from ohlora.config.tasks import PREPARE, TASKS, TOKENIZE, Phase
 from ohlora.data.rows import PACKAGED, run_rows
@@ -22,6 +22,7 @@ from ohlora.models.acceptance import read_acceptance
 from ohlora.models.folder import facts, is_there, model_folder, source_hash
 from ohlora.models.licences import licence_of
 from ohlora.records.layout import adapter_folder, attempts
+from ohlora.records.manifest import PlannedRun
 from ohlora.records.result import Result, Status
 from ohlora.running import progress
 from ohlora.running.phases import run_phases
@@ -47,14 +48,25 @@ def to_plain(composed: DictConfig) -> dict[str, Any]:
 
 def identify(config: Config, resolved: dict[str, Any], arm: str) -> str:
     """The run's id. Files count by what they hold, not by where they lie."""
-    held = {**resolved, "data": {**resolved["data"]}, "model": {**resolved["model"]}}
-    held["data"]["path"] = sha256_file(Path(config.data.path) if config.data.path else PACKAGED)
+    return run_id(hash_files(config, resolved), arm, config.repeat)
+
+
+def record_request(job: PlannedRun, config: Config, resolved: dict[str, Any]) -> PlannedRun:
+    """The planned run with its id, and with what it asks for, which a report reads where it leaves no result."""
+    hashed = hash_files(config, resolved)
+    return replace(job, run_id=run_id(hashed, job.arm, job.repeat), asked=flatten(measured(hashed)))
+
+
+def hash_files(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with the hash of each file in place of its path: the same on every machine."""
+    hashed = {**resolved, "data": {**resolved["data"]}, "model": {**resolved["model"]}}
+    hashed["data"]["path"] = sha256_file(Path(config.data.path) if config.data.path else PACKAGED)
     if config.model.path:
-        held["model"]["path"] = source_hash(config)
+        hashed["model"]["path"] = source_hash(config)
     adapter = adapter_folder(config.adapter) if config.adapter else None
     if adapter:
-        held["adapter"] = sha256_of(sha256_file(path) for path in sorted(adapter.glob("adapter_model.*")))
-    return run_id(held, arm, config.repeat)
+        hashed["adapter"] = sha256_of(sha256_file(path) for path in sorted(adapter.glob("adapter_model.*")))
+    return hashed
 
 
 def name_arm(config: Config) -> str:

@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from ohlora.errors import UserError
 from ohlora.files import sha256_of
 from ohlora.records.manifest import EQUAL, MANIFEST, RECOMMENDED, Manifest, PlannedRun, read_manifest
 from ohlora.records.result import Result, Status, read_result
-from ohlora.running.attempt import Place, execute, identify, to_plain
+from ohlora.running.attempt import Place, execute, record_request, to_plain
 from ohlora.running.preflight import check
 from ohlora.studies.skipping import write_skipped
 from ohlora.studies.sweep import merge_problems
@@ -130,7 +130,7 @@ def plan_comparison(config: Config, overrides: Sequence[str], folder: Path | Non
     made = ComparisonPlan(Path(), config, [], nodes, None)
     for arm, pair in interleave(arms, config.compare.pairs):
         job = PlannedRun([*overrides, *arm.overrides, f"repeat={pair}"], arm.name, pair, "", arm.track)
-        made.jobs.append(replace(job, run_id=identify(*made.config_of(job), arm.name)))
+        made.jobs.append(record_request(job, *made.config_of(job)))
     made.folder = folder or Path(config.outputs) / _study(config, made.jobs)
     made.before = _read_earlier_plan(made)
     return made

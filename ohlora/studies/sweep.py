@@ -11,7 +11,7 @@ from ohlora.config.tasks import TASKS
 from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.records.manifest import SELECTION, Manifest, PlannedRun, read_manifest
-from ohlora.running.attempt import Place, identify, to_plain
+from ohlora.running.attempt import Place, record_request, to_plain
 from ohlora.running.preflight import check
 from ohlora.studies.skipping import name_candidate
 
@@ -58,7 +58,7 @@ def plan_sweep(overrides: Sequence[str]) -> tuple[list[PlannedRun], list[Config]
         if config.task.name == SELECTION:
             arm = name_candidate(config, [o for o in job_overrides if _key(o) in swept - NAMED])
         arm = config.arm or arm
-        jobs.append(PlannedRun(job_overrides, arm, config.repeat, identify(config, to_plain(node), arm)))
+        jobs.append(record_request(PlannedRun(job_overrides, arm, config.repeat, ""), config, to_plain(node)))
     if problems:
         raise UserError(merge_problems(problems, len(expanded)))
     tasks = sorted({config.task.name for config in configs})

@@ -82,7 +82,7 @@ class Tracker:
         """Start the MLflow run of one attempt: a name to read, its parameters, whose it is."""
         from mlflow.entities import Param
 
-        from ohlora.report.comparison.settings import flatten
+        from ohlora.config.identity import flatten
 
         self.metrics_path, self.fed = attempt / "metrics.jsonl", set[tuple[str, int]]()
         rank = "" if config.task.name == "infer" else f" · r{config.lora.rank}"

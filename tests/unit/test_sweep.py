@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from ohlora.errors import UserError
-from ohlora.records.manifest import Manifest
+from ohlora.records.manifest import Manifest, read_manifest
 from ohlora.report.comparison.comparison import read_comparison
 from ohlora.running.attempt import Place
 from ohlora.studies.sweep import expand, find_planned_run, plan_sweep
@@ -49,3 +50,29 @@ def test_the_plan_is_found_again_by_the_jobs_overrides(tmp_path: Path) -> None:
         find_planned_run(tmp_path / "s", ["backend=other"])
     comparison = read_comparison(tmp_path / "s")
     assert [(arm.name, arm.planned) for arm in comparison.arms] == [("backend=hf", 1), ("backend=unsloth", 1)]
+
+
+def test_a_plan_holds_what_each_run_asks_for(tmp_path: Path) -> None:
+    """What all ask alike is written once; nothing volatile is in it, such as where a server with a password is."""
+    overrides = ["lora=r16,r64", "trainer=smoke", "tracking.uri=http://me:secret@mlflow"]
+    jobs, _ = plan_sweep(overrides)
+    assert [job.asked["lora.rank"] for job in jobs] == [16, 64] and jobs[0].asked["trainer.name"] == "smoke"
+    Manifest("sweep", jobs, ["-m"]).write(tmp_path / "s")
+    read = read_manifest(tmp_path / "s")
+    assert read and read.jobs == jobs
+    raw = json.loads((tmp_path / "s" / "manifest.json").read_text())
+    own = [set(entry["asked"]) for entry in raw["planned"]]
+    assert own[0] == own[1] and "lora.rank" in own[0] and not own[0] & set(raw["asked"])
+    assert raw["asked"]["model.name"] == "gemma3-270m" and not any(key.startswith("tracking") for key in raw["asked"])
+    assert not Path(raw["asked"]["data.path"]).suffix  # the file's hash
+
+
+def test_an_older_plan_is_read_and_goes_on(tmp_path: Path) -> None:
+    old = {"schema": 1, "kind": "sweep", "planned": [{"arm": "a", "run_id": "a-r0", "overrides": []}]}
+    (tmp_path / "manifest.json").write_text(json.dumps(old))
+    before = read_manifest(tmp_path)
+    assert before and before.jobs[0].asked == {}
+    jobs, _ = plan_sweep(["lora=r16,r64", "trainer=smoke"])
+    Manifest("sweep", [*before.jobs, *jobs], []).write(tmp_path)
+    after = read_manifest(tmp_path)
+    assert after and [job.asked for job in after.jobs] == [{}, *(job.asked for job in jobs)]

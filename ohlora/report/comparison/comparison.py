@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ohlora.config.identity import flatten
 from ohlora.measure.statistics import MIN_PAIRS
 from ohlora.records.result import Result, exit_code
 from ohlora.report.comparison.contrast import Contrast, contrast
-from ohlora.report.comparison.settings import flatten
 from ohlora.report.reading import ArmRuns, Held, read_folder
 
 

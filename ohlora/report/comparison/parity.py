@@ -9,9 +9,10 @@ from itertools import pairwise
 from math import isfinite
 from typing import Any, Literal
 
+from ohlora.config.identity import flatten
 from ohlora.records.result import Result
 from ohlora.report.comparison.headline import WORK
-from ohlora.report.comparison.settings import asked_to_differ, flatten, was_asked
+from ohlora.report.comparison.settings import asked_to_differ, was_asked
 
 State = Literal["equal", "broken", "asked", "unknown"]
 Pairs = Sequence[tuple[Result, Result]]

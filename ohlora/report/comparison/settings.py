@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ohlora.config.identity import flatten
 from ohlora.records.result import Result
 from ohlora.report.reading import ArmRuns, asked_of
 
@@ -138,11 +139,3 @@ def _arguments(run: Result) -> list[tuple[str, Any]]:
         for key, value in run.arguments.items()
         if key not in UNINTERESTING and not key.startswith(UNINTERESTING_PREFIXES)
     ]
-
-
-def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{'train': {'loss': x}} -> {'train.loss': x}."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found

@@ -12,11 +12,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from ohlora.config.group import OPEN
-from ohlora.config.identity import MEASURED_LAUNCH, VOLATILE
+from ohlora.config.identity import MEASURED_LAUNCH, VOLATILE, flatten
 from ohlora.config.paths import conf_dir, options
 from ohlora.records.manifest import PlannedRun
 from ohlora.records.result import Result
-from ohlora.report.comparison.settings import flatten
 from ohlora.report.markdown import NO_VALUE
 from ohlora.report.reading import asked_of
 
