@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
-from statistics import fmean, median, stdev
+from statistics import fmean, geometric_mean, stdev
 
 ALPHA = 0.05
 POWER = 0.8
@@ -20,8 +20,9 @@ MAX_PAIRS = 1000
 class Paired:
     """One metric over all pairs.
 
-    `ratio` is the geometric mean of the pairs' ratios; `interval` its 95 % paired t interval, None under two pairs;
-    `spread` the standard deviation of the pairs' log ratios; `p` two-sided, of no difference.
+    `baseline` and `other` are geometric means; `ratio`, that of the pairs' ratios, is their ratio. `interval` is its
+    95 % paired t interval, None under two pairs; `spread` the standard deviation of the pairs' log ratios; `p`
+    two-sided, of no difference.
     """
 
     baseline: float
@@ -51,7 +52,7 @@ def paired(baseline: Sequence[float], other: Sequence[float]) -> Paired:
         interval = (exp(centre - reach), exp(centre + reach))
         # No spread at all, as an allocator's count gives: a difference or none.
         p = float(2 * t.sf(abs(centre) / error, n - 1)) if error > 0 else float(centre == 0)
-    return Paired(median(baseline), median(other), exp(centre), interval, spread, p, n)
+    return Paired(geometric_mean(baseline), geometric_mean(other), exp(centre), interval, spread, p, n)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

@@ -25,7 +25,7 @@ GOLDEN = """\
 | --- | --- | --- | --- | --- |
 | **with** Unsloth | 2,000 MiB RSS | 45.0 s | 2,700 MiB RSS | 22.0 s (18.0 warm) |
 | **w/o** Unsloth | 2,000 MiB RSS | 60.0 s | 3,000 MiB RSS | 20.0 s (18.0 warm) |
-| **절감** (saved) | 0.0 % (no verdict) | +25.0 % (no verdict) | +10.0 % (no verdict) | -10.0 % (no verdict) |
+| **절감** (saved) | one pair: `make compare-full` | — | — | — |
 """
 
 
@@ -47,7 +47,8 @@ def test_the_users_table(tmp_path: Path) -> None:
     put(tmp_path, "unsloth", UNSLOTH, 1)
     _, printed = write_comparison(tmp_path)
     assert (tmp_path / "comparison.md").read_text().startswith(GOLDEN)
-    assert "number of pairs: 1; no verdict" in printed and "say nothing about a GPU" in printed
+    assert "- **inference time**: no verdict: 45.0 s (with Unsloth) against 60.0 s (w/o Unsloth); one pair" in printed
+    assert "%" not in printed and "number of pairs: 1; no verdict" in printed and "say nothing about a GPU" in printed
     rows = list(csv.DictReader(io.StringIO((tmp_path / "comparison.csv").read_text())))
     assert [row["arm"] for row in rows] == ["backend=hf", "backend=unsloth"]
     assert float(rows[1]["infer/infer_time_s"]) == 45.0
@@ -83,12 +84,68 @@ def test_a_run_that_broke_off_keeps_what_it_measured(tmp_path: Path) -> None:
     assert "| **w/o** Unsloth (0/1, oom: x) | 2,000 MiB RSS | 60.0 s | oom | oom |" in printed
 
 
-def test_repeats_are_medians(tmp_path: Path) -> None:
+def test_the_cells_and_the_savings_are_of_the_same_ratio(tmp_path: Path) -> None:
+    """Geometric means over the pairs; a run without a partner counts for neither."""
     for repeat, seconds in enumerate((50.0, 70.0, 61.0)):
         put(tmp_path, "hf", {**HF, "infer/infer_time_s": seconds}, repeat=repeat)
         put(tmp_path, "unsloth", UNSLOTH, repeat=repeat)
+    put(tmp_path, "hf", {**HF, "infer/infer_time_s": 1000.0}, repeat=3)
     _, printed = write_comparison(tmp_path)
-    assert "61.0 s" in printed and "number of pairs: 3; no verdict" in printed and "not interleaved" in printed
+    mean = (50 * 70 * 61) ** (1 / 3)
+    assert f"| {mean:.1f} s |" in printed and "number of pairs: 3; no verdict" in printed
+    assert f"| **절감** (saved) | 0.0 % (no verdict) | {100 * (1 - 45 / mean):+.1f} % (no verdict) |" in printed
+    assert f"no verdict: {100 * (45 / mean - 1):+.1f} % (with Unsloth against w/o Unsloth" in printed
+    assert "geometric mean over the pairs" in (tmp_path / "comparison.md").read_text()
+    assert "not interleaved" in printed
+
+
+def test_an_arm_without_a_pair_shows_medians(tmp_path: Path) -> None:
+    for repeat, seconds in enumerate((50.0, 70.0, 61.0)):
+        put(tmp_path, "hf", {**HF, "infer/infer_time_s": seconds}, repeat=repeat)
+    assert "| 61.0 s |" in write_comparison(tmp_path)[1]
+
+
+def test_a_back_end_that_the_report_does_not_know(tmp_path: Path) -> None:
+    """Any third back end gets rows, verdicts, savings and plots, under its arm's name."""
+    clock = 0
+    for pair in range(4):
+        arms = ["hf", "unsloth", "toy"]
+        for backend in arms if pair % 2 == 0 else arms[::-1]:
+            times = {"started": clock, "ended": clock + 5}
+            faster = {"hf": 1.0, "unsloth": 0.9, "toy": 0.5}[backend]
+            values = {**HF, "infer/infer_time_s": (60.0 + pair / 10) * faster}
+            put(tmp_path, backend, values, clock, repeat=pair, timings=times, track="equal")
+            clock += 10
+    _, printed = write_comparison(tmp_path)
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in printed.splitlines() if line.startswith("| ")]
+    assert rows[2:] == [
+        "**with** Unsloth", "backend=toy", "**w/o** Unsloth", "**절감** (saved): with Unsloth against w/o Unsloth",
+        "**절감** (saved): backend=toy against w/o Unsloth",
+    ]  # fmt: skip
+    assert (
+        "| **절감** (saved): backend=toy against w/o Unsloth | 0.0 % (no difference shown) | +50.0 % (faster)"
+        in printed
+    )
+    assert "**inference time**: faster: -50.0 % (backend=toy against w/o Unsloth" in printed
+    assert (tmp_path / "equal-ratios.svg").read_text().count("backend=toy") > 1
+
+
+def test_any_two_arms_have_savings_named_by_them(tmp_path: Path) -> None:
+    for arm, order, seconds in (("lora=r16", 0, 60.0), ("lora=r64", 1, 90.0)):
+        for repeat in range(2):
+            values = {**HF, "infer/infer_time_s": seconds}
+            put(tmp_path, "hf", values, order, arm=arm, repeat=repeat, run_id=f"{arm}-{repeat}", track="equal")
+    _, printed = write_comparison(tmp_path)
+    assert "| **절감** (saved): lora=r64 against lora=r16 | 0.0 % (no verdict) | -50.0 % (no verdict)" in printed
+    _, printed = write_comparison(tmp_path, "ko")
+    assert "| **절감**: lora=r16 대비 lora=r64 | 0.0 % (판정 없음) | -50.0 % (판정 없음)" in printed
+
+
+@pytest.mark.parametrize(("track", "said"), [("equal", "one pair: `compare.pairs=4`"), ("", "one pair")])
+def test_one_pair_of_other_arms_says_how_to_get_more(tmp_path: Path, track: str, said: str) -> None:
+    for arm in ("lora=r16", "lora=r64"):
+        put(tmp_path, "hf", HF, arm=arm, run_id=arm, track=track)
+    assert f"| **절감** (saved): lora=r64 against lora=r16 | {said} | — | — | — |" in write_comparison(tmp_path)[1]
 
 
 def test_what_was_planned_and_never_ran_is_shown(tmp_path: Path) -> None:
@@ -185,6 +242,10 @@ def test_what_is_broken_is_loud_and_saves_nothing(tmp_path: Path) -> None:
 def test_in_korean(tmp_path: Path) -> None:
     put(tmp_path, "hf", HF, hashes={"tokens": "other"})
     put(tmp_path, "unsloth", UNSLOTH, 1)
+    put(tmp_path / "same", "hf", HF)
+    put(tmp_path / "same", "unsloth", UNSLOTH, 1)
+    _, printed = write_comparison(tmp_path / "same", "ko")
+    assert "| **절감** | 1쌍뿐: `make compare-full` |" in printed and "(워밍업 제외 18.0)" in printed
     _, printed = write_comparison(tmp_path, "ko")
     assert printed.startswith("> **비교 불가**:") and "통과하지 못한 검사: 토큰 id와 레이블" in printed
     assert 'lang="ko"' in (tmp_path / "comparison.html").read_text()
@@ -194,7 +255,7 @@ def test_runs_that_did_other_work_are_rows_of_their_own(tmp_path: Path) -> None:
     put(tmp_path, "hf", HF, requested={"generation": {"prompts": 25}})
     other = put(tmp_path, "hf", {"infer/infer_time_s": 7.0}, repeat=1, requested={"generation": {"prompts": 3}})
     _, printed = write_comparison(tmp_path)
-    assert "| 60.0 s |" in printed and f"| {other.run_id} | — | 7.0 s | — | — |" in printed
+    assert "| 60.0 s |" in printed and f"| {other.run_id} | — | 7.00 s | — | — |" in printed
 
 
 def test_a_run_that_left_no_result_is_said(tmp_path: Path) -> None:

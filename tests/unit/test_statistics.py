@@ -19,7 +19,8 @@ def test_the_interval_is_the_paired_t_interval_on_log_ratios() -> None:
     assert found.interval == pytest.approx((exp(low), exp(high)))
     assert found.p == pytest.approx(tested.pvalue)
     assert found.ratio == pytest.approx(stats.gmean(np.array(b) / np.array(a)))
-    assert found.baseline == 10.2 and found.pairs == 4
+    assert found.baseline == pytest.approx(stats.gmean(a)) and found.pairs == 4
+    assert found.ratio == pytest.approx(found.other / found.baseline)
 
 
 def test_arms_exchanged_give_the_mirrored_ratio() -> None:

@@ -10,6 +10,7 @@ from ohlora.config.identity import flatten
 from ohlora.measure.statistics import MIN_PAIRS
 from ohlora.records.result import Result, exit_code
 from ohlora.report.comparison.contrast import Contrast, contrast
+from ohlora.report.comparison.labels import ROUTE_NOTES
 from ohlora.report.reading import ArmRuns, Held, read_folder
 
 
@@ -33,6 +34,18 @@ class Track:
     def comparable(self) -> bool:
         """False when one of its contrasts has no pair or may not be compared."""
         return bool(self.contrasts) and all(c.comparable for c in self.contrasts)
+
+    def metrics(self, arm: ArmRuns) -> dict[str, float]:
+        """What is shown of an arm: geometric means over the pairs, so that a ratio is that of two cells; else medians.
+
+        Where a baseline's pairs differ from arm to arm, those with the first arm are shown.
+        """
+        shown = arm.metrics()
+        for one in reversed(self.contrasts):
+            for key, figure in one.figures.items():
+                if arm in (one.baseline, one.other):
+                    shown[key] = figure.paired.baseline if arm is one.baseline else figure.paired.other
+        return shown
 
 
 @dataclass
@@ -101,8 +114,9 @@ def _notes(comparison: Comparison) -> Iterator[Note]:
         yield Note("device_difference")
     for label in sorted({str(run.model.get("label")) for run in runs if run.model}):
         yield Note("model", {"label": label})
-    if any("unsloth-cpu" in str(run.effective.get("train", run.effective.get("infer"))) for run in runs):
-        yield Note("unsloth_cpu")
+    routes = {value for run in runs for key, value in flatten(run.effective).items() if key.endswith(".route")}
+    for route in sorted(routes & set(ROUTE_NOTES)):
+        yield Note(ROUTE_NOTES[route])
 
 
 def _track_notes(track: Track) -> Iterator[Note]:

@@ -10,8 +10,9 @@ from ohlora.report.comparison.comparison import Comparison, Note, Track
 from ohlora.report.comparison.contrast import Contrast, Figure
 from ohlora.report.comparison.estimates import estimate_rows
 from ohlora.report.comparison.headline import RESOLUTION_MIB
+from ohlora.report.comparison.labels import change, headline_name, label, value_text
 from ohlora.report.comparison.settings import changed_by_itself, differences
-from ohlora.report.comparison.table import change, headline_name, label, user_table
+from ohlora.report.comparison.table import shows_percentages, user_table
 from ohlora.report.markdown import NO_VALUE, markdown, number
 from ohlora.report.page import MARKER
 from ohlora.report.words.comparison import say
@@ -22,7 +23,8 @@ def document(comparison: Comparison) -> str:
     lang, parts = comparison.lang, list(loud(comparison))
     for place, track in enumerate(comparison.tracks):  # the headline opens the file
         parts += [f"## {say(lang, f'track.{track.name}')}", ""] if place else []
-        parts += [user_table(track, lang), "", *_test_settings(track, lang)]
+        parts += [user_table(track, lang), "", *([say(lang, "cells"), ""] if shows_percentages(track) else [])]
+        parts += _test_settings(track, lang)
     parts += [f"## {say(lang, 'verdicts')}", "", *verdicts(comparison), ""]
     parts += [f"## {say(lang, 'know')}", "", *(f"- {text}" for text in known(comparison)), "", MARKER, ""]
     parts += [f"## {say(lang, 'all_metrics')}", "", *_per_track(comparison, _all_metrics)]
@@ -119,12 +121,13 @@ def _verdict_line(track: Track, one: Contrast, figure: Figure, lang: str) -> str
         "metric": headline_name(figure, lang),
         "verdict": say(lang, figure.verdict),
         "change": change(figure),
-        "arm": label(one.other, track.arms).replace("**", ""),
-        "baseline": label(one.baseline, track.arms).replace("**", ""),
+        "arm": label(one.other, track.arms),
+        "baseline": label(one.baseline, track.arms),
         "pairs": figure.paired.pairs,
     }
     if figure.paired.interval is None:
-        return say(lang, "ratio_line", **values)
+        sides = {"x": value_text(figure.key, figure.paired.other), "y": value_text(figure.key, figure.paired.baseline)}
+        return say(lang, "one_pair_line", **values, **sides)
     low, high = (f"{100 * (end - 1):+.1f} %" for end in figure.paired.interval)
     return say(lang, "verdict_line", low=low, high=high, **values)
 
@@ -138,7 +141,7 @@ def _per_track(comparison: Comparison, part: Callable[[Track, str], Iterator[str
 
 
 def _all_metrics(track: Track, lang: str) -> Iterator[str]:
-    per_arm = [arm.metrics() for arm in track.arms]
+    per_arm = [track.metrics(arm) for arm in track.arms]
     keys = sorted(set().union(*per_arm)) if per_arm else []
     one = track.contrasts[0] if len(track.contrasts) == 1 else None
     header = [say(lang, "metric"), *(arm.name for arm in track.arms)]

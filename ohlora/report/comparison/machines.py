@@ -10,8 +10,9 @@ from ohlora.records.manifest import RECOMMENDED
 from ohlora.records.result import Result
 from ohlora.report.comparison.comparison import Comparison, Track
 from ohlora.report.comparison.document import failures, known, loud, unusable
+from ohlora.report.comparison.labels import change, headline_name, label
 from ohlora.report.comparison.record import SCHEMA, as_csv, as_dict
-from ohlora.report.comparison.table import HEADER, change, headline_name, label, row
+from ohlora.report.comparison.table import HEADER, arm_row
 from ohlora.report.markdown import NO_VALUE, markdown
 from ohlora.report.words.comparison import say
 
@@ -67,7 +68,7 @@ def _table(comparisons: Sequence[Comparison], lang: str) -> str:
         for track in comparison.tracks:
             for arm in track.arms:
                 machine = _machine(arm.first.device) if arm.first and arm.first.device else NO_VALUE
-                rows.append([_where(comparison, comparisons, track, lang), machine, *row(arm, track.arms, lang)])
+                rows.append([_where(comparison, comparisons, track, lang), machine, *arm_row(arm, track, lang)])
     return markdown((say(lang, "where"), say(lang, "machine"), *HEADER), rows)
 
 
@@ -81,7 +82,7 @@ def _verdicts(comparisons: Sequence[Comparison], lang: str) -> str:
                     rows.append(
                         [
                             _where(comparison, comparisons, track, lang),
-                            f"{label(one.other, track.arms)} ÷ {label(one.baseline, track.arms)}".replace("**", ""),
+                            f"{label(one.other, track.arms)} ÷ {label(one.baseline, track.arms)}",
                             headline_name(figure, lang),
                             change(figure),
                             NO_VALUE if interval is None else f"{interval[0]:.3f} – {interval[1]:.3f}",

@@ -10,7 +10,7 @@ from ohlora.files import read_jsonl
 from ohlora.records.layout import attempts
 from ohlora.report.comparison.comparison import Comparison, Track
 from ohlora.report.comparison.contrast import Contrast, Figure
-from ohlora.report.comparison.table import headline_name, label
+from ohlora.report.comparison.labels import headline_name, label
 from ohlora.report.plots import (
     ENGLISH,
     KOREAN,
@@ -72,7 +72,7 @@ def _ratios(track: Track, words: PlotWords, lang: str) -> str | None:
 def _row(track: Track, one: Contrast, figure: Figure, lang: str) -> RatioRow:
     low, high = figure.paired.interval or (None, None)
     name = headline_name(figure, lang) if figure.headline else figure.key
-    several = f"{label(one.other, track.arms)}: ".replace("**", "") if len(track.contrasts) > 1 else ""
+    several = f"{label(one.other, track.arms)}: " if len(track.contrasts) > 1 else ""
     return RatioRow(
         f"{several}{name}",
         figure.paired.ratio,

@@ -12,8 +12,8 @@ from ohlora.config.identity import slug
 from ohlora.report.comparison.comparison import Comparison, Track
 from ohlora.report.comparison.contrast import Contrast
 from ohlora.report.comparison.document import note_text, unusable
+from ohlora.report.comparison.labels import change
 from ohlora.report.comparison.settings import changed_by_itself, differences
-from ohlora.report.comparison.table import change
 
 SCHEMA = 2
 
@@ -109,5 +109,5 @@ def tags_of(comparison: Comparison) -> dict[str, str]:
             for figure in one.headline():
                 where = ".".join(part for part in ("verdict", track.name, figure.key.replace("/", ".")) if part)
                 name = where if len(track.contrasts) == 1 else f"{where}.{slug(one.other.name)}"
-                tags[name] = f"{figure.verdict} {change(figure)}"
+                tags[name] = f"{figure.verdict} {change(figure) if figure.paired.pairs > 1 else '(one pair)'}"
     return tags

@@ -58,7 +58,7 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
 }
 # The trainer's arguments that say where files go, or that both sides make up for themselves.
 UNINTERESTING = ("output_dir", "logging_dir", "run_name", "project", "trackio_space_id", "trackio_bucket_id", "_n_gpu")
-UNINTERESTING_PREFIXES = ("hub_", "push_to_hub", "vllm_", "unsloth_", "report_to")
+UNINTERESTING_PREFIXES = ("hub_", "push_to_hub", "vllm_", "report_to")
 REQUESTED = {
     "model.dtype": ("dtype",),
     "model.attention": ("train.attention", "infer.attention"),
@@ -128,14 +128,14 @@ def _same(want: str, have: str, effective: dict[str, Any]) -> bool:
         "adamw_8bit": "AdamW8bit",
         "adamw_bnb_8bit": "AdamW8bit",
         "standard": "torch.utils.checkpoint",
-        "unsloth": have if "unsloth" in have else "",
     }
-    return names.get(want, want) == have
+    return names.get(want, want) == have or ("." in have and have.startswith(want))  # a module of that name
 
 
 def _arguments(run: Result) -> list[tuple[str, Any]]:
+    own = f"{run.effective.get('backend')}_"  # what a back end adds for itself
     return [
         (key, value)
         for key, value in run.arguments.items()
-        if key not in UNINTERESTING and not key.startswith(UNINTERESTING_PREFIXES)
+        if key not in UNINTERESTING and not key.startswith((own, *UNINTERESTING_PREFIXES))
     ]

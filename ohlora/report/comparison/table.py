@@ -1,32 +1,25 @@
-"""The user's table: inference and fine-tuning, memory and time, with and without Unsloth; ready to paste."""
+"""The user's table: inference and fine-tuning, memory and time, one row per arm and what is saved; ready to paste."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from ohlora.records.result import Result, Status
 from ohlora.report.comparison.comparison import Track
 from ohlora.report.comparison.contrast import Contrast, Figure
 from ohlora.report.comparison.headline import memory_key
+from ohlora.report.comparison.labels import BACKEND_LABELS, REFERENCE, are_backends, label, label_markdown, seconds_text
 from ohlora.report.markdown import NO_VALUE, markdown
 from ohlora.report.reading import ArmRuns
 from ohlora.report.words.comparison import say
 
 HEADER = ("테스트", "Inference 메모리", "Inference 시간", "Fine-Tuning 메모리", "Fine-Tuning 시간")
-KNOWN = {"unsloth": "**with** Unsloth", "hf": "**w/o** Unsloth"}
+COLUMNS = (("infer", "memory"), ("infer", "time"), ("train", "memory"), ("train", "time"))
 
 
 def user_table(track: Track, lang: str = "en") -> str:
-    """One row per arm and, for one arm with and one without Unsloth, a row of what it saves."""
-    arms = sorted(track.arms, key=lambda arm: arm.backend != "unsloth") if _two_sides(track.arms) else track.arms
-    cells = [row(arm, track.arms, lang) for arm in arms]
-    saved = _savings(track, lang)
-    return markdown(HEADER, cells + ([saved] if saved else []))
-
-
-def row(arm: ArmRuns, arms: Sequence[ArmRuns], lang: str) -> list[str]:
-    """An arm's row of the user's table; of an arm that did not finish whole, how far it came and why."""
-    return [f"{label(arm, arms)}{_shortfall(arm)}", *_cells(arm, lang)]
+    """One row per arm, the baseline last where the arms are back ends; under it what each other arm saves."""
+    is_last = track.arms[:1] if are_backends(track.arms) else []
+    arms = [arm for arm in track.arms if arm not in is_last] + is_last
+    return markdown(HEADER, [arm_row(arm, track, lang) for arm in arms] + savings_rows(track, lang))
 
 
 def single_table(result: Result) -> str:
@@ -35,21 +28,50 @@ def single_table(result: Result) -> str:
     return user_table(Track("", [ArmRuns(result.arm, runs=[result])], []), lang)
 
 
-def label(arm: ArmRuns, arms: Sequence[ArmRuns]) -> str:
-    """'with' or 'w/o' Unsloth where that names the arm, else the arm's name."""
-    if arm.backend in KNOWN and [other.backend for other in arms].count(arm.backend) == 1:
-        return KNOWN[arm.backend]
-    return arm.name
+def arm_row(arm: ArmRuns, track: Track, lang: str) -> list[str]:
+    """An arm's row of the user's table; of an arm that did not finish whole, how far it came and why."""
+    metrics = track.metrics(arm)
+    cells = [_memory_cell(metrics, "infer"), _time_cell(metrics, "infer", lang)]
+    cells += [_memory_cell(metrics, "train"), _time_cell(metrics, "train", lang)]
+    if arm.planned and not len(arm.finished) == len(arm.runs) == arm.planned:
+        broken = next((run.status for run in arm.runs if run.status != Status.finished.value), say(lang, "not run"))
+        cells = [broken if cell == NO_VALUE else cell for cell in cells]
+    return [f"{label_markdown(arm, track.arms)}{_shortfall(arm)}", *cells]
 
 
-def headline_name(figure: Figure, lang: str) -> str:
-    phase, what = figure.key.split("/")[0], "memory" if "peak" in figure.key else "time"
-    return say(lang, f"{phase} {what}")
+def savings_rows(track: Track, lang: str) -> list[list[str]]:
+    """What each arm saves against the baseline."""
+    return [_savings_row(one, track, lang) for one in _shown(track)]
 
 
-def change(figure: Figure, digits: int = 1) -> str:
-    """'-12.3 %': by how much the other arm's figure differs from the baseline's."""
-    return f"{100 * (figure.paired.ratio - 1):+.{digits}f} %"
+def shows_percentages(track: Track) -> bool:
+    """Does a row say by how many percent anything is less?"""
+    return any(len(one.pairs) > 1 for one in _shown(track))
+
+
+def _shown(track: Track) -> list[Contrast]:
+    """The contrasts with a row of savings; of a sweep with many arms, none."""
+    few = track.name or len(track.arms) == 2 or are_backends(track.arms)
+    return [one for one in track.contrasts if one.comparable] if few else []
+
+
+def _savings_row(one: Contrast, track: Track, lang: str) -> list[str]:
+    arms = {"arm": label(one.other, track.arms), "baseline": label(one.baseline, track.arms)}
+    is_usual = [arm.backend for arm in track.arms] == [REFERENCE, *(n for n in BACKEND_LABELS if n != REFERENCE)]
+    name = say(lang, "saved") if is_usual else say(lang, "saved by", **arms)
+    if len(one.pairs) == 1:
+        how = "make compare-full" if is_usual else "compare.pairs=4" if track.name else ""
+        return [name, say(lang, "one pair") + (f": `{how}`" if how else ""), *[NO_VALUE] * 3]
+    by_column = {(f.key.split("/")[0], "memory" if "peak" in f.key else "time"): f for f in one.headline()}
+    return [name, *(_saving(by_column.get(column), lang) for column in COLUMNS)]
+
+
+def _saving(figure: Figure | None, lang: str) -> str:
+    """'+12.3 % (faster)' saved by the other arm; a negative number is what it costs more."""
+    if figure is None:
+        return NO_VALUE
+    saved = 100 * (1 - figure.paired.ratio)
+    return f"{saved:+.1f} %".replace("-0.0", "0.0").replace("+0.0", "0.0") + f" ({say(lang, figure.verdict)})"
 
 
 def _shortfall(arm: ArmRuns) -> str:
@@ -60,56 +82,14 @@ def _shortfall(arm: ArmRuns) -> str:
     return f" ({len(arm.finished)}/{arm.planned}{why})"
 
 
-def _cells(arm: ArmRuns, lang: str) -> list[str]:
-    metrics = arm.metrics()
-    times = [metrics.get("infer/infer_time_s"), metrics.get("train/train_time_s")]
-    warm = metrics.get("train/train_warm_time_s")
-    cells = [
-        _memory(metrics, "infer"),
-        _seconds(times[0]),
-        _memory(metrics, "train"),
-        _seconds(times[1])
-        + (f" ({warm:.1f} {say(lang, 'warm')})" if times[1] is not None and warm is not None else ""),
-    ]
-    if len(arm.finished) == len(arm.runs) == arm.planned or not arm.planned:
-        return cells
-    broken = next((run.status for run in arm.runs if run.status != Status.finished.value), say(lang, "not run"))
-    return [broken if cell == NO_VALUE else cell for cell in cells]
-
-
-def _two_sides(arms: Sequence[ArmRuns]) -> bool:
-    return sorted(arm.backend for arm in arms) == ["hf", "unsloth"]
-
-
-def _savings(track: Track, lang: str) -> list[str] | None:
-    if not _two_sides(track.arms) or not track.contrasts or not track.contrasts[0].comparable:
-        return None
-    one = track.contrasts[0]
-    by_column = {(f.key.split("/")[0], "peak" in f.key): f for f in one.headline()}
-    columns = (("infer", True), ("infer", False), ("train", True), ("train", False))
-    return [say(lang, "saved"), *(_saved(by_column.get(column), one, lang) for column in columns)]
-
-
-def _saved(figure: Figure | None, one: Contrast, lang: str) -> str:
-    """'+12.3 % (faster)' saved by Unsloth; a negative number is what it costs more."""
-    if figure is None:
-        return NO_VALUE
-    ratio = figure.paired.ratio if one.other.backend == "unsloth" else 1 / figure.paired.ratio
-    saved = 100 * (1 - ratio)
-    shown = f"{saved:+.1f} %" if abs(saved) >= 0.05 else "0.0 %"
-    return f"{shown} ({say(lang, _of_unsloth(figure, one))})"
-
-
-def _of_unsloth(figure: Figure, one: Contrast) -> str:
-    turned = {"faster": "slower", "slower": "faster", "less": "more", "more": "less"}
-    return figure.verdict if one.other.backend == "unsloth" else turned.get(figure.verdict, figure.verdict)
-
-
-def _memory(metrics: dict[str, float], phase: str) -> str:
+def _memory_cell(metrics: dict[str, float], phase: str) -> str:
     """'2,296 MiB RSS': without a GPU it says that it is resident memory."""
     key = memory_key(metrics, phase)
     return NO_VALUE if key is None else f"{metrics[key]:,.0f} MiB{'' if 'vram' in key else ' RSS'}"
 
 
-def _seconds(value: float | None) -> str:
-    return NO_VALUE if value is None else f"{value:.1f} s"
+def _time_cell(metrics: dict[str, float], phase: str, lang: str) -> str:
+    total, warm = metrics.get(f"{phase}/{phase}_time_s"), metrics.get(f"{phase}/{phase}_warm_time_s")
+    if total is None:
+        return NO_VALUE
+    return seconds_text(total) + ("" if warm is None else f" ({say(lang, 'warm', s=seconds_text(warm)[:-2])})")

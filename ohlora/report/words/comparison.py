@@ -9,7 +9,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "title": ("Comparison", "비교 보고서"),
     "verdicts": ("Verdicts", "판정"),
     "plots": ("Plots", "그래프"),
-    "all_metrics": ("All metrics (medians per arm)", "전체 지표 (각 조건의 중앙값)"),
+    "all_metrics": ("All metrics", "전체 지표"),
     "parity": ("Was the work the same?", "같은 작업이었는가?"),
     "settings": ("Differences in settings", "설정의 차이"),
     "failures": ("Runs that did not finish", "끝나지 못한 실행"),
@@ -52,8 +52,16 @@ WORDS: dict[str, tuple[str, str]] = {
     "infer time": ("inference time", "Inference 시간"),
     "train memory": ("fine-tuning memory", "Fine-Tuning 메모리"),
     "train time": ("fine-tuning time", "Fine-Tuning 시간"),
-    "warm": ("warm", "예열 후"),
+    "warm": ("{s} warm", "워밍업 제외 {s}"),
     "saved": ("**절감** (saved)", "**절감**"),
+    "saved by": ("**절감** (saved): {arm} against {baseline}", "**절감**: {baseline} 대비 {arm}"),
+    "one pair": ("one pair", "1쌍뿐"),
+    "cells": (
+        "Each cell is the geometric mean over the pairs. A saving is 1 − the ratio of two cells, computed before they are "
+        "rounded; the verdicts below are of the same ratios.",
+        "각 칸은 모든 쌍의 기하 평균입니다. 절감은 1 − 두 칸의 비율이며 반올림하기 전에 계산합니다. 아래 판정도 같은 비율에 대한 "
+        "것입니다.",
+    ),
     "not run": ("not run", "실행 안 됨"),
     # states of checks
     "equal": ("equal", "같음"),
@@ -148,16 +156,17 @@ WORDS: dict[str, tuple[str, str]] = {
         "- **{metric}**: {verdict}: {change} ({arm} against {baseline}; 95 % interval {low} to {high}; pairs: {pairs})",
         "- **{metric}**: {verdict}: {change} ({baseline} 대비 {arm}; 95 % 신뢰구간 {low} ~ {high}; {pairs}쌍)",
     ),
-    "ratio_line": (
-        "- **{metric}**: {verdict}: {change} ({arm} against {baseline}; pairs: {pairs})",
-        "- **{metric}**: {verdict}: {change} ({baseline} 대비 {arm}; {pairs}쌍)",
+    "one_pair_line": (
+        "- **{metric}**: {verdict}: {x} ({arm}) against {y} ({baseline}); one pair",
+        "- **{metric}**: {verdict}: {arm} {x}, {baseline} {y}; 1쌍뿐",
     ),
     "method": (
-        "Ratios are {arm} ÷ {baseline}, geometric means over the pairs. The interval is the paired t interval on log "
+        "Ratios are {arm} ÷ {baseline}. They and the values beside them are geometric means over the pairs; a value without "
+        "a ratio is the median of the arm's runs. The interval is the paired t interval on log "
         "ratios. A verdict holds the four headline metrics together to 5 % false alarms (Holm), the other metrics as a "
         "family of their own, so an interval may leave out 1 where no difference is shown. A difference in memory under "
         "{mib:g} MiB is none.",
-        "비율은 {arm} ÷ {baseline} 이며 모든 쌍의 기하 평균입니다. 구간은 로그 비율의 대응표본 t 신뢰구간입니다. 판정은 네 가지 핵심 지표 "
+        "비율은 {arm} ÷ {baseline}입니다. 비율과 그 옆의 값은 모든 쌍의 기하 평균이고, 비율이 없는 값은 각 조건의 실행의 중앙값입니다. 구간은 로그 비율의 대응표본 t 신뢰구간입니다. 판정은 네 가지 핵심 지표 "
         "전체의 오경보를 5 %로 제한하며(Holm), 나머지 지표는 따로 한 묶음입니다. 따라서 구간이 1을 포함하지 않아도 '차이가 확인되지 "
         "않음'일 수 있습니다. {mib:g} MiB 미만의 메모리 차이는 차이로 보지 않습니다.",
     ),
