@@ -41,6 +41,7 @@ def run(job: Job) -> None:
             ended = answer.ended(tokens.stop_ids)
             samples.append(Sample(row.id, row.question, row.response, answer.text(loaded.tokenizer), ended))
             job.advance(number)
+    job.record.effective[job.phase] |= generator.in_effect()
     write_samples(job.attempt / "samples" / "answer.jsonl", samples)
     job.record.hashes["questions"] = sha256_of(asdict(row) for row in rows)
     for key, value in (quality(samples) | _bits(job, tokens)).items():

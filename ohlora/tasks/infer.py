@@ -9,6 +9,7 @@ from ohlora.backends.effective import replaced_forwards
 from ohlora.data.rows import run_rows
 from ohlora.data.tokens import Tokens
 from ohlora.files import sha256_of
+from ohlora.generation.decoding import drop_own_settings, greedy, in_effect
 from ohlora.measure.clock import Clock
 from ohlora.measure.quality import quality
 from ohlora.records.samples import Sample, write_samples
@@ -49,7 +50,7 @@ def run(job: Job) -> None:
     job.metric("infer/prompts", len(answers))
     job.metric("infer/generated_tokens", generated)
     job.record.hashes["prompts"] = sha256_of(generator.fed)
-    job.record.effective[job.phase]["patches"] = replaced_forwards(loaded.model)
+    job.record.effective[job.phase] |= {"patches": replaced_forwards(loaded.model), **generator.in_effect()}
     rows = run_rows(job.config).prompts
     samples = [
         Sample(row.id, row.question, row.response, answer.text(loaded.tokenizer), answer.ended(tokens.stop_ids))
@@ -82,18 +83,14 @@ class Generator:
     """Greedy generation, batch 1, through the model's own `generate`, which a back end may have replaced."""
 
     def __init__(self, model: Any, tokens: Tokens, device: str, min_new: int, max_new: int) -> None:
-        from transformers import GenerationConfig
-
         self.model, self.device, self.clock = model, device, Clock(device)
         self.fed: list[list[int]] = []
-        self.settings = GenerationConfig(
-            do_sample=False,
-            min_new_tokens=min_new,
-            max_new_tokens=max_new,
-            eos_token_id=tokens.stop_ids,
-            pad_token_id=tokens.pad_id,
-            use_cache=True,
-        )
+        self.settings = greedy(min_new, max_new, tokens.stop_ids, tokens.pad_id)
+        self.dropped = drop_own_settings(model)
+
+    def in_effect(self) -> dict[str, Any]:
+        """How the answers were generated, and what of the model's own generation_config.json was not followed."""
+        return {"generation": in_effect(self.settings), "generation_dropped": self.dropped}
 
     def __call__(self, prompt: list[int]) -> Answer:
         import torch

@@ -203,4 +203,5 @@ def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, device: str
         prompt = [i for i, label in zip(example.input_ids, example.labels, strict=True) if label == IGNORED]
         samples.append(Sample(row.id, row.question, row.response, generator(prompt).text(loaded.tokenizer)))
         job.advance(number)
+    job.record.effective["train"] |= generator.in_effect()
     write_samples(job.attempt / "samples" / "train.jsonl", samples)

@@ -1,0 +1,72 @@
+"""Greedy decoding as the configuration says, whatever a model's own generation_config.json asks for.
+
+transformers fills every field that a call leaves open from the model's file: `repetition_penalty`, `num_beams`, a
+list of suppressed tokens. So each is given its neutral value here, and the file's values are taken off the model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Fields that change which tokens are written, or how many answers are looked at, with the values that change nothing.
+NEUTRAL: dict[str, Any] = {
+    "do_sample": False,
+    "num_beams": 1,
+    "num_beam_groups": 1,
+    "num_return_sequences": 1,
+    "early_stopping": False,
+    "length_penalty": 1.0,
+    "diversity_penalty": 0.0,
+    "repetition_penalty": 1.0,
+    "encoder_repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+    "min_length": 0,
+    "temperature": 1.0,
+    "top_k": 50,
+    "top_p": 1.0,
+    "typical_p": 1.0,
+    "epsilon_cutoff": 0.0,
+    "eta_cutoff": 0.0,
+    "renormalize_logits": False,
+    "remove_invalid_values": False,
+    "guidance_scale": 1.0,
+    "use_cache": True,
+}
+UNINTERESTING = ("transformers_version", "compile_config")
+
+
+def greedy(min_new_tokens: int, max_new_tokens: int, stop_ids: list[int], pad_id: int) -> Any:
+    """The GenerationConfig of one answer: the likeliest token each time, and nothing else decides."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
+        **NEUTRAL,
+        min_new_tokens=min_new_tokens,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=stop_ids,
+        pad_token_id=pad_id,
+    )
+
+
+def drop_own_settings(model: Any) -> dict[str, Any]:
+    """Empty the model's own GenerationConfig; returns the settings that would otherwise have joined in."""
+    from transformers import GenerationConfig
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    own = getattr(base, "generation_config", None)
+    base.generation_config = GenerationConfig()
+    if "generation_config" in vars(model):
+        model.generation_config = base.generation_config
+    ids = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+    return {key: value for key, value in in_effect(own).items() if key not in ids and value != NEUTRAL.get(key)}
+
+
+def in_effect(settings: Any) -> dict[str, Any]:
+    """The fields of a GenerationConfig that are set, with what a back end has changed in it."""
+    found = settings.to_dict() if settings is not None else {}
+    return {
+        key: value
+        for key, value in found.items()
+        if value is not None and key not in UNINTERESTING and not key.startswith("_")
+    }
