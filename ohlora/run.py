@@ -27,6 +27,7 @@ from ohlora.errors import UserError
 from ohlora.records.result import Result, Status, exit_code
 from ohlora.running.process import sigterm_as_interrupt
 from ohlora.studies.study import CANCELLED, report_runs
+from ohlora.terminal import replace_unprintable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -46,6 +47,7 @@ class _Task:
 
 def main() -> int:
     """Exit code: 0 all runs finished; 2 the user can fix it, or a back end is unsupported; 130 cancelled; else 1."""
+    replace_unprintable()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises to us instead of printing and exiting
     from hydra._internal.utils import get_args_parser
 

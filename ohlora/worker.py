@@ -18,6 +18,7 @@ from typing import Any
 from ohlora.config.tasks import PHASES
 from ohlora.running.process import EVENT_FD, LIFE_FD
 from ohlora.tasks.job import run_phase
+from ohlora.terminal import replace_unprintable
 
 
 def die_with_parent(life_fd: int) -> None:
@@ -41,6 +42,7 @@ def _event_writer() -> Callable[[dict[str, Any]], None]:
 
 
 def main() -> int:
+    replace_unprintable()
     parser = argparse.ArgumentParser(prog="python -m ohlora.worker", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("directory", type=Path, help="a run directory or one of its attempts; it holds config.yaml")
     parser.add_argument("--phase", choices=sorted(PHASES), help="only this phase, in this process")

@@ -16,6 +16,7 @@ from ohlora.errors import UserError
 from ohlora.report.comparison.comparison import read_comparison
 from ohlora.report.comparison.machines import write_several
 from ohlora.report.comparison.write import write_comparison
+from ohlora.terminal import replace_unprintable
 
 LANGS = ("en", "ko")
 MLFLOW = "mlflow:"
@@ -23,6 +24,7 @@ MLFLOW = "mlflow:"
 
 def main() -> int:
     """Exit code: that of the runs; 2 where there is nothing to report."""
+    replace_unprintable()
     parser = argparse.ArgumentParser(
         prog="python -m ohlora.report",
         description=(__doc__ or "").strip(),

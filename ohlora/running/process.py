@@ -22,6 +22,7 @@ GRACE_S = 5.0
 # The same for every arm: set before any library reads them. Anything else of this kind is dropped.
 FIXED_ENV = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "PYTHONIOENCODING": "utf-8",  # of its log, whatever the terminal's is
     "PYTORCH_ALLOC_CONF": "expandable_segments:True",
     "TOKENIZERS_PARALLELISM": "false",
     "UNSLOTH_DISABLE_STATISTICS": "1",

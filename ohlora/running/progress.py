@@ -27,7 +27,7 @@ def show_progress(title: str) -> Iterator[Display]:
     console = Console(stderr=True)
     console.rule(Text(title), align="left", style="cyan")
     columns = (
-        SpinnerColumn(),
+        SpinnerColumn("dots" if console.encoding.startswith("utf") else "line"),
         TextColumn("{task.description:<28}"),
         BarColumn(),
         MofNCompleteColumn(),
