@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +16,10 @@ from ohlora.errors import UserError
 from ohlora.files import read_json, sha256_of, write_json
 from ohlora.models.folder import tokenizer_hash
 
-ENCODING = 1  # raise it when the same text would become other ids
+ENCODING = 2  # raise it when the same text would become other ids
 IGNORED = -100  # label of a position that carries no loss
+CHAT_DATE = datetime(2026, 1, 1, 12)  # what a chat template that prints today's date is told, on every day
+LIBRARIES = ("transformers", "tokenizers", "jinja2", "sentencepiece", "tiktoken")  # what they do decides the ids
 PLAIN_TEMPLATE = "질문: {prompt}\n답변:\n"  # where a model says nothing of its own
 
 
@@ -28,7 +34,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Tokens:
-    """All arrays of a run. `prompts` are (row id, ids); `stop_ids` end an answer; `hash` covers everything."""
+    """All arrays of a run. `prompts` are (row id, ids); `stop_ids` end an answer; `hash` covers everything.
+
+    `chat_date`: the day that the chat template printed, if it prints one.
+    """
 
     train: list[Example]
     validation: list[Example]
@@ -37,6 +46,7 @@ class Tokens:
     pad_id: int
     truncated: list[str]
     hash: str
+    chat_date: str | None = None
 
 
 def tokens_path(config: Config, folder: Path, selection: Selection) -> Path:
@@ -44,6 +54,7 @@ def tokens_path(config: Config, folder: Path, selection: Selection) -> Path:
     key = sha256_of(
         [
             ENCODING,
+            _versions(),
             tokenizer_hash(folder),
             config.model.prompt_format.value,
             config.model.prompt_template,
@@ -84,7 +95,8 @@ def encode(tokenizer: Any, selection: Selection, config: Config, stop_ids: list[
     prompts = [(row.id, prompt_ids(tokenizer, row, config)) for row in selection.prompts]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else eos  # padding carries no loss either way
     body = [[asdict(e) for e in train], [asdict(e) for e in validation], prompts, stop_ids, pad]
-    return Tokens(train, validation, prompts, stop_ids, pad, truncated, sha256_of(body))
+    date = f"{CHAT_DATE:%Y-%m-%d}" if is_chat(tokenizer, config) and _prints_date(tokenizer) else None
+    return Tokens(train, validation, prompts, stop_ids, pad, truncated, sha256_of(body), date)
 
 
 def is_chat(tokenizer: Any, config: Config) -> bool:
@@ -132,6 +144,20 @@ def load(path: Path) -> Tokens:
     return Tokens(**raw)
 
 
+@lru_cache
+def _versions() -> dict[str, str]:
+    """Of the libraries that tokenise, those that are installed."""
+    found = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def _prints_date(tokenizer: Any) -> bool:
+    return "strftime_now" in str(tokenizer.chat_template)
+
+
 def _chat(tokenizer: Any, turns: list[dict[str, str]], *, answer_follows: bool) -> list[int]:
     if not getattr(tokenizer, "chat_template", None):
         raise UserError(
@@ -143,6 +169,7 @@ def _chat(tokenizer: Any, turns: list[dict[str, str]], *, answer_follows: bool) 
         add_generation_prompt=answer_follows,
         tokenize=True,
         return_dict=True,
+        strftime_now=CHAT_DATE.strftime,  # in place of today: the same tokens on every day
         enable_thinking=False,  # read by templates that have it: Qwen 3 would think away a short answer's tokens
     )
     ids: list[int] = encoded["input_ids"]

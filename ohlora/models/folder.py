@@ -11,13 +11,8 @@ from ohlora.models.weights import is_safe, parameters_m
 
 MARKER = "ohlora-model.json"
 ADAPTER_CARD = "ohlora-adapter.json"  # beside an adapter: which base model it was trained on
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "chat_template.jinja",
-    "generation_config.json",  # names the tokens that end an answer
-)
+# Of the files that can decide how text becomes token ids; generation_config.json names the tokens that end an answer.
+TOKENIZER_ENDINGS = (".json", ".txt", ".model", ".spm", ".bpe", ".codes", ".tiktoken", ".jinja", ".py")
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")  # a tokenizer needs one of them
 HASHED = (".safetensors", ".json", ".model", ".py")
 
@@ -133,8 +128,14 @@ def folder_hash(folder: Path, cache: Path, kept: tuple[str, ...] = HASHED) -> st
 
 
 def tokenizer_hash(folder: Path) -> str:
-    """sha256 over the files that decide how text becomes token ids."""
-    return sha256_of((name, sha256_file(folder / name)) for name in TOKENIZER_FILES if (folder / name).is_file())
+    """sha256 over every file that can decide how text becomes token ids: all small ones but our own and the index."""
+    paths = sorted(path for path in folder.iterdir() if path.name.endswith(TOKENIZER_ENDINGS) and path.is_file())
+    left_out = (MARKER, ADAPTER_CARD)
+    return sha256_of(
+        (path.name, sha256_file(path))
+        for path in paths
+        if path.name not in left_out and not path.name.endswith(".index.json")
+    )
 
 
 def facts(config: Config, licence: str) -> dict[str, Any]:

@@ -74,6 +74,7 @@ def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
         "device": device,
         "dtype": loaded.effective["dtype"],
         "truncated_rows": len(tokens.truncated),
+        **({"chat_date": tokens.chat_date} if tokens.chat_date else {}),
         job.phase: loaded.effective,
     }
     return made, loaded, tokens, memory

@@ -49,6 +49,7 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     "adapter_parameters": ("lora", *_MODEL),
     "trainable_parameters": ("lora", *_MODEL),
     "model_class": _MODEL,
+    "chat_date": ("model.prompt_format", *_MODEL),
     "min_new_tokens": ("generation",),
     "max_new_tokens": ("generation",),
     "eos_token_id": _MODEL,
