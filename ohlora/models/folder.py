@@ -129,7 +129,8 @@ def folder_hash(folder: Path, cache: Path, kept: tuple[str, ...] = HASHED) -> st
 
 def tokenizer_hash(folder: Path) -> str:
     """sha256 over every file that can decide how text becomes token ids: all small ones but our own and the index."""
-    paths = sorted(path for path in folder.iterdir() if path.name.endswith(TOKENIZER_ENDINGS) and path.is_file())
+    there = folder.iterdir() if folder.is_dir() else ()
+    paths = sorted(path for path in there if path.name.endswith(TOKENIZER_ENDINGS) and path.is_file())
     left_out = (MARKER, ADAPTER_CARD)
     return sha256_of(
         (path.name, sha256_file(path))
