@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+NONFINITE = ("Infinity", "-Infinity", "NaN")
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -18,8 +21,35 @@ def write_atomic(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+def encode_json(value: Any, indent: int | None = None) -> str:
+    """JSON that every reader takes: a number that is not finite becomes "NaN", "Infinity" or "-Infinity"."""
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
+    except ValueError:
+        return json.dumps(_name_nonfinite(value), ensure_ascii=False, indent=indent, default=str, allow_nan=False)
+
+
+def restore_numbers(value: Any) -> Any:
+    """The numbers that `encode_json` named, within values that are numbers; anything else as it is."""
+    if isinstance(value, dict):
+        return {key: restore_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [restore_numbers(item) for item in value]
+    return float(value) if value in NONFINITE else value
+
+
+def _name_nonfinite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _name_nonfinite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_name_nonfinite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else NONFINITE[value < 0]
+    return value
+
+
 def write_json(path: Path, value: Any) -> None:
-    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    write_atomic(path, encode_json(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -7,7 +7,6 @@ python -m ohlora.worker <run directory> --phase train    one phase, in this proc
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ohlora.config.tasks import PHASES
+from ohlora.files import encode_json
 from ohlora.running.process import EVENT_FD, LIFE_FD
 from ohlora.tasks.job import run_phase
 from ohlora.terminal import replace_unprintable
@@ -35,10 +35,10 @@ def _event_writer() -> Callable[[dict[str, Any]], None]:
     """Events to the parent's pipe; by hand, without one, to the screen."""
     fd = os.environ.pop(EVENT_FD, None)
     if fd is None:
-        return lambda event: print(json.dumps(event, ensure_ascii=False), flush=True)
+        return lambda event: print(encode_json(event), flush=True)
     os.set_inheritable(int(fd), False)
     pipe = os.fdopen(int(fd), "w", encoding="utf-8", buffering=1)
-    return lambda event: print(json.dumps(event, ensure_ascii=False), file=pipe, flush=True)
+    return lambda event: print(encode_json(event), file=pipe, flush=True)
 
 
 def main() -> int:

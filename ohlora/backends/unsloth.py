@@ -5,7 +5,6 @@ Unsloth patches transformers, TRL, PEFT and torch at import, so `prepare` must b
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from importlib import util
@@ -14,6 +13,7 @@ from typing import Any
 
 from ohlora.backends import Loaded, LoadSpec, Mode, Support
 from ohlora.backends.effective import in_effect, keep_unscaled, lora_places, require_as_asked, versions
+from ohlora.files import read_json, write_json
 
 TRITON_NEEDS = (7, 0)  # compute capability; Unsloth has no gate of its own at import
 CHECKPOINTING: dict[str, bool | str] = {"none": False, "standard": True, "unsloth": "unsloth"}
@@ -126,8 +126,8 @@ class _rebased:
         self.copy = Path(tempfile.mkdtemp(prefix="ohlora-adapter-"))
         for path in self.spec.saved_adapter.iterdir():
             if path.name == "adapter_config.json":
-                config = {**json.loads(path.read_text("utf-8")), "base_model_name_or_path": str(self.spec.path)}
-                (self.copy / path.name).write_text(json.dumps(config), "utf-8")
+                config = {**read_json(path), "base_model_name_or_path": str(self.spec.path)}
+                write_json(self.copy / path.name, config)
             elif path.is_file():
                 (self.copy / path.name).symlink_to(path)
         return self.copy

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from ohlora.files import encode_json
 from ohlora.measure.resident import Resident
 
 MIB = 2**20
@@ -89,6 +89,6 @@ class Sampler(threading.Thread):
         self._next_line = time.monotonic() + LINE_S
         if self._timeline and self._line:
             entry = {"time": round(time.time(), 2), "process": self._process, "phase": self._phase, **self._line}
-            self._timeline.write(json.dumps(entry) + "\n")
+            self._timeline.write(encode_json(entry) + "\n")
             self._timeline.flush()
         self._line = {}

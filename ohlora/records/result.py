@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ohlora.files import read_json, write_json
+from ohlora.files import read_json, restore_numbers, write_json
 from ohlora.records.manifest import TRACKS
 
 SCHEMA = 1
@@ -119,6 +119,18 @@ class Result:
         write_json(folder / "result.json", asdict(self))
 
 
+def read_phase(path: Path) -> PhaseRecord:
+    """What a child process has left."""
+    record = PhaseRecord(**read_json(path))
+    _restore(record)
+    return record
+
+
+def _restore(record: PhaseRecord | Result) -> None:
+    """Numbers that JSON has no word for, such as the loss of a training that diverged."""
+    record.metrics, record.parity = restore_numbers(record.metrics), restore_numbers(record.parity)
+
+
 def read_result(path: Path) -> Result:
     """A result file of schema 1; fields this version does not know are left out.
 
@@ -132,6 +144,7 @@ def read_result(path: Path) -> Result:
     try:
         result = Result(**{key: value for key, value in raw.items() if key in known})
         result.status = Status(result.status).value
+        _restore(result)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
     wrong = list(_of_other_types(result))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ohlora.files import read_jsonl, write_atomic
+from ohlora.files import encode_json, read_jsonl, write_atomic
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Sample:
 def write_samples(path: Path, samples: list[Sample]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = ({key: value for key, value in asdict(sample).items() if value is not None} for sample in samples)
-    write_atomic(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    write_atomic(path, "".join(encode_json(line) + "\n" for line in lines))
 
 
 def read_samples(path: Path) -> list[Sample]:

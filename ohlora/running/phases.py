@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import time
@@ -12,10 +11,10 @@ from typing import Any
 
 from ohlora.config.schema import Config
 from ohlora.config.tasks import Phase
-from ohlora.files import read_json, write_json
+from ohlora.files import encode_json, write_json
 from ohlora.measure.sampler import MEMORY_TIMELINE
 from ohlora.measure.shortage import killed_for_memory
-from ohlora.records.result import PhaseRecord, Result, Status
+from ohlora.records.result import PhaseRecord, Result, Status, read_phase
 from ohlora.running import process
 from ohlora.tasks.job import run_phase
 
@@ -30,7 +29,7 @@ def run_phases(config: Config, attempt: Path, phases: tuple[Phase, ...], result:
     with (attempt / "events.jsonl").open("a", encoding="utf-8") as events:
 
         def on_event(event: dict[str, Any]) -> None:
-            events.write(json.dumps({"time": time.time(), **event}, ensure_ascii=False) + "\n")
+            events.write(encode_json({"time": time.time(), **event}) + "\n")
             events.flush()
             sink(event)
 
@@ -49,7 +48,7 @@ def _run_phase(config: Config, attempt: Path, phase: Phase, on_event: EventSink)
     record_path.unlink(missing_ok=True)
     if not config.launch.isolate:
         run_phase(attempt, phase.name, on_event)
-        return PhaseRecord(**read_json(record_path))
+        return read_phase(record_path)
     log = attempt / "phases" / f"{phase.name}.log"
     caches = ("UNSLOTH_COMPILE_LOCATION", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")  # each run compiles for itself
     env = process.child_env({name: str(attempt / "compiled" / name.lower()) for name in caches})
@@ -74,7 +73,7 @@ def _outcome(
 ) -> PhaseRecord:
     """The child's own record if it wrote one; otherwise what its death tells."""
     if record_path.is_file() and not ended.by:
-        record = PhaseRecord(**read_json(record_path))
+        record = read_phase(record_path)
     else:
         status, code, text = _death(ended, timeout_s, timeline, record_path.stem)
         reason = {"code": code, "text": text}

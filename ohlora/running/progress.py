@@ -59,7 +59,7 @@ class _Bars:
         elif kind == "stage":
             self._stage(event["name"], event.get("total"))
         elif kind == "progress" and self.task is not None:
-            note = f"loss {event['loss']:.3f}" if "loss" in event else ""
+            note = f"loss {float(event['loss']):.3f}" if "loss" in event else ""
             self.progress.update(self.task, completed=event["done"], note=note)
         elif kind == "end":
             self._finish()
@@ -102,7 +102,7 @@ class _Lines:
             self._print(f"  {self.phase}: {self.stage}{count}")
         elif kind == "progress" and (event["done"] == self.total or time.monotonic() - self.said > self.EVERY_S):
             self.said = time.monotonic()
-            loss = f", loss {event['loss']:.3f}" if "loss" in event else ""
+            loss = f", loss {float(event['loss']):.3f}" if "loss" in event else ""
             self._print(f"  {self.phase}: {self.stage} {event['done']}/{self.total}{loss}")
         elif kind == "end":
             self._print(f"  {_ending(event)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from ohlora.config.schema import Config
 from ohlora.config.tasks import PHASES
 from ohlora.errors import UserError
-from ohlora.files import write_json
+from ohlora.files import encode_json, write_json
 from ohlora.measure.shortage import asked_and_available, is_out_of_memory
 from ohlora.records.result import PhaseRecord, Status
 
@@ -42,7 +41,7 @@ class Job:
     def metric(self, key: str, value: float, step: int | None = None) -> None:
         """Write one number to metrics.jsonl now; without a step it is one of the run's final numbers."""
         line = {"key": key, "value": value, "step": step, "time": time.time()}
-        self.metrics_file.write(json.dumps(line) + "\n")
+        self.metrics_file.write(encode_json(line) + "\n")
         self.metrics_file.flush()
         if step is None:
             self.record.metrics[key] = value

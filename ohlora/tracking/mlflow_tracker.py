@@ -132,7 +132,7 @@ class Tracker:
             where = (line["key"], line["step"])
             if line["step"] is not None and where not in self.fed:
                 self.fed.add(where)
-                new.append(Metric(line["key"], line["value"], int(line["time"] * 1000), line["step"]))
+                new.append(Metric(line["key"], float(line["value"]), int(line["time"] * 1000), line["step"]))
         self._safely(self._log, metrics=new)
 
     def end(self, result: Result, attempt: Path) -> None:
