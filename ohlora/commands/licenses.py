@@ -8,31 +8,31 @@ from pathlib import Path
 from ohlora.config.group import list_models
 from ohlora.config.schema import Config
 from ohlora.models.acceptance import REMEMBERED, read_acceptance, remembered
-from ohlora.models.licences import LICENCES, licence_of
+from ohlora.models.licences import ENTRIES, LICENCES, Licence, described_folder, find_licence, licence_of
 from ohlora.report.markdown import NO_VALUE, markdown
 
 
 def show(config: Config) -> tuple[int, str]:
     """A row for each model, then the terms of each restricted licence."""
-    rows, tags = [], set()
+    rows: list[list[str]] = []
+    entries: dict[str, Licence] = {}
     for model in list_models(config):
         one = replace(config, model=model)
         tag = licence_of(one)
-        tags.add(tag)
-        entry, given = LICENCES[tag], read_acceptance(one)
+        entry, given = find_licence(tag, described_folder(one), one.model.repo), read_acceptance(one)
+        entries[tag] = entry
         if entry.restricted:
             state = f"accepted {given['accepted']}" if given else "not accepted"
         else:
             state = "nothing to accept" if tag != "unknown" else "look it up"
         rows.append([model.name, tag, entry.title, entry.version or NO_VALUE, state])
     parts = [markdown(("model", "tag", "licence", "version", "here"), rows), ""]
-    for tag in sorted(tags):
-        entry = LICENCES[tag]
+    for _, entry in sorted(entries.items()):
         if entry.restrictions:
             checked = f"checked {entry.checked}: " if entry.checked else ""
             parts += [f"{entry.title} ({entry.url}), {checked}{entry.restrictions}", ""]
     for tag, record in sorted(remembered(Path(config.models)).items()):
-        if tag in LICENCES and record.get("version") != LICENCES[tag].version:
+        if tag in ENTRIES and record.get("version") != LICENCES[tag].version:
             parts += [f"{tag}: accepted in the version of {record.get('version')}; the terms are newer", ""]
     parts.append(f"Accept one with model.accept_license=<tag>; {Path(config.models) / REMEMBERED} remembers it")
     return 0, "\n".join(parts)

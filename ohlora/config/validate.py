@@ -16,6 +16,7 @@ from ohlora.config.schema import Checkpointing, Config, LoraMethod, Quantization
 from ohlora.config.tasks import TASKS
 from ohlora.errors import UserError, choose_from, suggest
 from ohlora.models.architectures import ARCHITECTURES, known
+from ohlora.models.card import CUSTOM
 from ohlora.models.licences import ACCEPT_ANSWERS, LICENCES
 
 DATA_FORMATS = ("csv", "jsonl")
@@ -127,7 +128,8 @@ def _choices(c: Config) -> Iterator[str]:
     if c.model.license is not None and c.model.license not in LICENCES:
         yield choose_from("model.license", c.model.license, LICENCES)
     given = (c.model.accept_license or "true").lower()
-    if given not in ACCEPT_ANSWERS and given not in LICENCES:
+    own = c.model.license is None or c.model.license.startswith(CUSTOM) or c.adapter is not None  # a card names it
+    if given not in ACCEPT_ANSWERS and given not in LICENCES and not own:
         yield choose_from("model.accept_license", c.model.accept_license, ("true", *LICENCES))
     if c.model.architecture is not None and c.model.architecture not in ARCHITECTURES and not c.model.lora_targets:
         yield f"{choose_from('model.architecture', c.model.architecture, ARCHITECTURES)}; or give model.lora_targets"

@@ -15,16 +15,29 @@ from ohlora.config.schema import Config
 from ohlora.errors import UserError
 from ohlora.files import read_json, write_json
 from ohlora.models.folder import is_there
-from ohlora.models.licences import ACCEPT_NO, ACCEPT_YES, LICENCES, card_licence, licence_of, screen_notice
+from ohlora.models.licences import (
+    ACCEPT_NO,
+    ACCEPT_YES,
+    LICENCES,
+    Licence,
+    accepted_as,
+    card_licence,
+    described_folder,
+    find_licence,
+    licence_of,
+    screen_notice,
+)
 
 REMEMBERED = "accepted-licenses.json"
 
 
-def require_acceptance(config: Config, tag: str | None = None, other: str | None = None) -> None:
+def require_acceptance(
+    config: Config, tag: str | None = None, other: str | None = None, entry: Licence | None = None
+) -> None:
     """See to it that the licence of this run's model is accepted, asking at a terminal. Says the terms once.
 
-    `tag`: the licence, where files tell it that do not lie in the model's folder yet. `other`: what is under it in
-    place of the model, as the user named it.
+    `tag`: the licence, where files tell it that do not lie in the model's folder yet; `entry`: what they say of it.
+    `other`: what is under it in place of the model, as the user named it.
 
     Raises:
         UserError: it is not, and nobody can be asked; says what to add to the command.
@@ -32,21 +45,21 @@ def require_acceptance(config: Config, tag: str | None = None, other: str | None
     if tag is None and is_unread(config):
         return  # its class or card will tell, before its weights come
     tag = tag or licence_of(config)
-    entry = LICENCES[tag]
-    notice = screen_notice(tag, other or config.model.label)
+    entry = entry or _find(config, tag)
+    notice = screen_notice(tag, other or config.model.label, entry)
     if not entry.restricted:
         print(notice, file=sys.stderr) if notice else None
         return
-    if read_acceptance(config, tag):
+    if read_acceptance(config, tag, entry):
         return
     print(notice, file=sys.stderr)
     given = (config.model.accept_license or "").lower()
-    if given in (*ACCEPT_YES, tag):
-        _remember(config, tag, f"model.accept_license={given}")
+    if _accepts(given, tag):
+        _remember(config, tag, entry, f"model.accept_license={given}")
     elif given in ACCEPT_NO or not _asked(entry.title):
-        raise UserError(not_accepted(config, tag, other))
+        raise UserError(not_accepted(config, tag, other, entry))
     else:
-        _remember(config, tag, "at a terminal")
+        _remember(config, tag, entry, "at a terminal")
 
 
 def offer_acceptance(configs: Iterable[Config]) -> None:
@@ -68,13 +81,14 @@ def unknown_note(key: str, folder: Path) -> str:
     return f"note: {key}: no licence known{f' (its card says {said})' if said else ''}; look it up before you use it"
 
 
-def not_accepted(config: Config, tag: str | None = None, other: str | None = None) -> str:
+def not_accepted(config: Config, tag: str | None = None, other: str | None = None, entry: Licence | None = None) -> str:
     """The one line that says what to add."""
     tag = tag or licence_of(config)
     what = f"{other}: is" if other else f"model.license={tag}: {config.model.name} is"
+    entry, name = entry or _find(config, tag), accepted_as(tag)
     return (
-        f"{what} under the {LICENCES[tag].title}, which was not accepted here; "
-        f"read {LICENCES[tag].url} and add model.accept_license={tag} (with make: ACCEPT_LICENSE={tag})"
+        f"{what} under the {entry.title}, which was not accepted here; "
+        f"read {entry.url} and add model.accept_license={name} (with make: ACCEPT_LICENSE={name})"
     )
 
 
@@ -82,14 +96,15 @@ def will_accept(config: Config) -> bool:
     """True when nothing stands in the way: a free licence, one accepted before, or one that this command accepts."""
     tag = licence_of(config)
     given = (config.model.accept_license or "").lower()
-    return not LICENCES[tag].restricted or given in (*ACCEPT_YES, tag) or read_acceptance(config, tag) is not None
+    return not LICENCES[tag].restricted or _accepts(given, tag) or read_acceptance(config, tag) is not None
 
 
-def read_acceptance(config: Config, tag: str | None = None) -> dict[str, Any] | None:
+def read_acceptance(config: Config, tag: str | None = None, entry: Licence | None = None) -> dict[str, Any] | None:
     """How and when the terms that this run's model is under were accepted; None where they were not, or are newer."""
     tag = tag or licence_of(config)
-    found = remembered(Path(config.models)).get(tag)
-    return found if found and found.get("version") == LICENCES[tag].version else None
+    entry = entry or _find(config, tag)
+    found = remembered(Path(config.models)).get(_key(tag, entry))
+    return found if found and found.get("version") == entry.version else None
 
 
 def remembered(models: Path) -> dict[str, dict[str, Any]]:
@@ -99,6 +114,19 @@ def remembered(models: Path) -> dict[str, dict[str, Any]]:
     except (OSError, ValueError):
         return {}
     return {tag: entry for tag, entry in read.items() if isinstance(entry, dict)} if isinstance(read, dict) else {}
+
+
+def _find(config: Config, tag: str) -> Licence:
+    return find_licence(tag, described_folder(config), config.model.repo)
+
+
+def _key(tag: str, entry: Licence) -> str:
+    """Two models can call different terms by one name; the text's hash keeps them apart."""
+    return tag if accepted_as(tag) == tag else f"{tag}@{entry.version}"
+
+
+def _accepts(given: str, tag: str) -> bool:
+    return given in (*ACCEPT_YES, tag, accepted_as(tag))
 
 
 def _at_a_terminal() -> bool:
@@ -113,10 +141,10 @@ def _asked(title: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes", "예", "네")
 
 
-def _remember(config: Config, tag: str, how: str) -> None:
-    models, entry = Path(config.models), LICENCES[tag]
+def _remember(config: Config, tag: str, entry: Licence, how: str) -> None:
+    models = Path(config.models)
     models.mkdir(parents=True, exist_ok=True)
     when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     with FileLock(models / f".{REMEMBERED}.lock"):
         record = {"title": entry.title, "url": entry.url, "version": entry.version, "accepted": when, "how": how}
-        write_json(models / REMEMBERED, {**remembered(models), tag: record})
+        write_json(models / REMEMBERED, {**remembered(models), _key(tag, entry): record})

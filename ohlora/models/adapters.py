@@ -14,7 +14,7 @@ from ohlora.models.checks import folder_problems
 from ohlora.models.folder import ADAPTER_CARD, is_prepared, is_there, model_folder, model_hash
 from ohlora.models.hub import Show
 from ohlora.models.hub_errors import Repository
-from ohlora.models.licences import LICENCES, card_licence
+from ohlora.models.licences import LICENCES, card_licence, find_licence
 from ohlora.models.weights import PICKLE_RISK, safetensors_bytes
 
 HUB = "hub:"
@@ -88,7 +88,7 @@ def fetch(config: Config, show: Show) -> None:
         found = list(base_problems(config, partial, repository.key))
         if found:
             raise UserError(found)
-        _accepted(config, partial, repository.key, show)
+        _accepted(config, partial, repository, show)
         hub.fetch(repository, commit, [files[DESCRIBED], *texts, files[WEIGHTS]], partial, show)
         if safetensors_bytes(partial / WEIGHTS) != files[WEIGHTS].size:
             raise UserError(f"{repository.key}: {WEIGHTS} is cut short or no safetensors; choose another revision")
@@ -97,13 +97,13 @@ def fetch(config: Config, show: Show) -> None:
     made_whole(target, repository.key, fill, show, resumes=True)
 
 
-def _accepted(config: Config, folder: Path, key: str, show: Show) -> None:
+def _accepted(config: Config, folder: Path, repository: Repository, show: Show) -> None:
     """An adapter can be under other terms than its base model: they are accepted like the base's."""
-    tag = card_licence(folder)
+    tag, key = card_licence(folder), repository.key
     if tag is None or tag not in LICENCES or tag == "unknown":
         show.stage(acceptance.unknown_note(key, folder))
     else:
-        acceptance.require_acceptance(config, tag, key)
+        acceptance.require_acceptance(config, tag, key, find_licence(tag, folder, repository.name))
 
 
 def problems(config: Config, folder: Path | None) -> Iterator[str]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ohlora.config.schema import Config
+from ohlora.files import sha256_file
 from ohlora.models.architectures import class_licence
-from ohlora.models.card import card_tags
+from ohlora.models.card import CUSTOM, card_tags, licence_link
 from ohlora.models.folder import model_folder
 
 
@@ -45,7 +46,7 @@ class Licences(Mapping[str, Licence]):
             return self.entries[tag]
         for beginning, family in self.families.items():
             if tag.startswith(beginning):
-                return replace(family, title=f"{family.title} '{tag}'")
+                return replace(family, title=f"{family.title} '{tag.removeprefix(CUSTOM)}'")
         raise KeyError(tag)
 
     def __iter__(self) -> Iterator[str]:
@@ -107,6 +108,13 @@ FAMILIES = {
         restricted=True,
         restrictions="No commercial use; name the author; read the version that the card names.",
     ),
+    CUSTOM: Licence(
+        "author's own licence",
+        "",
+        restricted=True,
+        restrictions="These are its author's own terms, which nobody has summed up here. Such terms often forbid uses, "
+        "commercial ones for example, and go with what is made from the model; read them before you accept.",
+    ),
 }
 ENTRIES: dict[str, Licence] = {
     "gemma": Licence(
@@ -160,8 +168,7 @@ def licence_of(config: Config, folder: Path | None = None) -> str:
     A card that restricts use outweighs an option that does not. `folder`: where config.json and card lie, by default
     where the model is. 'unknown' where nothing tells, and for a tag that nobody has entered here.
     """
-    places = [folder] if folder else [model_folder(config), *([Path(config.model.path)] if config.model.path else [])]
-    place = next((place for place in places if (place / "config.json").is_file()), places[0])
+    place = folder or described_folder(config)
     if lawful := class_licence(config, place):
         return lawful
     said, card = config.model.license, card_licence(place)
@@ -169,9 +176,38 @@ def licence_of(config: Config, folder: Path | None = None) -> str:
     return tag if tag is not None and tag in LICENCES else "unknown"
 
 
+def described_folder(config: Config) -> Path:
+    """Where the model's config.json and card lie: where the model is, else in the folder that it is made from."""
+    places = [model_folder(config), *([Path(config.model.path)] if config.model.path else [])]
+    return next((place for place in places if (place / "config.json").is_file()), places[0])
+
+
+def find_licence(tag: str, folder: Path, repo: str | None = None) -> Licence:
+    """What is known of a licence. Of a custom one, where `folder`'s card says that it is read, and its text's hash.
+
+    The hash is its version: another text under the same name is accepted anew.
+    """
+    entry = LICENCES[tag]
+    if not tag.startswith(CUSTOM):
+        return entry
+    link = licence_link(folder)
+    texts = [folder / name for name in (link.rsplit("/", 1)[-1], *CARRIED) if name and not name.startswith("NOTICE")]
+    text = next((path for path in texts if path.is_file()), None)
+    if not link.startswith(("https://", "http://")):
+        name = link or (text.name if text else "README.md")
+        link = f"https://huggingface.co/{repo}/blob/main/{name}" if repo else str(folder / name)
+    return replace(entry, url=link, version=sha256_file(text)[:12] if text else "")
+
+
+def accepted_as(tag: str) -> str:
+    """What is typed to accept it: the tag; of a custom licence its name alone."""
+    return tag.removeprefix(CUSTOM)
+
+
 def card_licence(folder: Path) -> str | None:
     """The one tag that a folder's card puts it under: of several the one that restricts use, else one that is known."""
     tags = card_tags(folder)
+    tags = [tag for tag in tags if not (tag.startswith(CUSTOM) and accepted_as(tag) in LICENCES)]
     best = [tag for tag in tags if _restricts(tag)] or [tag for tag in tags if tag in LICENCES] or tags
     return best[0] if best else None
 
@@ -180,9 +216,9 @@ def _restricts(tag: str) -> bool:
     return tag in LICENCES and LICENCES[tag].restricted
 
 
-def screen_notice(licence: str, label: str) -> str:
+def screen_notice(licence: str, label: str, found: Licence | None = None) -> str:
     """What is put on screen before a model is used whose licence restricts it or is not known; '' for a free one."""
-    entry = LICENCES[licence]
+    entry = found or LICENCES[licence]
     if not entry.restricted and licence != "unknown":
         return ""
     named = ", ".join(part for part in (entry.url, entry.version and f"version of {entry.version}") if part)
@@ -191,9 +227,9 @@ def screen_notice(licence: str, label: str) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def terms(licence: str) -> str:
-    """Title, address, notice and restrictions, as they stand in the card of something derived."""
-    entry = LICENCES[licence]
+def terms(licence: str, folder: Path, repo: str | None = None) -> str:
+    """Title, address, notice and restrictions, as they stand in the card of something derived from `folder`."""
+    entry = find_licence(licence, folder, repo)
     title = f"{entry.title}: {entry.url}" if entry.url else entry.title
     return "\n\n".join(part for part in (title, entry.notice, entry.restrictions) if part)
 

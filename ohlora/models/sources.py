@@ -13,7 +13,7 @@ from ohlora.models.checks import code_files, code_problems, loadable, small_prob
 from ohlora.models.folder import source_hash
 from ohlora.models.hub import Remote, Show
 from ohlora.models.hub_errors import Repository
-from ohlora.models.licences import licence_of
+from ohlora.models.licences import find_licence, licence_of
 from ohlora.models.weights import PICKLE_RISK, PICKLED, SAFE, named, pickle_problems
 
 DESCRIBED = ("config.json", "generation_config.json")
@@ -170,7 +170,7 @@ def _accepted(config: Config, partial: Path, show: Show) -> None:
     if tag == "unknown":
         show.stage(acceptance.unknown_note(subject(config), partial))
     else:
-        acceptance.require_acceptance(config, tag)
+        acceptance.require_acceptance(config, tag, entry=find_licence(tag, partial, config.model.repo))
 
 
 def _refuse(problems: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from ohlora.backends.effective import adapter_layers, adapter_parameters
 from ohlora.config.schema import Config
 from ohlora.files import read_json, write_atomic, write_json
 from ohlora.models.folder import ADAPTER_CARD, model_folder, model_hash
-from ohlora.models.licences import carry, licence_of, terms
+from ohlora.models.licences import accepted_as, carry, licence_of, terms
 
 
 def initialise(model: Any, seed: int) -> None:
@@ -91,6 +91,8 @@ def save(loaded: Loaded, folder: Path, config: Config, digest: str) -> None:
 def _card(config: Config) -> str:
     """The model card: what it belongs to and under which terms, in the hub's form."""
     m, tag = config.model, licence_of(config)
-    head = ["---", *([f"base_model: {m.repo}"] if m.repo else []), f"license: {tag}", "library_name: peft", "---"]
+    name = accepted_as(tag)
+    own = ["license: other", f"license_name: {name}"] if name != tag else [f"license: {tag}"]  # as the hub writes it
+    head = ["---", *([f"base_model: {m.repo}"] if m.repo else []), *own, "library_name: peft", "---"]
     body = f"LoRA adapter (rank {config.lora.rank}, {config.data.name} data) of {m.label}, made with Oh-LoRA."
-    return "\n".join([*head, "", "# Adapter", "", body, "", terms(tag), ""])
+    return "\n".join([*head, "", "# Adapter", "", body, "", terms(tag, model_folder(config), m.repo), ""])

@@ -16,7 +16,7 @@ from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.models import acceptance
 from ohlora.models.acceptance import REMEMBERED, read_acceptance, require_acceptance, will_accept
-from ohlora.models.licences import LICENCES, carry, licence_of, screen_notice
+from ohlora.models.licences import LICENCES, carry, find_licence, licence_of, screen_notice
 from ohlora.running import rerun
 from ohlora.running.attempt import to_plain
 
@@ -161,6 +161,103 @@ def test_a_tag_that_nobody_knows_is_to_be_looked_up(config, tmp_path: Path, caps
     assert licence_of(setting) == "unknown" and will_accept(setting)
     require_acceptance(setting)
     assert "Look it up before you use the model." in capsys.readouterr().err
+
+
+OWN_CARD = "---\nlicense: other\nlicense_name: {name}\nlicense_link: {link}\n---\n"
+
+
+def write_card(folder: Path, name: str, link: str = "LICENSE", text: str = "terms") -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "README.md").write_text(OWN_CARD.format(name=name, link=link))
+    (folder / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    (folder / "LICENSE").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("exaone", "exaone"),
+        ("hyperclovax-seed", "hyperclovax-seed"),
+        ("Kanana License", "kanana-license"),
+        ("EXAONE AI Model License Agreement 1.2 - NC", "exaone-ai-model-license-agreement-1.2-nc"),
+        ("tongyi (qwen)", "tongyi-qwen"),
+    ],
+)
+def test_an_authors_own_licence_is_asked_for_by_its_name(config, tmp_path: Path, capsys, written, name) -> None:
+    write_card(tmp_path / "m", written)
+    where = ("model=local", f"model.path={tmp_path}/m", "model.repo=maker/m")
+    setting = config(*where)
+    assert licence_of(setting) == f"other:{name}" and not will_accept(setting)
+    link = "https://huggingface.co/maker/m/blob/main/LICENSE"
+    with pytest.raises(
+        UserError, match=f"under the author's own licence '{name}', which was not accepted here; read"
+    ) as no:
+        require_acceptance(setting)
+    assert f"read {link} and add model.accept_license={name} " in str(no.value)
+    assert link in capsys.readouterr().err
+    with pytest.raises(UserError, match="not accepted here"):
+        require_acceptance(config(*where, "model.accept_license=gemma"))
+    require_acceptance(config(*where, f"model.accept_license={name}"))
+    assert read_acceptance(setting) and will_accept(setting)
+
+
+def test_another_text_of_the_same_name_is_asked_for_again(config, tmp_path: Path) -> None:
+    write_card(tmp_path / "one", "exaone", text="1.1 - NC")
+    write_card(tmp_path / "two", "exaone", text="1.2 - NC")
+    one, two = (config("model=local", f"model.path={tmp_path}/{name}") for name in ("one", "two"))
+    require_acceptance(config("model=local", f"model.path={tmp_path}/one", "model.accept_license=exaone"))
+    assert will_accept(one) and not will_accept(two)
+    require_acceptance(config("model=local", f"model.path={tmp_path}/two", "model.accept_license=true"))
+    assert will_accept(one) and will_accept(two)  # neither forgets the other
+
+
+@pytest.mark.parametrize(
+    ("card", "tag"),
+    [
+        ("license: other\nlicense_name: apache-2.0\nlicense_link: LICENSE", "apache-2.0"),
+        ("license: other\nlicense_name: llama3.2", "llama3.2"),
+        ("license: other\nlicense_link: https://example.org/terms", "other:other"),
+        ("license: other\nlicense_name: exaone", "other:exaone"),
+        ("license: other", "unknown"),
+        ("license: [mit, other]\nlicense_name: exaone", "other:exaone"),
+    ],
+)
+def test_what_a_card_of_its_own_terms_counts_as(config, tmp_path: Path, card: str, tag: str) -> None:
+    (tmp_path / "README.md").write_text(f"---\n{card}\n---\n")
+    (tmp_path / "config.json").write_text("{}")
+    assert licence_of(config("model=local", f"model.path={tmp_path}")) == tag
+
+
+def test_where_an_authors_own_licence_is_read(tmp_path: Path) -> None:
+    write_card(tmp_path, "exaone", "https://example.org/LICENSE")
+    found = find_licence("other:exaone", tmp_path, "maker/m")
+    assert (found.url, len(found.version)) == ("https://example.org/LICENSE", 12)
+    write_card(tmp_path, "exaone")
+    assert find_licence("other:exaone", tmp_path).url == str(tmp_path / "LICENSE")
+    assert find_licence("gemma", tmp_path) is LICENCES["gemma"]
+
+
+def test_a_name_is_accepted_only_where_a_card_can_give_one(config) -> None:
+    with pytest.raises(UserError, match="model.accept_license=exaone: choose from true, gemma"):
+        config("model.accept_license=exaone")
+    assert config("model=hub", "model.repo=maker/m", "model.accept_license=exaone")
+
+
+def test_the_list_shows_an_authors_own_licence(ohlora, tmp_path: Path) -> None:
+    write_card(tmp_path / "m", "exaone")
+    listed = ohlora("task=licenses", "model=local", f"model.path={tmp_path}/m")
+    assert listed.code == 0 and "| local | other:exaone | author's own licence 'exaone' |" in listed.out
+    assert f"author's own licence 'exaone' ({tmp_path}/m/LICENSE)" in listed.out
+
+
+def test_an_adapter_carries_its_bases_own_licence(config, tmp_path: Path) -> None:
+    from ohlora.models.card import card_tags
+    from ohlora.training.adapter import _card
+
+    write_card(tmp_path / "m", "exaone")
+    (tmp_path / "README.md").write_text(_card(config("model=local", f"model.path={tmp_path}/m")))
+    assert "license: other\nlicense_name: exaone\n" in (tmp_path / "README.md").read_text()
+    assert card_tags(tmp_path)[:2] == ["exaone", "other:exaone"]
 
 
 def test_the_notice_and_the_terms_travel(tmp_path: Path) -> None:
