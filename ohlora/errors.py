@@ -1,4 +1,4 @@
-"""The one exception a person sees: what is wrong, where, what is allowed, how to fix it."""
+"""The two exceptions that a person sees: what is wrong, where, what is allowed, how to fix it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ class UserError(ValueError):
             return f"error: {self.problems[0]}"
         lines = [f"error: {len(self.problems)} problems"]
         return "\n".join(lines + [f"  {number}. {problem}" for number, problem in enumerate(self.problems, 1)])
+
+
+class Unsupported(Exception):
+    """The back end cannot run here; the run ends as `unsupported` and never takes another back end."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 def suggest(word: str, allowed: Iterable[str]) -> str:

@@ -1,89 +1,56 @@
-"""The back ends: what differs between hf and unsloth, and nothing else.
+"""The back ends: what differs between the ways to run a model, and nothing else.
 
-A back end knows nothing of MLflow, timing or Hydra. To add one: a class with these four methods in a file of
-its own, a line in BACKENDS, and `conf/backend/<name>.yaml`.
+A back end knows nothing of MLflow, timing or Hydra. To add one: a file in this folder with a subclass of `Backend`, and
+`conf/backend/<name>.yaml`. Every module here is imported to find them, so none may import a heavy library at its top.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import pkgutil
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol
 
-Mode = Literal["train", "infer"]
-Checkpointing = Literal["none", "standard", "unsloth"]
+from ohlora.backends.interface import Backend, Loaded, LoadSpec, LoraSpec, Mode, Support
 
-
-@dataclass(frozen=True)
-class Support:
-    """Can the back end run here? If not, `reason` says why in one sentence and `code` says it to a program."""
-
-    supported: bool
-    code: str = ""
-    reason: str = ""
+__all__ = [
+    "Backend", "LoadSpec", "Loaded", "LoraSpec", "Mode", "Support", "backend", "backends",
+    "env_prefixes", "label", "shared_env",
+]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class LoraSpec:
-    """A new adapter. `method` is lora, dora or rslora; `targets` are module names, given explicitly: "all-linear"
-    differs between the sides.
-    """
-
-    method: str
-    rank: int
-    alpha: int
-    dropout: float
-    targets: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class LoadSpec:
-    """What to load. `max_length` is in tokens; `dtype` one of float32, bfloat16, float16.
-
-    `remote_code`: Python code that lies beside the weights may run; the user has asked for it by name.
-    """
-
-    path: Path
-    mode: Mode
-    device: str
-    dtype: str
-    quantization: Literal["none", "nf4"]
-    attention: str | None
-    max_length: int
-    gradient_checkpointing: Checkpointing
-    seed: int
-    remote_code: bool = False
-    new_adapter: LoraSpec | None = None
-    saved_adapter: Path | None = None
-
-
-@dataclass
-class Loaded:
-    """A model with its tokenizer, and what was really in effect when it was loaded."""
-
-    model: Any
-    tokenizer: Any
-    effective: dict[str, Any] = field(default_factory=dict)
-
-
-class Backend(Protocol):
-    """What a task may ask of a back end, in this order."""
-
-    def probe(self, device: str) -> Support: ...
-    def prepare(self) -> dict[str, str]: ...
-    def load(self, spec: LoadSpec) -> Loaded: ...
-    def set_mode(self, loaded: Loaded, mode: Mode) -> None: ...
-
-
-BACKENDS: dict[str, str] = {
-    "hf": "ohlora.backends.hf:HFBackend",
-    "unsloth": "ohlora.backends.unsloth:UnslothBackend",
-}
+def backends() -> dict[str, type[Backend]]:
+    """Name -> class of every back end, by name."""
+    found: dict[str, type[Backend]] = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = import_module(f"{__name__}.{info.name}")
+        for item in vars(module).values():
+            if isinstance(item, type) and issubclass(item, Backend) and item is not Backend:
+                found[item.name] = item
+    return dict(sorted(found.items()))
 
 
 def backend(name: str) -> Backend:
-    """The back end of this name; its module, and so its libraries, are imported only now."""
-    module, cls = BACKENDS[name].split(":")
-    made: Backend = getattr(import_module(module), cls)()
-    return made
+    """The back end of this name; it imports its libraries in its methods, not here."""
+    return backends()[name]()
+
+
+def label(name: str) -> str:
+    """Its row in the report's first table, such as '**with** Unsloth'; the name itself where no back end has it."""
+    known = backends().get(name)
+    return known.label if known else name
+
+
+def shared_env(compiled: Path) -> dict[str, str]:
+    """What the libraries of all back ends take from the environment, the same in every child; `compiled`: the run's
+    folder for compiled code.
+    """
+    env: dict[str, str] = {}
+    for known in backends().values():
+        env |= known.env
+        env |= {name: str(compiled / name.lower()) for name in known.compile_caches}
+    return env
+
+
+def env_prefixes() -> tuple[str, ...]:
+    """How the environment variables begin by which a user could set a back end's libraries otherwise."""
+    return tuple(known.env_prefix for known in backends().values() if known.env_prefix)

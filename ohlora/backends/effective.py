@@ -9,9 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ohlora.backends import LoadSpec
-from ohlora.errors import UserError
-from ohlora.tasks.job import Unsupported
+from ohlora.backends.interface import LoadSpec
+from ohlora.errors import Unsupported, UserError
 
 MOST_NAMES = 12  # of a model's modules in a message
 # Recorded in every run: what either side computes with.
@@ -163,17 +162,20 @@ def checkpointing(model: Any) -> str:
 
 
 def replaced(owner: Any, names: Iterable[str]) -> list[str]:
-    """'Class.name: file' of every method of these names that is Unsloth's code, wherever it was put."""
+    """'Class.name: file' of every method of these names that a back end has replaced, wherever it was put."""
+    from ohlora.backends import backends
+
+    marks = [mark for known in backends().values() for mark in known.patch_marks]
     found = []
     for name in names:
         method = getattr(owner, name, None)
         function = getattr(method, "__func__", method)
         file = str(getattr(getattr(function, "__code__", None), "co_filename", ""))
-        if "unsloth" in file:
+        if any(mark in file for mark in marks):
             found.append(f"{type(owner).__name__}.{name}: {'/'.join(Path(file).parts[-3:])}")
     return found
 
 
 def replaced_forwards(model: Any) -> list[str]:
-    """The layers of a model whose `forward` is Unsloth's, one line for each class."""
+    """The layers of a model whose `forward` a back end has replaced, one line for each class."""
     return sorted({line for module in model.modules() for line in replaced(module, ["forward"])})

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ohlora.backends import Loaded, LoadSpec, Mode, Support
 from ohlora.backends.effective import in_effect, keep_unscaled, lora_places, require_as_asked, versions
+from ohlora.backends.interface import Backend, Loaded, LoadSpec, Mode, Support
 
 
-class HFBackend:
+class HFBackend(Backend):
+    name = "hf"
+    label = "**w/o** Unsloth"
+    title = "transformers + PEFT + TRL"
+    libraries_mib = 1025.0
+    estimated_on = ("cpu", "cuda")
+
     def probe(self, device: str) -> Support:
         import torch
 
@@ -53,7 +59,7 @@ class HFBackend:
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, str(spec.saved_adapter), is_trainable=False)
-        require_as_asked(model, spec, "hf", places)
+        require_as_asked(model, spec, self.name, places)
         loaded = Loaded(model, tokenizer)
         self.set_mode(loaded, spec.mode)
         loaded.effective = {**in_effect(model, spec), "route": "transformers"}

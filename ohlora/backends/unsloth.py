@@ -9,10 +9,10 @@ import shutil
 import tempfile
 from importlib import util
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ohlora.backends import Loaded, LoadSpec, Mode, Support
 from ohlora.backends.effective import in_effect, keep_unscaled, lora_places, require_as_asked, versions
+from ohlora.backends.interface import Backend, Loaded, LoadSpec, Mode, Support
 from ohlora.files import read_json, write_json
 
 TRITON_NEEDS = (7, 0)  # compute capability; Unsloth has no gate of its own at import
@@ -20,7 +20,26 @@ CHECKPOINTING: dict[str, bool | str] = {"none": False, "standard": True, "unslot
 INSTALL = 'pip install "ohlora[unsloth]", or `make setup` in a checkout'
 
 
-class UnslothBackend:
+class UnslothBackend(Backend):
+    name = "unsloth"
+    label = "**with** Unsloth"
+    title = "Unsloth"
+    route_notes: ClassVar[dict[str, dict[str, str]]] = {
+        "unsloth-cpu": {
+            "en": "Unsloth ran on its CPU back end (route unsloth-cpu), which uses none of its GPU kernels",
+            "ko": "Unsloth는 GPU 커널을 쓰지 않는 CPU 백엔드(unsloth-cpu)로 실행되었습니다",
+        }
+    }
+    libraries_mib = 1065.0
+    estimated_on = ("cpu",)  # its GPU kernels keep less than autograd does
+    checkpointing = ("none", "standard", "unsloth")
+    offloading = ("unsloth",)
+    env: ClassVar[dict[str, str]] = {"UNSLOTH_DISABLE_STATISTICS": "1", "UNSLOTH_MEGA_CACHE": "0"}
+    env_prefix = "UNSLOTH_"
+    compile_caches = ("UNSLOTH_COMPILE_LOCATION",)
+    argument_prefixes = ("unsloth_",)
+    patch_marks = ("unsloth",)
+
     def probe(self, device: str) -> Support:
         if util.find_spec("unsloth") is None:
             return Support(False, "not_installed", f"backend=unsloth: Unsloth is not installed; {INSTALL}")
@@ -88,7 +107,7 @@ class UnslothBackend:
                 max_seq_length=spec.max_length,
             )
         tokenizer.padding_side = "right"
-        require_as_asked(model, spec, "unsloth", places)
+        require_as_asked(model, spec, self.name, places)
         loaded = Loaded(model, tokenizer)
         self.set_mode(loaded, spec.mode)
         if spec.saved_adapter and spec.mode == "infer":

@@ -41,7 +41,7 @@ def _settings(config: Config, found: Estimate) -> str:
     how = "counted" if work.exact else "guessed from the text"
     return (
         f"rank {config.lora.rank}, batch {work.batch} rows of up to {work.row} tokens, prompts of up to {work.prompt} "
-        f"and answers of {work.answer} ({how}); checkpointing {config.trainer.gradient_checkpointing.value}, "
+        f"and answers of {work.answer} ({how}); checkpointing {config.trainer.gradient_checkpointing}, "
         f"{config.trainer.optimizer}, loss {config.trainer.loss.value}, quantisation {config.lora.quantization.value}"
     )
 

@@ -77,14 +77,6 @@ class Loss(Enum):
     nll = "nll"
 
 
-class Checkpointing(Enum):
-    """Activations recomputed in the backward pass; `unsloth` also moves them off the GPU, and only Unsloth has it."""
-
-    none = "none"
-    standard = "standard"
-    unsloth = "unsloth"
-
-
 class Lang(Enum):
     en = "en"
     ko = "ko"
@@ -205,7 +197,7 @@ class TrainerConfig:
     max_grad_norm: float = 1.0
     optimizer: str = "adamw_torch_fused"
     loss: Loss = Loss.chunked_nll
-    gradient_checkpointing: Checkpointing = Checkpointing.none
+    gradient_checkpointing: str = "none"  # one of the back end's `checkpointing`
     max_length: int = MISSING
     warm_steps: int = MISSING
     samples: int = 0

@@ -11,8 +11,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ohlora.backends import BACKENDS
-from ohlora.config.schema import Checkpointing, Config, LoraMethod, Quantization, Source
+from ohlora.backends import backend, backends
+from ohlora.config.schema import Config, LoraMethod, Quantization, Source
 from ohlora.config.tasks import TASKS
 from ohlora.errors import UserError, choose_from, suggest
 from ohlora.models.architectures import ARCHITECTURES, known
@@ -119,8 +119,10 @@ def _problems(c: Config) -> Iterator[str]:
 def _choices(c: Config) -> Iterator[str]:
     if c.task.name not in TASKS:
         yield choose_from("task.name", c.task.name, TASKS)
-    if c.backend.name not in BACKENDS:
-        yield choose_from("backend.name", c.backend.name, BACKENDS)
+    if c.backend.name not in backends():
+        yield choose_from("backend.name", c.backend.name, backends())
+    else:
+        yield from backend(c.backend.name).problems(c)
     if c.data.format not in DATA_FORMATS:
         yield choose_from("data.format", c.data.format, DATA_FORMATS)
     if c.tracking.name not in TRACKERS:
@@ -195,11 +197,6 @@ def _combinations(c: Config) -> Iterator[str]:
         yield (
             f"model.license={c.model.license}: {c.model.architecture} models are under {lawful.licence}, which "
             "whatever is made from them carries too; leave model.license out"
-        )
-    if c.trainer.gradient_checkpointing is Checkpointing.unsloth and c.backend.name != "unsloth":
-        yield (
-            f"trainer.gradient_checkpointing=unsloth: backend={c.backend.name} has no such thing; choose standard "
-            "or none"
         )
     if c.compare.pairs > 1 and c.compare.pairs % 2:
         yield (

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal
 
+from ohlora.backends import backends
 from ohlora.config.group import list_models
-from ohlora.config.schema import Attention, Checkpointing, Config, LoraMethod, Loss, Preflight, Quantization
+from ohlora.config.schema import Attention, Config, LoraMethod, Loss, Preflight, Quantization
 from ohlora.config.tasks import TASKS
 from ohlora.data.tokens import Tokens
 from ohlora.estimate.capacity import Capacity, capacity
-from ohlora.estimate.parts import OWN_TERMS, Asked, Parts, peak, phases
+from ohlora.estimate.parts import Asked, Parts, peak, phases
 from ohlora.estimate.shape import shape_of
 from ohlora.estimate.work import Work, counted, work_of
 from ohlora.models import architectures
@@ -69,7 +70,7 @@ def estimate(config: Config, there: Capacity | None = None, tokens: Tokens | Non
     attention = architectures.attention(config, folder_there)
     targets = architectures.lora_targets(config, folder_there)
     asked = Asked(
-        backend=config.backend.name,
+        backend=backends()[config.backend.name],
         device=there.device,
         dtype=there.dtype,
         quantization=config.lora.quantization,
@@ -84,7 +85,7 @@ def estimate(config: Config, there: Capacity | None = None, tokens: Tokens | Non
     found = phases(shape, work, asked)
     if config.task.name in TASKS and TASKS[config.task.name].phases and not TASKS[config.task.name].trains:
         found.pop("train", None)
-    return Estimate(found, there, work, (asked.backend, asked.device) not in OWN_TERMS)
+    return Estimate(found, there, work, asked.device not in asked.backend.estimated_on)
 
 
 def judge_fit(config: Config) -> tuple[bool, str] | None:
@@ -160,10 +161,10 @@ def _changes(config: Config) -> Iterator[tuple[str, Callable[[Config], Config]]]
     t, trains = config.trainer, TASKS[config.task.name].trains or not TASKS[config.task.name].phases
     if trains and t.loss is Loss.nll:
         yield "trainer.loss=chunked_nll", lambda c: _trainer(c, loss=Loss.chunked_nll)
-    if trains and t.gradient_checkpointing is Checkpointing.none:
+    if trains and t.gradient_checkpointing == "none" and "standard" in backends()[config.backend.name].checkpointing:
         yield (
             "trainer.gradient_checkpointing=standard",
-            lambda c: _trainer(c, gradient_checkpointing=Checkpointing.standard),
+            lambda c: _trainer(c, gradient_checkpointing="standard"),
         )
     if trains and t.batch_size > 1:
         steps = t.batch_size * t.gradient_accumulation

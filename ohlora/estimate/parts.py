@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from ohlora.config.schema import Attention, Checkpointing, LoraMethod, Loss, Quantization
+from ohlora.backends import Backend
+from ohlora.config.schema import Attention, LoraMethod, Loss, Quantization
 from ohlora.estimate.shape import Shape
 from ohlora.estimate.work import Work
 
@@ -20,16 +21,12 @@ LOSS_CHUNK = 256  # rows that TRL's chunked_nll sends through the LM head at onc
 CHUNK_LOGIT_BYTES = 16  # of a logit of the chunk in work: itself, log-probability, probability, product; in float32
 OPTIMIZER_BYTES = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor": 4}  # per adapter weight; else AdamW
 
-# Resident memory beside the model's own, measured with requirements.lock on Linux x86-64: the libraries before a model
-# is loaded (1,000 and 1,040 MiB, TRL 30), and what oneDNN builds as it computes.
-LIBRARIES_MIB = {"hf": 1025.0, "unsloth": 1065.0}
+# Resident memory beside the model's own and its back end's libraries: TRL and what oneDNN builds as it computes.
 TRAINER_MIB = 45.0
 # What the C library's heap holds of temporaries that are free again, as a share of the activations, fitted on a CPU.
 # Rows of one length: of one forward pass, given back before large logits come. Of many lengths: cut to pieces, kept.
 HEAP_SHARE, HEAP_SHARE_VARIED = 0.7, 1.0
 TOKENIZER_BYTES = 1320  # per entry of the vocabulary, of a tokenizer that is loaded
-# Where these terms are the back end's: on a GPU Unsloth's own kernels keep less than autograd does.
-OWN_TERMS = (("hf", "cpu"), ("unsloth", "cpu"), ("hf", "cuda"))
 CUDA_CONTEXT_MIB = 450.0  # what the driver takes beside torch's allocator; between 250 and 600 by GPU
 
 
@@ -37,7 +34,7 @@ CUDA_CONTEXT_MIB = 450.0  # what the driver takes beside torch's allocator; betw
 class Asked:
     """What the estimate depends on beside shape and work."""
 
-    backend: str
+    backend: type[Backend]
     device: str
     dtype: str
     quantization: Quantization
@@ -46,7 +43,7 @@ class Asked:
     rank: int
     targets: tuple[str, ...]
     loss: Loss
-    checkpointing: Checkpointing
+    checkpointing: str
     optimizer: str
 
 
@@ -101,7 +98,7 @@ def _fixed(shape: Shape, asked: Asked) -> Parts:
     packed = shape.layer_matrices if asked.quantization is Quantization.nf4 else 0
     parts = {"weights": ((shape.parameters - packed) * size + packed * NF4_BYTES) / MIB}
     if asked.device == "cpu":
-        parts["libraries"] = LIBRARIES_MIB.get(asked.backend, LIBRARIES_MIB["hf"])
+        parts["libraries"] = asked.backend.libraries_mib
         parts["tokenizer"] = shape.vocab * TOKENIZER_BYTES / MIB
     else:
         parts["cuda_context"] = CUDA_CONTEXT_MIB
@@ -109,7 +106,7 @@ def _fixed(shape: Shape, asked: Asked) -> Parts:
 
 
 def _optimizer_bytes(asked: Asked) -> int:
-    """Per adapter weight. On a CPU the 8-bit AdamW is not in effect: Unsloth takes PyTorch's for it."""
+    """Per adapter weight. On a CPU the 8-bit AdamW is not in effect: PyTorch's own takes its place."""
     return 8 if asked.device == "cpu" and "8bit" in asked.optimizer else OPTIMIZER_BYTES.get(asked.optimizer, 8)
 
 
@@ -126,9 +123,9 @@ def _activations(shape: Shape, work: Work, asked: Asked) -> float:
     """Bytes that autograd keeps for the backward pass of the largest batch."""
     size = BYTES[asked.dtype]
     layer = work.positions * kept_per_token(shape, asked) + kept_per_layer(shape, work, asked)
-    if asked.checkpointing is Checkpointing.none:
+    if asked.checkpointing == "none":
         return shape.layers * layer
-    kept = 0 if asked.checkpointing is Checkpointing.unsloth and asked.device != "cpu" else shape.layers
+    kept = 0 if asked.checkpointing in asked.backend.offloading and asked.device != "cpu" else shape.layers
     return layer + kept * work.positions * shape.hidden * size
 
 

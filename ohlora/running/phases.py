@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ohlora.backends import shared_env
 from ohlora.config.schema import Config
 from ohlora.config.tasks import Phase
 from ohlora.files import encode_json, write_json
@@ -50,8 +51,9 @@ def _run_phase(config: Config, attempt: Path, phase: Phase, on_event: EventSink)
         run_phase(attempt, phase.name, on_event)
         return read_phase(record_path)
     log = attempt / "phases" / f"{phase.name}.log"
-    caches = ("UNSLOTH_COMPILE_LOCATION", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")  # each run compiles for itself
-    env = process.child_env({name: str(attempt / "compiled" / name.lower()) for name in caches})
+    compiled = attempt / "compiled"  # each run compiles for itself
+    caches = {name: str(compiled / name.lower()) for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")}
+    env = process.child_env({**shared_env(compiled), **caches})
     if phase.backend:
         env["HF_HUB_OFFLINE"] = "1"
     if config.launch.threads:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ohlora.backends import env_prefixes
 from ohlora.measure.cgroup import OomKills
 
 EVENT_FD, LIFE_FD = "OHLORA_EVENT_FD", "OHLORA_LIFE_FD"
@@ -25,10 +26,8 @@ FIXED_ENV = {
     "PYTHONIOENCODING": "utf-8",  # of its log, whatever the terminal's is
     "PYTORCH_ALLOC_CONF": "expandable_segments:True",
     "TOKENIZERS_PARALLELISM": "false",
-    "UNSLOTH_DISABLE_STATISTICS": "1",
-    "UNSLOTH_MEGA_CACHE": "0",
 }
-DROPPED_ENV = ("UNSLOTH_", "PYTORCH_ALLOC", "PYTORCH_CUDA_ALLOC", "ACCELERATE_", "OHLORA_")
+DROPPED_ENV = ("PYTORCH_ALLOC", "PYTORCH_CUDA_ALLOC", "ACCELERATE_", "OHLORA_")
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,8 @@ class Ended:
 
 def child_env(extra: dict[str, str]) -> dict[str, str]:
     """Our environment without what would make two arms differ, plus what all arms share."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(DROPPED_ENV)}
+    dropped = (*DROPPED_ENV, *env_prefixes())
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     return {**kept, **FIXED_ENV, **extra}
 
 

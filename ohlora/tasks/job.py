@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ohlora.config.schema import Config
 from ohlora.config.tasks import PHASES
-from ohlora.errors import UserError
+from ohlora.errors import Unsupported, UserError
 from ohlora.files import encode_json, write_json
 from ohlora.measure.shortage import asked_and_available, is_out_of_memory
 from ohlora.records.result import PhaseRecord, Status
@@ -45,14 +45,6 @@ class Job:
         self.metrics_file.flush()
         if step is None:
             self.record.metrics[key] = value
-
-
-class Unsupported(Exception):
-    """The back end cannot run here; ends the run as `unsupported`, never as another back end."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
 
 
 def run_phase(attempt: Path, phase: str, emit: Callable[[dict[str, Any]], None]) -> None:

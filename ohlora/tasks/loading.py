@@ -11,7 +11,7 @@ from ohlora.config.schema import Attention, Config
 from ohlora.data import tokens as token_files
 from ohlora.data.rows import run_rows
 from ohlora.data.tokens import Tokens
-from ohlora.errors import UserError
+from ohlora.errors import Unsupported, UserError
 from ohlora.estimate.capacity import Capacity, capacity
 from ohlora.estimate.fit import estimate
 from ohlora.measure.clock import process_age_s
@@ -21,7 +21,7 @@ from ohlora.measure.resident import process_peak_mib
 from ohlora.measure.sampler import MEMORY_TIMELINE
 from ohlora.models import architectures
 from ohlora.models.folder import model_folder
-from ohlora.tasks.job import Job, Unsupported
+from ohlora.tasks.job import Job
 
 # What libraries say of what they cannot do, in exceptions of any class; told by its first sentence.
 REFUSALS = ("not supported", "does not support", "not yet implemented")
@@ -111,7 +111,7 @@ def load_spec(config: Config, device: str, mode: Mode, tokens: Tokens) -> LoadSp
         quantization=config.lora.quantization.value,
         attention=None if attention is Attention.auto else attention.value,
         max_length=max([config.trainer.max_length, *answers, *(length + SAMPLE_TOKENS for length in rows)]),
-        gradient_checkpointing=config.trainer.gradient_checkpointing.value if mode == "train" else "none",
+        gradient_checkpointing=config.trainer.gradient_checkpointing if mode == "train" else "none",
         seed=config.seed,
         remote_code=config.model.remote_code is not None,
         new_adapter=new_adapter,

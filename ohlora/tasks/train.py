@@ -9,7 +9,7 @@ from typing import Any
 
 from ohlora.backends import Backend, Loaded
 from ohlora.backends.effective import adapter_dtypes, checkpointing, replaced, replaced_forwards
-from ohlora.config.schema import Checkpointing, Config, Schedule
+from ohlora.config.schema import Config, Schedule
 from ohlora.data.rows import run_rows
 from ohlora.data.tokens import IGNORED, Tokens
 from ohlora.errors import UserError
@@ -74,7 +74,7 @@ def run(job: Job) -> None:
 
 def sft_settings(config: Config, device: str, dtype: str, output: str) -> dict[str, Any]:
     """Every SFTConfig field that TRL or a back end has its own default for, said explicitly."""
-    t, standard = config.trainer, Checkpointing.standard
+    t = config.trainer
     warming = t.warmup_ratio > 0  # "constant" alone would ignore it
     return {
         "output_dir": output,
@@ -91,8 +91,8 @@ def sft_settings(config: Config, device: str, dtype: str, output: str) -> dict[s
         "max_grad_norm": t.max_grad_norm,
         "optim": t.optimizer,
         "loss_type": t.loss.value,
-        "gradient_checkpointing": t.gradient_checkpointing is not Checkpointing.none,
-        "gradient_checkpointing_kwargs": {"use_reentrant": False} if t.gradient_checkpointing is standard else None,
+        "gradient_checkpointing": t.gradient_checkpointing != "none",
+        "gradient_checkpointing_kwargs": {"use_reentrant": False} if t.gradient_checkpointing == "standard" else None,
         "max_length": None,  # rows are cut before, once for all arms
         "packing": False,
         "eval_packing": False,

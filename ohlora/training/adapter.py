@@ -49,7 +49,7 @@ def _norms(layer: Any) -> Any:
 
 
 def keep_float32(model: Any) -> None:
-    """Adapters train in float32 in every arm, magnitudes too: TRL gives a quantised model's bfloat16, unsloth none."""
+    """Adapters train in float32 in every arm, magnitudes too: TRL makes a quantised model's bfloat16."""
     import torch
 
     for name, parameter in adapter_parameters(model):

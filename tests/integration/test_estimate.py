@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ohlora.config.schema import Attention, Checkpointing, LoraMethod, Loss, Quantization, ShapeConfig
+from ohlora.backends.hf import HFBackend
+from ohlora.config.schema import Attention, LoraMethod, Loss, Quantization, ShapeConfig
 from ohlora.estimate.parts import Asked, adapter_parameters, kept_per_layer, kept_per_token
 from ohlora.estimate.shape import BUILDERS, Shape
 from ohlora.estimate.work import Work
@@ -83,7 +84,7 @@ def kept_bytes(model: Any, dtype: str) -> int:
 
 def asked(name: str, dtype: str, attention: Attention, method: LoraMethod = LoraMethod.lora) -> Asked:
     return Asked(
-        backend="hf",
+        backend=HFBackend,
         device="cpu",
         dtype=dtype,
         quantization=Quantization.none,
@@ -92,7 +93,7 @@ def asked(name: str, dtype: str, attention: Attention, method: LoraMethod = Lora
         rank=RANK,
         targets=ARCHITECTURES[name].targets,
         loss=Loss.chunked_nll,
-        checkpointing=Checkpointing.none,
+        checkpointing="none",
         optimizer="adamw_torch",
     )
 

@@ -7,7 +7,7 @@ from importlib import util
 import pytest
 import torch
 
-from ohlora.backends import BACKENDS, backend
+from ohlora.backends import backend, backends, label
 from ohlora.config.paths import options
 from ohlora.config.schema import Dtype
 from ohlora.measure.device import resolve_dtype
@@ -20,7 +20,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int] | None, nam
 
 
 def test_every_backend_has_its_option() -> None:
-    assert options("backend") == sorted(BACKENDS)
+    assert options("backend") == sorted(backends())
 
 
 def test_an_old_gpu_is_named_with_its_capability(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +41,7 @@ def test_a_t4_has_no_bfloat16(monkeypatch: pytest.MonkeyPatch, capability: tuple
 
 def test_no_gpu_where_one_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu(monkeypatch, None)
-    for name in BACKENDS:
+    for name in backends():
         support = backend(name).probe("cuda")
         assert (support.supported, support.code) == (False, "no_cuda")
 
@@ -55,3 +55,7 @@ def test_unsloth_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unsloth_does_not_run_on_cpu_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu(monkeypatch, (8, 0))
     assert backend("unsloth").probe("cpu").code == "cpu_not_selectable"
+
+
+def test_a_row_is_named_by_its_back_end() -> None:
+    assert (label("unsloth"), label("hf"), label("mine")) == ("**with** Unsloth", "**w/o** Unsloth", "mine")

@@ -22,9 +22,8 @@ from ohlora.backends.effective import adapter_layers, adapter_parameters, in_eff
 from ohlora.backends.hf import HFBackend
 from ohlora.backends.unsloth import UnslothBackend
 from ohlora.config.schema import LoraMethod
-from ohlora.errors import UserError
+from ohlora.errors import Unsupported, UserError
 from ohlora.models.architectures import ARCHITECTURES
-from ohlora.tasks.job import Unsupported
 from ohlora.training.adapter import adapter_hash, initialise, keep_float32
 
 RANK, ALPHA = 4, 8

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from conftest import started
 
+from ohlora.backends import shared_env
 from ohlora.records.result import PhaseRecord, Status
 from ohlora.running import phases, process
 
@@ -122,7 +123,7 @@ def test_children_do_not_outlive_their_parent(tmp_path: Path, number: signal.Sig
 def test_the_environment_of_all_arms_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNSLOTH_RETURN_LOGITS", "1")
     monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "x")
-    env = process.child_env({"HF_HUB_OFFLINE": "1"})
+    env = process.child_env({**shared_env(Path("compiled")), "HF_HUB_OFFLINE": "1"})
     assert "UNSLOTH_RETURN_LOGITS" not in env and "PYTORCH_CUDA_ALLOC_CONF" not in env
     assert (
         env["UNSLOTH_DISABLE_STATISTICS"] == "1" and env["HF_HUB_OFFLINE"] == "1" and env["PATH"] == os.environ["PATH"]
