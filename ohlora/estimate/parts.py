@@ -26,6 +26,8 @@ TRAINER_MIB = 45.0
 # What the C library's heap holds of temporaries that are free again, as a share of the activations, fitted on a CPU.
 # Rows of one length: of one forward pass, given back before large logits come. Of many lengths: cut to pieces, kept.
 HEAP_SHARE, HEAP_SHARE_VARIED = 0.7, 1.0
+# Device -> models whose runs these shares and a part of the libraries were fitted on (experiments/fit-estimate).
+FITTED_ON = {"cpu": ("gemma3-270m", "smollm2-135m-instruct")}
 TOKENIZER_BYTES = 1320  # per entry of the vocabulary, of a tokenizer that is loaded
 CUDA_CONTEXT_MIB = 450.0  # what the driver takes beside torch's allocator; between 250 and 600 by GPU
 

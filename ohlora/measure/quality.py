@@ -41,7 +41,7 @@ def quality(samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def defects(sample: Sample) -> list[str]:
-    """What makes an answer unusable: 'empty', 'repeated', 'wrong_language', 'never_ending'; [] for a usable one."""
+    """Why an answer is not well-formed: 'empty', 'repeated', 'wrong_language', 'never_ending'; [] where it is."""
     seen = {
         "empty": is_empty(sample),
         "repeated": is_repeated(sample),
@@ -103,7 +103,7 @@ def bits_per_character(nats_per_token: float, tokens: int, references: Sequence[
 
 
 def _chrf(samples: Sequence[Sample]) -> dict[str, float]:
-    """chrF of the answers, and of the same with every unusable one taken as empty."""
+    """chrF of the answers, and of the same with every one that is not well-formed taken as empty."""
     if not all(sample.reference for sample in samples):
         return {}
     from sacrebleu.metrics import CHRF

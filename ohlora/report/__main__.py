@@ -78,7 +78,7 @@ def _of_selection(folders: list[Path], asked: bool) -> bool:
     Raises:
         UserError: some are, or `asked` of folders that are not.
     """
-    from ohlora.report.selection.study import is_selection
+    from ohlora.report.selection.selection import is_selection
 
     others = [folder for folder in folders if not is_selection(folder)]
     if others and (asked or len(others) < len(folders)):
@@ -88,10 +88,10 @@ def _of_selection(folders: list[Path], asked: bool) -> bool:
 
 
 def _select(folders: list[Path], lang: str | None, out: Path | None, weights: str | None, grades: Path | None) -> int:
-    from ohlora.report.selection.ranking import weights_of
+    from ohlora.report.selection.ranking import parse_weights
     from ohlora.report.selection.write import write_selection
 
-    code, text = write_selection(folders, lang, out, weights_of(weights) if weights else None, grades)
+    code, text = write_selection(folders, lang, out, parse_weights(weights) if weights else None, grades)
     print(text)
     return code
 

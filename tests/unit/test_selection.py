@@ -13,19 +13,17 @@ from typing import Any
 
 import pytest
 
-from ohlora.config.compose import compose_config
+from ohlora.config.identity import flatten, measured
 from ohlora.errors import UserError
 from ohlora.measure.quality import quality
-from ohlora.records.manifest import PlannedRun
+from ohlora.records.manifest import Manifest, PlannedRun
 from ohlora.records.result import Result
 from ohlora.records.samples import Sample, write_samples
-from ohlora.report.selection.asked import of_job, of_run
 from ohlora.report.selection.grades import read_grades, usable_grades, write_template
-from ohlora.report.selection.ranking import PARTS, rank_candidates, weights_of, winners_by_weight
-from ohlora.report.selection.study import is_selection
+from ohlora.report.selection.ranking import PARTS, parse_weights, rank_candidates, winners_by_weight
+from ohlora.report.selection.selection import is_selection
 from ohlora.report.selection.write import write_selection
 from ohlora.report.words.comparison import WORDS
-from ohlora.running.attempt import to_plain
 
 REFERENCES = ["오늘은 김치찌개가 좋겠어요!", "저는 밤하늘의 오로라예요.", "그건 조금 어려운 부탁이에요."]
 ANSWERS = {"good": [*REFERENCES[:2], "그건 어려운 부탁이에요."], "poor": ["모르겠어요", "I do not know", "네 " * 12]}
@@ -45,7 +43,7 @@ LARGE = {
 BASE_LARGE = {"infer/infer_time_s": 30.0, "infer/peak_rss_mib": 3000.0, "infer/prompts": 25.0}
 CPU, GPU = {"type": "cpu", "name": "CPU (test)", "ram_mib": 8000}, {"type": "cuda", "name": "GPU", "vram_mib": 9000}
 GOLDEN = """\
-| model | parameters | licence | Inference memory | Inference time | LoRA rank | Fine-Tuning memory | Fine-Tuning time | bits per character | eval loss | chrF | usable answers | a person's grade (1–5) |
+| model | parameters | licence | Inference memory | Inference time | LoRA rank | Fine-Tuning memory | Fine-Tuning time | bits per character | eval loss | chrF | well-formed answers | a person's grade (1–5) |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 | **small** | 500 M | mit | 1,000 MiB RSS | 10.5 s (n=2) | 16 | 2,000 MiB RSS | 20.0 s | 2.000 | 3.000 | 3.0 | 33 % |  |
 |  |  |  |  |  | 32 | 2,000 MiB RSS | 20.0 s | 2.000 | 3.000 | 3.0 | 33 % |  |
@@ -106,30 +104,30 @@ def test_the_choice_follows_the_numbers(tmp_path: Path) -> None:
     _, printed = write_selection([study(tmp_path)])
     (machine,) = json.loads((tmp_path / "selection.json").read_text())["machines"]
     assert machine["choice"]["model"] == "large" and machine["choice"]["rank"] == "16"
-    assert "**large, LoRA rank 16**: score 0.801 of 1, before small, LoRA rank 16 with 0.47" in printed
-    assert "What decides it most is quality: chrF of usable answers 89.0 against" in printed
+    assert "**large, LoRA rank 16**: score 0.801 of 1. The best other model is small, LoRA rank 16 with 0.47" in printed
+    assert "The part that decides most is quality: chrF of well-formed answers 89.0 against" in printed
     for said in (
         "its licence restricts its use: Gemma Terms of Use",
-        "small, LoRA rank 16 is ahead in memory, all its figures together: Fine-Tuning memory 2,000 MiB",
-        "1 of 3 models were not measured on this machine, so nothing is known of them: away",
+        "small, LoRA rank 16 is ahead in memory, over all figures of that part: Fine-Tuning memory 2,000 MiB",
+        "1 of 3 models were not measured on this machine: away",
         "figures of a CPU say nothing about a GPU",
         "was trained once, with one seed",
     ):
         assert printed.count(said) == 1, said
-    assert "unusable" not in printed
+    assert "not well-formed" not in printed
     _, turned = write_selection([tmp_path], weights={"memory": 1.0, "quality": 0.1})
     assert "**small, LoRA rank 16; small, LoRA rank 32**" not in turned  # one model tied with itself is chosen
-    assert "**small, LoRA rank 16**: score 0.9" in turned and "What decides it most is memory" in turned
-    assert "67 % of its answers are unusable" in turned and "Gemma Terms" not in turned
+    assert "**small, LoRA rank 16**: score 0.9" in turned and "The part that decides most is memory" in turned
+    assert "67 % of its answers are not well-formed" in turned and "Gemma Terms" not in turned
 
 
 def test_the_choice_says_when_its_weights_decide_it(tmp_path: Path) -> None:
     put(tmp_path, "small", 16, BASE | SMALL | {"quality/usable_chrf": 10.0})
     put(tmp_path, "large", 16, BASE_LARGE | LARGE | {"quality/usable_chrf": 20.0})
     _, printed = write_selection([tmp_path], weights={"quality": 0.58, "memory": 0.21, "time": 0.21})
-    assert "**large, LoRA rank 16**" in printed and "single runs cannot carry a difference that small" in printed
-    assert "with the weight of quality halved the choice is small, LoRA rank 16" in printed
-    assert "with the weight of memory doubled the choice is small, LoRA rank 16" in printed
+    assert "**large, LoRA rank 16**" in printed and "single runs cannot show a difference that small" in printed
+    assert "with the weight of quality halved, the choice is small, LoRA rank 16" in printed
+    assert "with the weight of memory doubled, the choice is small, LoRA rank 16" in printed
     assert "with the weight of quality doubled" not in printed
 
 
@@ -151,7 +149,7 @@ def test_what_did_not_finish_keeps_its_row_its_numbers_and_its_reason(tmp_path: 
         in printed
     )
     assert "- **large**, LoRA rank 16: oom: out_of_memory; asked for 9 GiB | of 8" in printed
-    assert code == 1 and "only model that finished: it was chosen over nothing" in printed
+    assert code == 1 and "no other model finished, so there is nothing to compare it with" in printed
 
 
 def test_nothing_finished(tmp_path: Path) -> None:
@@ -162,29 +160,12 @@ def test_nothing_finished(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.svg"))
 
 
-def test_what_was_planned_and_never_ran(tmp_path: Path) -> None:
-    put(tmp_path, "small", 16, BASE | SMALL, "good")
-    jobs = [
-        {
-            "arm": f"model={model}",
-            "run_id": f"{model}-r16-0",
-            "overrides": ["task=selection", f"model={model}", "lora=r16"],
-        }
-        for model in ("later", "small")
-    ]
-    manifest = {"schema": 1, "kind": "selection", "lang": "ko", "arms": [], "planned": jobs}
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    code, printed = write_selection([tmp_path])
-    assert code == 1 and "- **later**, LoRA rank 16: 실행 안 됨" in printed
-    assert printed.index("**small**") < printed.index("**later**")  # planned first, but only the other was measured
-
-
-def plan(folder: Path, *arms: str, kind: str = "selection") -> None:
-    """A manifest of these arms, after those that ran."""
+def plan(folder: Path, *asked: dict[str, Any], kind: Any = "selection") -> None:
+    """A manifest of what ran, as it was asked, and of runs that ask for this and left no result."""
     ran = [json.loads(path.read_text()) for path in sorted(folder.glob("*/result.json"))]
-    jobs = [{"arm": run["arm"], "run_id": run["run_id"], "overrides": []} for run in ran]
-    jobs += [{"arm": arm, "run_id": f"planned-{i}", "overrides": ["task=selection"]} for i, arm in enumerate(arms)]
-    (folder / "manifest.json").write_text(json.dumps({"schema": 1, "kind": kind, "lang": "en", "planned": jobs}))
+    jobs = [PlannedRun([], run["arm"], 0, run["run_id"], "", flatten(measured(run["requested"]))) for run in ran]
+    jobs += [PlannedRun([], f"arm {i}", 0, f"planned-{i}", "", flatten(measured(one))) for i, one in enumerate(asked)]
+    Manifest(kind, jobs, []).write(folder)
 
 
 def asking(named: str, rank: int = 16, **changed: Any) -> dict[str, Any]:
@@ -200,6 +181,27 @@ def asking(named: str, rank: int = 16, **changed: Any) -> dict[str, Any]:
         group, name = key.split("__")
         groups.setdefault(group, {})[name] = value
     return {**groups, "seed": seed, "arm": "x", "repeat": 0}
+
+
+def test_what_was_planned_and_never_ran(tmp_path: Path) -> None:
+    put(tmp_path, "small", 16, BASE | SMALL, "good", requested=asking("small"))
+    plan(tmp_path, asking("later"), asking("small", 32))
+    code, printed = write_selection([tmp_path], "ko")
+    assert code == 1 and "- **later**, LoRA rank 16: 실행 안 됨" in printed
+    assert "- **small**, LoRA rank 32: 실행 안 됨" in printed
+    (machine,) = json.loads((tmp_path / "selection.json").read_text())["machines"]
+    assert [one["licence"] for one in machine["candidates"]] == ["mit", "mit"]  # as the plan asks
+
+
+def test_a_plan_of_an_older_version_names_what_never_ran_by_its_arm(tmp_path: Path) -> None:
+    put(tmp_path, "small", 16, BASE | SMALL, "good")
+    jobs = [{"arm": f"model={model},lora=r16", "run_id": f"{model}-r16-0", "overrides": []} for model in ("x", "small")]
+    (tmp_path / "manifest.json").write_text(
+        json.dumps({"schema": 1, "kind": "selection", "lang": "ko", "planned": jobs})
+    )
+    code, printed = write_selection([tmp_path])
+    assert code == 1 and "- **model=x,lora=r16**, LoRA rank —: 실행 안 됨" in printed
+    assert printed.index("**small**") < printed.index("**model=x")  # planned first, but only the other was measured
 
 
 def rows_of(folder: Path, **given: Any) -> dict[tuple[str, str], dict[str, Any]]:
@@ -265,16 +267,25 @@ def local(folder: Path, path: str, digest: str, rank: int = 16, **changed: Any) 
 
 
 def test_two_folders_under_one_name_are_two_models(tmp_path: Path) -> None:
+    """Told apart by their weights; what loaded none belongs to the weights that its folder had in other runs."""
     local(tmp_path, "/m/first", "aaaa")
     local(tmp_path, "/m/second", "bbbb", repeat=1)
     local(tmp_path, "/elsewhere/first", "aaaa", repeat=2)  # the same weights, wherever they lie
     reason = {"code": "too_large", "text": "x"}
     local(tmp_path, "second", "", 32, model={}, device={}, status="skipped", reason=reason)
-    plan(tmp_path, "model=local,lora=r64,model.path=m/second", "model=local,lora=r64,model.path=m/third")
     found = rows_of(tmp_path)
     assert {key: len(entry["runs"]) for key, entry in found.items()} == {
         ("local (first)", "16"): 2, ("local (second)", "16"): 1, ("local (second)", "32"): 1,
-        ("local (second)", "64"): 0, ("local (third)", "64"): 0,
+    }  # fmt: skip
+
+
+def test_a_planned_run_belongs_to_the_weights_that_its_plan_names(tmp_path: Path) -> None:
+    """A plan holds the hash of a model's folder in place of its path."""
+    local(tmp_path, "/m/first", "aaaa")
+    local(tmp_path, "/m/second", "bbbb", repeat=1)
+    plan(tmp_path, *(asking("local", 64, model__path=one, model__label=f"m/{one}") for one in ("bbbb", "cccc")))
+    assert set(rows_of(tmp_path)) == {
+        ("local (first)", "16"), ("local (second)", "16"), ("local (second)", "64"), ("local (cccc)", "64"),
     }  # fmt: skip
 
 
@@ -298,9 +309,10 @@ def test_planned_runs_join_their_model(tmp_path: Path) -> None:
     put(tmp_path, "small", 16, BASE | SMALL, "good", requested=asking("small"))
     plan(
         tmp_path,
-        *("model=large,lora=r32,backend=unsloth", "model=large,lora=dora-r64,backend=hf"),
-        "model=small,lora=rslora-r64,backend=hf",
-        "model=small,lora=r16,backend=unsloth",
+        asking("large", 32, backend__name="unsloth"),
+        asking("large", 64, lora__method="dora"),
+        asking("small", 64, lora__method="rslora"),
+        asking("small", backend__name="unsloth", model__params_m=500.0),
     )
     found = rows_of(tmp_path)
     assert {key for key, entry in found.items() if entry["status"] == "not run"} == {
@@ -310,66 +322,40 @@ def test_planned_runs_join_their_model(tmp_path: Path) -> None:
     assert len({model for model, _ in found}) == 4
     (machine,) = json.loads((tmp_path / "selection.json").read_text())["machines"]
     licences = {one["model"]: (one["licence"], one["params_m"]) for one in machine["candidates"]}
-    assert licences["small backend=unsloth"] == ("mit", 500.0)  # from the runs with the other back end
-    said = next(text for text in machine["against"] if "not measured" in text)
-    assert said.startswith("1 of 4 models") and said.endswith(": small backend=unsloth")
+    assert licences["small backend=unsloth"] == ("mit", 500.0)  # as the plan asks
+    against = next(text for text in machine["against"] if "not measured" in text)
+    assert against.startswith("1 of 4 models") and against.endswith(": small backend=unsloth")
     assert "unknown (!)" not in (tmp_path / "selection.md").read_text("utf-8")
 
 
-def test_a_plan_without_back_ends_has_no_more_models_than_it_names(tmp_path: Path) -> None:
+def test_what_a_plan_sweeps_is_named_where_runs_differ_in_it(tmp_path: Path) -> None:
     put(tmp_path, "small", 16, BASE | SMALL, "good", requested=asking("small"))
     plan(
         tmp_path,
-        *("model=gemma2-2b-it,lora=r64-nf4", "model=gemma2-2b-it,lora=r64", "model=small,lora=r64"),
-        "model=small,lora=r16,trainer.learning_rate=1e-4",
+        *(asking("gemma", 64, lora__quantization=one) for one in ("nf4", "none")),
+        asking("small", 64),
+        asking("small", trainer__learning_rate=1e-4),
     )
     assert set(rows_of(tmp_path)) == {
         ("small", "16 learning_rate=0.0002"), ("small", "16 learning_rate=0.0001"), ("small", "64"),
-        ("gemma2-2b-it quantization=none", "64"), ("gemma2-2b-it quantization=nf4", "64"),
+        ("gemma quantization=none", "64"), ("gemma quantization=nf4", "64"),
     }  # fmt: skip
-    text = (tmp_path / "selection.md").read_text("utf-8")
-    assert "| **gemma2-2b-it quantization=nf4** (not run) | 2.61 B | gemma (!) |" in text  # as the option says
-    assert "- **small**, LoRA rank 64: not run\n" in text
+    assert "- **small**, LoRA rank 64: not run\n" in (tmp_path / "selection.md").read_text("utf-8")
 
 
-def test_a_repeat_that_never_ran_is_said(tmp_path: Path) -> None:
+def test_a_long_value_is_cut_on_one_line_and_stays_another_than_any_other(tmp_path: Path) -> None:
+    for i, template in enumerate(("질문: {prompt}\n답변:\n", "질문: {prompt}\n답변: ")):
+        requested = asking("small", model__prompt_template=template)
+        put(tmp_path, "small", 16, BASE | SMALL, repeat=i, requested=requested)
+    models = {model for model, _ in rows_of(tmp_path)}
+    assert len(models) == 2 and all(one.startswith("small prompt_template=질문: {prompt} 답변:… ") for one in models)
+
+
+def test_a_repeat_that_never_ran_is_listed(tmp_path: Path) -> None:
     put(tmp_path, "small", 16, BASE | SMALL, "good", requested=asking("small"))
-    plan(tmp_path, "model=small,lora=r16", "model=small,lora=r16")
+    plan(tmp_path, asking("small"), asking("small", seed=7))
     code, printed = write_selection([tmp_path])
     assert code == 1 and "- **small**, LoRA rank 16: not run: 2/3" in printed
-
-
-@pytest.mark.parametrize(
-    ("arm", "overrides"),
-    [
-        ("lora=r16,trainer.learning_rate=1e-4", ["lora=r16", "trainer.learning_rate=1e-4"]),
-        ("lora=r64,backend=unsloth,generation.ask=['a, b',c]", ["backend=unsloth", "generation.ask=['a, b',c]"]),
-        ("lora=r64,trainer.max_steps=null,launch.threads=2", ["launch.threads=2", "tracking=none", "study=x"]),
-        ("lora=r64,generation.warmup=False,model.dtype=bfloat16", ["generation.warmup=False", "model.dtype=bfloat16"]),
-    ],
-)
-def test_a_planned_run_is_what_its_result_would_say(arm: str, overrides: list[str]) -> None:
-    """The texts of the composed configuration and those of an arm agree, or one run would be two candidates."""
-    asked = [*("task=selection", "trainer=selection", "model=qwen3-0.6b"), *overrides]
-    ran = [
-        Result("a", "finished", "selection", "a", requested=to_plain(compose_config(one))) for one in (asked[:3], asked)
-    ]
-    planned = of_job(PlannedRun(asked[:3], f"model=qwen3-0.6b,{arm}", 0, "b"), [of_run(ran[0])])
-    made = of_run(ran[1])
-    alike = {key: value for key, value in made.settings.items() if key in planned.settings}
-    assert (planned.name, planned.rank, planned.settings) == (made.name, made.rank, alike)
-    assert set(made.settings) - set(planned.settings) <= {"lora.alpha", "lora.dropout", "lora.targets"}  # other rank
-
-
-def test_an_arm_is_read_as_the_command_line_would_be() -> None:
-    arm = "model=a/b,lora=rslora-r64,trainer.learning_rate=1e-4,lora.targets=[q_proj,k_proj],data.columns.id='x,y'"
-    asked = of_job(PlannedRun(["task=selection", "study=s", "lora=r16", "backend=unsloth", "seed=3"], arm, 0, "id"), [])
-    assert (asked.name, asked.rank) == ("a/b", "64")
-    given = {"trainer.learning_rate": "0.0001", "lora.targets": "[q_proj,k_proj]", "data.columns.id": "x,y"}
-    assert asked.settings.items() >= {**given, "lora.method": "rslora", "backend.name": "unsloth"}.items()
-    assert not {"seed", "study", "task"} & {key.split(".")[0] for key in asked.settings}
-    assert of_job(PlannedRun([], "lora=rslora", 0, "id"), []).rank == "64"  # an option's name, in older plans
-    assert of_job(PlannedRun([], "my own name", 0, "id"), []).rank == "—"
 
 
 def test_machines_are_ranked_apart(tmp_path: Path) -> None:
@@ -400,6 +386,21 @@ def test_estimates_stand_beside_what_was_measured(tmp_path: Path) -> None:
     text = (tmp_path / "selection.md").read_text("utf-8")
     assert "| small | 16 | fine-tuning memory | 2,500 MiB | 2,000 MiB | +25.0 % |" in text
     assert "99 MiB" not in text  # nothing was measured beside it
+    assert "that no term of the estimate was fitted on: 1 figures, error at most 25.0 %, mean 25.0 %" in text
+    assert "Not a judgement" not in text
+
+
+def test_estimates_of_fitted_models_are_no_judgement(tmp_path: Path) -> None:
+    """The terms were fitted on runs of this model on a CPU: its errors are counted apart."""
+    estimated = {"estimate/train/peak_mib": 2200.0, "estimate/infer/peak_mib": 1100.0}
+    put(tmp_path, "gemma3-270m", 16, BASE | SMALL | estimated, "good")
+    write_selection([tmp_path])
+    text = (tmp_path / "selection.md").read_text("utf-8")
+    assert "Not a judgement: 2 figures are of models that terms were fitted on" in text
+    assert "this report does not judge the estimate" in text and "Judged on runs" not in text
+    put(tmp_path, "gemma3-270m", 16, BASE | SMALL | estimated, "good", repeat=1, device=GPU)
+    write_selection([tmp_path])
+    assert "was fitted on: 2 figures, error at most 10.0 %" in (tmp_path / "selection.md").read_text("utf-8")
 
 
 def test_answers_are_folded_and_obeyed_nowhere(tmp_path: Path) -> None:
@@ -412,13 +413,17 @@ def test_answers_are_folded_and_obeyed_nowhere(tmp_path: Path) -> None:
     text, html = ((tmp_path / f"selection.{kind}").read_text("utf-8") for kind in ("md", "html"))
     assert text.count("<details>") == html.count("<details>") == 3
     assert (
-        "<script" not in text + html and "\x1f" not in text + html and "\\*\\*굵게\\*\\*" in text and "**굵게**" in html
+        "<script" not in text + html
+        and "\x1f" not in text + html
+        and "&lt;script&gt;x&lt;/script&gt; | \ufffd**굵게** 그건" in html
     )
     assert (
-        "| small | 16 | I do not know | 다른 언어 |" in text
-        and "| 기준 답변 |  | 저는 밤하늘의 오로라예요. |  |" in text
+        "<td>small</td><td>16</td><td>I do not know</td><td>다른 언어</td>" in text
+        and "<td>기준 답변</td><td></td><td>저는 밤하늘의 오로라예요.</td><td></td>" in text
     )
-    assert "| small | 32 |" not in text[text.index("<details>") :]  # the best rank alone
+    folded = text[text.index("<details>") :]
+    assert folded in html and "<td>32</td>" not in folded  # the best rank alone
+    assert all("\n\n" not in one.strip() for one in folded.split("</details>"))  # it would end the HTML
     assert html.rstrip().endswith("</details>\n</main>\n</body>\n</html>") and "<svg" in html
 
 
@@ -447,7 +452,8 @@ def test_grades_are_asked_for_kept_and_counted(tmp_path: Path) -> None:
     _, printed = write_selection([tmp_path])
     assert grades.read_text() == "model,rank,grade\nlarge,16,1\nsmall,16,5\nsmall,32,\n"
     assert (
-        "Not counted, since not every finished row has it: a person's grade" in (tmp_path / "selection.md").read_text()
+        "Not counted, since not every finished candidate has it: a person's grade"
+        in (tmp_path / "selection.md").read_text()
     )
     grades.write_text("model,rank,grade\nlarge,16,1\nsmall,16,5\nsmall,r32,4.5\ngone,8,3\n")
     _, printed = write_selection([tmp_path])
@@ -529,37 +535,39 @@ def row(chrf: float, memory: float = 1.0, time: float = 1.0, **more: float) -> d
 def test_scores_are_ratios_to_the_best() -> None:
     made = rank_candidates([row(10, memory=4), row(20, memory=8, time=2)], {"quality": 6, "memory": 1, "time": 1})
     assert made.weights == {"quality": 0.75, "memory": 0.125, "time": 0.125} and made.left_out == []
-    first, second = made.rows
+    first, second = made.scores
     assert (first.index, first.place, first.score) == (1, 1, pytest.approx(0.75 + 0.125 * 0.5 + 0.125 * 0.5))
     assert second.parts == {"quality": 0.5, "memory": 1.0, "time": 1.0} and second.score == pytest.approx(0.625)
 
 
 def test_a_bad_candidate_moves_no_others_score() -> None:
     rows = [row(10, memory=4), row(20, memory=8)]
-    scores = {r.index: r.score for r in rank_candidates(rows, {"quality": 1, "memory": 1}).rows}
-    more = {r.index: r.score for r in rank_candidates([*rows, row(1, memory=99)], {"quality": 1, "memory": 1}).rows}
+    scores = {r.index: r.score for r in rank_candidates(rows, {"quality": 1, "memory": 1}).scores}
+    more = {r.index: r.score for r in rank_candidates([*rows, row(1, memory=99)], {"quality": 1, "memory": 1}).scores}
     assert more[2] < min(scores.values()) and all(more[index] == score for index, score in scores.items())
 
 
 def test_ties_share_a_place() -> None:
     made = rank_candidates([row(10), row(20), row(20), row(5)], {"quality": 1})
-    assert [r.place for r in made.rows] == [1, 1, 3, 4] and [r.index for r in made.winners] == [1, 2]
+    assert [r.place for r in made.scores] == [1, 1, 3, 4] and [r.index for r in made.winners] == [1, 2]
 
 
 def test_what_a_row_lacks_counts_for_none() -> None:
     made = rank_candidates([row(10, bits=1.0), row(20)], {"quality": 1, "grade": 1})
-    assert made.left_out == ["bits"] and made.figures == {"quality": ["usable_chrf"]} and made.rows[0].index == 1
-    assert rank_candidates([], {"quality": 1}).rows == [] and winners_by_weight([], {"quality": 1}) == {}
+    assert made.left_out == ["bits"] and made.figures == {"quality": ["usable_chrf"]} and made.scores[0].index == 1
+    assert rank_candidates([], {"quality": 1}).scores == [] and winners_by_weight([], {"quality": 1}) == {}
 
 
-def test_what_is_had_for_nothing_is_taken_off() -> None:
+def test_the_score_of_an_unrelated_answer_is_subtracted() -> None:
     made = rank_candidates([row(4), row(8), row(3)], {"quality": 1}, {"usable_chrf": 4.0})
-    assert {r.index: r.score for r in made.rows} == {0: 0.0, 1: 1.0, 2: 0.0}
+    assert {r.index: r.score for r in made.scores} == {0: 0.0, 1: 1.0, 2: 0.0}
 
 
 @pytest.mark.parametrize("lost", [nan, inf, 0.0])
 def test_a_number_that_is_none_is_the_worst(lost: float) -> None:
-    assert rank_candidates([row(10, bits=1.0), row(10, bits=lost)], {"quality": 1}).rows[-1].score == pytest.approx(0.5)
+    assert rank_candidates([row(10, bits=1.0), row(10, bits=lost)], {"quality": 1}).scores[-1].score == pytest.approx(
+        0.5
+    )
 
 
 def test_a_loss_that_is_no_number_is_the_worst(tmp_path: Path) -> None:
@@ -578,12 +586,12 @@ def test_whether_the_winner_depends_on_a_weight() -> None:
 
 
 def test_weights() -> None:
-    assert weights_of("quality=2, time=0") == {"quality": 2.0, "time": 0.0}
+    assert parse_weights("quality=2, time=0") == {"quality": 2.0, "time": 0.0}
     for text in ("qualty=1", "quality", "quality=-1", "quality=nan", "quality=0", "", "quality=1,price=2"):
         with pytest.raises(UserError, match="--weights"):
-            weights_of(text)
+            parse_weights(text)
     with pytest.raises(UserError, match="did you mean quality"):
-        weights_of("qualty=1")
+        parse_weights("qualty=1")
 
 
 def test_every_part_and_figure_has_its_words() -> None:
@@ -619,11 +627,11 @@ def test_a_plan_decides_which_report_it_is(tmp_path: Path) -> None:
     put(tmp_path / "pairs", "small", 16, BASE | SMALL, "good")
     plan(tmp_path / "pairs", kind="pairs")
     put(tmp_path / "sweep", "small", 16, BASE | SMALL, "good")
-    plan(tmp_path / "sweep", "model=small,lora=r32", kind="sweep")
+    plan(tmp_path / "sweep", asking("small", 32), kind="sweep")
     put(tmp_path / "selection", "small", 16, BASE | SMALL, "good")
     plan(tmp_path / "selection")
     (tmp_path / "planned").mkdir()
-    plan(tmp_path / "planned", "model=small,lora=r16")
+    plan(tmp_path / "planned", asking("small"))
     put(tmp_path / "runs", "small", 16, BASE | SMALL, "good")
     kinds = {folder.name: is_selection(folder) for folder in tmp_path.iterdir()}
     assert kinds == {"pairs": False, "sweep": False, "selection": True, "planned": True, "runs": True}

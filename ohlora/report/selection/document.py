@@ -6,132 +6,129 @@ from collections.abc import Iterator
 
 from ohlora.report.markdown import NO_VALUE
 from ohlora.report.page import MARKER
-from ohlora.report.selection.choice import Machine, against, choice
+from ohlora.report.selection.candidates import NOT_RUN, Candidate
+from ohlora.report.selection.choice import describe_choice, list_objections
+from ohlora.report.selection.estimates import describe_estimates
 from ohlora.report.selection.grades import MANY
-from ohlora.report.selection.rows import NOT_RUN, Entry
-from ohlora.report.selection.study import Study
-from ohlora.report.selection.tables import (
-    defects_table,
-    estimates_table,
-    ranking_table,
-    together,
-    user_table,
-    weights_table,
-)
+from ohlora.report.selection.selection import MachineRanking, ModelSelection
+from ohlora.report.selection.tables import defects_table, join_alike, ranking_table, user_table, weights_table
 from ohlora.report.words.comparison import say
 
 
-def document(study: Study) -> str:
+def compose_document(selection: ModelSelection) -> str:
     """The report down to the answers, as Markdown; the plots go where MARKER stands."""
-    lang = study.lang
-    parts = [user_table(study), "", *(f"- {text}" for text in known(study)), ""]
-    for made in study.machines:
-        parts += [f"## {_on(say(lang, 's.choice'), made, study)}", "", choice(made, lang), ""]
-        said = against(made, lang)
-        parts += [f"### {say(lang, 's.against')}", "", *(f"- {text}" for text in said), ""] if said else []
-    parts += [MARKER, ""]
-    for made in study.machines:
-        if made.rows:
-            parts += [f"## {_on(say(lang, 's.ranking'), made, study)}", "", ranking_table(made, lang), ""]
-            parts += [say(lang, "s.method"), "", f"### {say(lang, 's.weights')}", "", weights_table(made, lang), ""]
-            parts += [*_exchange(made, lang)]
-            left_out = ", ".join(say(lang, f"s.{figure}") for figure in made.ranking.left_out)
-            parts += [say(lang, "s.left_out", figures=left_out), ""] if left_out else []
-    for code, table in (("defects", defects_table(study)), ("estimates", estimates_table(study))):
-        parts += [f"## {say(lang, f's.{code}')}", "", table, ""] if table else []
-    lost = failures(study)
-    parts += [f"## {say(lang, 's.unmeasured')}", "", *lost, ""] if lost else []
-    unused = study.unusable()
-    parts += [f"## {say(lang, 'unreadable')}", "", *(f"- {text}" for text in unused), ""] if unused else []
-    parts += [f"## {say(lang, 'hardware')}", "", *_hardware(study), ""]
-    return "\n".join(parts)
+    lang = selection.lang
+    parts = [user_table(selection), _items(list_notes(selection))]
+    for machine in selection.machines:
+        parts += [_heading(selection, machine, "s.choice"), describe_choice(machine, lang)]
+        objections = list_objections(machine, lang)
+        parts += [f"### {say(lang, 's.against')}", _items(objections)] if objections else []
+    parts.append(MARKER)
+    for machine in selection.machines:
+        if machine.finished:
+            parts += [_heading(selection, machine, "s.ranking"), *_ranking(machine, lang)]
+    defects = defects_table(selection)
+    parts += _section(lang, "s.defects", [defects] if defects else [])
+    parts += _section(lang, "s.estimates", describe_estimates(selection))
+    failures, unreadable = list_failures(selection), selection.unreadable()
+    parts += _section(lang, "s.unmeasured", ["\n".join(failures)] if failures else [])
+    parts += _section(lang, "unreadable", [_items(unreadable)] if unreadable else [])
+    parts += _section(lang, "hardware", [_items(_hardware(selection))])
+    return "\n\n".join(parts) + "\n"
 
 
-def known(study: Study) -> list[str]:
+def list_notes(selection: ModelSelection) -> list[str]:
     """What a reader must know of the table."""
-    lang = study.lang
-    found = [say(lang, "s.none")] if not any(made.rows for made in study.machines) else []
-    names = [made.name for made in study.machines]
+    lang, results = selection.lang, selection.results
+    found = [] if selection.finished else [say(lang, "s.none")]
+    names = [machine.name for machine in selection.machines]
     found += [say(lang, "s.several", names="; ".join(names))] if len(names) > 1 else []
-    hashes = {result.hashes["questions"] for result in study.results if "questions" in result.hashes}
-    found += [say(lang, "s.other_questions")] if len(hashes) > 1 else []
-    found += list(_settings(study))
-    found += [say(lang, code) for code in ("s.base", "s.tokenizers", "s.usable_means")]
-    if any(result.device.get("type") == "cpu" for result in study.results):
+    questions = {result.hashes["questions"] for result in results if "questions" in result.hashes}
+    found += [say(lang, "s.other_questions")] if len(questions) > 1 else []
+    found += [*_settings(selection), *(say(lang, code) for code in ("s.base", "s.tokenizers", "s.usable_means"))]
+    if any(result.device.get("type") == "cpu" for result in results):
         found.append(say(lang, "cpu"))
-    if study.grades_file and not all(entry.grade for made in study.machines for _, entry in made.rows):
-        found.append(say(lang, "s.grades_hint", path=study.grades_file))
-    found += [say(lang, "s.grades_wrong", problem=text) for text in study.grades_wrong[:MANY]]
-    if study.grades_unknown:
-        found.append(say(lang, "s.grades_unknown", names=", ".join(study.grades_unknown)))
+    if selection.grades_file and not all(candidate.grade for candidate in selection.finished):
+        found.append(say(lang, "s.grades_hint", path=selection.grades_file))
+    found += [say(lang, "s.grades_wrong", problem=text) for text in selection.grades_wrong[:MANY]]
+    if selection.grades_unknown:
+        found.append(say(lang, "s.grades_unknown", names=", ".join(selection.grades_unknown)))
     return found
 
 
-def failures(study: Study) -> list[str]:
+def list_failures(selection: ModelSelection) -> list[str]:
     """One line for what was not measured, with its whole reason; ranks with the same one together."""
     lines = []
-    for candidate in study.candidates:
-        for entries in together(candidate):
-            ended = _ended(entries[0], study.lang)
-            if not ended:
-                continue
-            where = f" ({candidate.machine})" if len(study.machines) > 1 else ""
-            ranks = ", ".join(entry.rank for entry in entries)
-            lines.append(f"- **{candidate.model}**, {say(study.lang, 's.rank')} {ranks}{where}: {ended}")
+    for group in selection.models:
+        for alike in join_alike(group):
+            ended = _describe_end(alike[0], selection.lang)
+            if ended:
+                ranks = ", ".join(candidate.rank for candidate in alike)
+                where = selection.with_machine(f"{say(selection.lang, 's.rank')} {ranks}", group.machine)
+                lines.append(f"- **{group.model}**, {where}: {ended}")
     return lines
 
 
-def _ended(entry: Entry, lang: str) -> str:
-    """How an entry ended and why, '' where every planned run of it is there and one finished."""
-    if entry.runs and entry.missing:
-        lost = f"{say(lang, NOT_RUN)}: {entry.missing}/{entry.missing + len(entry.runs)}"
-        return lost if entry.finished else f"{entry.status}: {_why(entry)}; {lost}"
-    if entry.finished:
-        return ""
-    return f"{entry.status}: {_why(entry)}" if entry.runs else say(lang, NOT_RUN)
+def _describe_end(candidate: Candidate, lang: str) -> str:
+    """How a candidate ended and why, '' where every planned run of it is there and one finished."""
+    not_run = say(lang, NOT_RUN)
+    if not candidate.results:
+        return not_run
+    reasons = filter(None, (candidate.reason.get("code"), candidate.reason.get("text")))
+    ended = [] if candidate.finished else [f"{candidate.status}: {'; '.join(reasons)}"]
+    missing = [f"{not_run}: {candidate.missing}/{len(candidate.trials)}"] if candidate.missing else []
+    return "; ".join([*ended, *missing])
 
 
-def _why(entry: Entry) -> str:
-    return "; ".join(part for part in (entry.reason.get("code"), entry.reason.get("text")) if part)
+def _ranking(machine: MachineRanking, lang: str) -> Iterator[str]:
+    """The ranking, how it is made, and what its weights mean."""
+    yield from (ranking_table(machine, lang), say(lang, "s.method"))
+    yield from (f"### {say(lang, 's.weights')}", weights_table(machine, lang))
+    weights = machine.ranking.weights
+    if {"quality", "memory", "time"} <= set(weights):
+        lost = {part: f"{90 * weights[part] / weights['quality']:.0f} %" for part in ("memory", "time")}
+        yield say(lang, "s.exchange", **lost)
+    if machine.ranking.left_out:
+        yield say(lang, "s.left_out", figures=", ".join(say(lang, f"s.{one}") for one in machine.ranking.left_out))
 
 
-def _settings(study: Study) -> Iterator[str]:
-    run = next((result for made in study.machines for _, e in made.rows for result in e.results), None)
+def _settings(selection: ModelSelection) -> Iterator[str]:
+    run = next((result for candidate in selection.finished for result in candidate.results), None)
     trainer, generation = ((run.requested.get(key) or {}) if run else {} for key in ("trainer", "generation"))
     if run is None or not {"epochs", "batch_size"} <= set(trainer):
         return
-    steps = trainer.get("max_steps")
-    length = say(study.lang, "steps", n=steps) if steps else say(study.lang, "epochs", n=f"{trainer['epochs']:g}")
+    lang, steps = selection.lang, trainer.get("max_steps")
     yield say(
-        study.lang,
+        lang,
         "s.settings",
         prompts=f"{run.metrics.get('infer/prompts', generation.get('prompts') or 0):g}",
         new=generation.get("max_new_tokens", NO_VALUE),
         rows=trainer.get("train_rows") or NO_VALUE,
         eval_rows=trainer.get("eval_rows") or NO_VALUE,
-        length=length,
+        length=say(lang, "steps", n=steps) if steps else say(lang, "epochs", n=f"{trainer['epochs']:g}"),
         batch=trainer["batch_size"],
         answers=f"{run.metrics.get('quality/answers', 0):g}",
     )
 
 
-def _exchange(made: Machine, lang: str) -> Iterator[str]:
-    """What the weights say, as an exchange of one part for another."""
-    weights = made.ranking.weights
-    if {"quality", "memory", "time"} <= set(weights):
-        lost = {part: f"{90 * weights[part] / weights['quality']:.0f} %" for part in ("memory", "time")}
-        yield from (say(lang, "s.exchange", **lost), "")
-
-
-def _on(title: str, made: Machine, study: Study) -> str:
-    return f"{title}: {made.name}" if len(study.machines) > 1 else title
-
-
-def _hardware(study: Study) -> Iterator[str]:
+def _hardware(selection: ModelSelection) -> Iterator[str]:
     """What the runs ran on and with, and each model's whole name, every distinct value once."""
-    for made in study.machines:
-        runs = [result for candidate in made.candidates for result in candidate.results]
+    for machine in selection.machines:
+        runs = [result for group in machine.models for result in group.results]
         versions = sorted({f"{key} {value}" for run in runs for key, value in run.versions.items()})
-        yield f"- {made.name}: {', '.join(versions) or NO_VALUE}"
-    labels = {candidate.model: candidate.fact("label", "label") for candidate in study.candidates}
-    yield from (f"- {model}: {label}" for model, label in labels.items() if label)
+        yield f"{machine.name}: {', '.join(versions) or NO_VALUE}"
+    labels = {group.model: group.fact("label", "label") for group in selection.models}
+    yield from (f"{model}: {label}" for model, label in labels.items() if label)
+
+
+def _heading(selection: ModelSelection, machine: MachineRanking, code: str) -> str:
+    where = f": {machine.name}" if len(selection.machines) > 1 else ""
+    return f"## {say(selection.lang, code)}{where}"
+
+
+def _section(lang: str, code: str, paragraphs: list[str]) -> list[str]:
+    return [f"## {say(lang, code)}", *paragraphs] if paragraphs else []
+
+
+def _items(texts: list[str] | Iterator[str]) -> str:
+    return "\n".join(f"- {text}" for text in texts)

@@ -26,8 +26,8 @@ Figures = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Scored:
-    """One row. `index` is its place in what was given; equal scores share a `place`."""
+class Score:
+    """Of one candidate. `index` is its position in what was given; equal scores share a `place`."""
 
     index: int
     place: int
@@ -37,25 +37,25 @@ class Scored:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Best first. `weights` sum to 1, of the parts that count; `figures` count; `left_out` do not: a row lacks it."""
+    """Best first. `weights`, whose sum is 1, and `figures` are those that count; `left_out`: a candidate lacks it."""
 
-    rows: list[Scored]
+    scores: list[Score]
     weights: dict[str, float]
     figures: dict[str, list[str]]
     left_out: list[str]
 
     @property
-    def winners(self) -> list[Scored]:
+    def winners(self) -> list[Score]:
         """The first, or all that share the first place."""
-        return [row for row in self.rows if row.place == 1]
+        return [score for score in self.scores if score.place == 1]
 
 
 def rank_candidates(rows: Sequence[Figures], weights: Mapping[str, float], floors: Figures | None = None) -> Ranking:
     """Score every row by its ratio to the best, figure by figure.
 
-    The ratio is own ÷ best where more is better, best ÷ own where less is. `floors`: what a figure has for nothing,
-    taken off first. A part is the mean of its figures, the score the mean of the parts by their weights. A figure that
-    one row lacks counts for none: nothing is filled in.
+    The ratio is own ÷ best where more is better, best ÷ own where less is. `floors`: what an unrelated answer would get
+    of a figure, subtracted first. A part is the mean of its figures, the score the mean of the parts by their weights.
+    A figure that one row lacks counts for none: nothing is filled in.
     """
     floors = floors or {}
     known = [figure for figures in PARTS.values() for figure in figures]
@@ -72,10 +72,10 @@ def rank_candidates(rows: Sequence[Figures], weights: Mapping[str, float], floor
         parts = {part: fmean(ratios[figure][index] for figure in names) for part, names in figures.items() if names}
         scored.append((sum(share * parts[part] for part, share in shares.items()), index, parts))
     scored.sort(key=lambda one: (-one[0], one[1]))
-    placed: list[Scored] = []
+    placed: list[Score] = []
     for number, (score, index, parts) in enumerate(scored, 1):
         same = bool(placed) and placed[-1].score - score <= TIE
-        placed.append(Scored(index, placed[-1].place if same else number, score, parts))
+        placed.append(Score(index, placed[-1].place if same else number, score, parts))
     left_out = [figure for figure in seen if figure not in whole]
     return Ranking(placed, shares, {part: figures[part] for part in shares}, left_out)
 
@@ -92,11 +92,11 @@ def winners_by_weight(
     return {part: {factor: winners(part, factor) for factor in FACTORS} for part in counted}
 
 
-def weights_of(text: str) -> dict[str, float]:
+def parse_weights(text: str) -> dict[str, float]:
     """'quality=0.6,memory=0.2,time=0.2' as numbers; a part that is not named does not count.
 
     Raises:
-        UserError: not of this form, with everything that is wrong.
+        UserError: everything that is wrong with it.
     """
     found: dict[str, float] = {}
     problems = []

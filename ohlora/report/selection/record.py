@@ -7,74 +7,73 @@ import io
 from math import isfinite
 from typing import Any
 
-from ohlora.report.selection.choice import Machine, against, choice
-from ohlora.report.selection.document import known
-from ohlora.report.selection.rows import Candidate
-from ohlora.report.selection.study import Study
+from ohlora.report.selection.candidates import ModelGroup
+from ohlora.report.selection.choice import describe_choice, list_objections
+from ohlora.report.selection.document import list_notes
+from ohlora.report.selection.selection import MachineRanking, ModelSelection
 
 SCHEMA = 1
 
 
-def as_dict(study: Study) -> dict[str, Any]:
+def as_dict(selection: ModelSelection) -> dict[str, Any]:
     """selection.json, documented in docs/result.md."""
     return {
         "schema": SCHEMA,
-        "folders": [held.folder.name for held in study.held],
-        "lang": study.lang,
-        "machines": [_machine(made) for made in study.machines],
-        "notes": known(study),
-        "unreadable": study.unusable(),
+        "folders": [held.folder.name for held in selection.folders],
+        "lang": selection.lang,
+        "machines": [_machine(machine) for machine in selection.machines],
+        "notes": list_notes(selection),
+        "unreadable": selection.unreadable(),
     }
 
 
-def as_csv(study: Study) -> str:
+def as_csv(selection: ModelSelection) -> str:
     """One line per run, and per planned one that left no result: identity, how it ended, every metric as a column."""
-    keys = sorted({key for result in study.results for key in result.metrics})
+    keys = sorted({key for result in selection.results for key in result.metrics})
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     head = ["machine", "model", "params_m", "licence", "rank", "run_id", "repeat", "status", "code", "reason", "grade"]
     writer.writerow([*head, *keys])
-    for candidate in study.candidates:
-        facts = [candidate.params_m, candidate.licence]
-        for entry in candidate.entries:
-            first, grade = [candidate.machine, candidate.model, *facts, entry.rank], entry.grade
-            if not entry.runs:
-                writer.writerow([*first, "", "", entry.status, "", "", grade, *("" for _ in keys)])
-            for run in entry.results:
+    for group in selection.models:
+        for one in group.candidates:
+            first = [group.machine, group.model, group.params_m, group.licence, one.rank]
+            if not one.results:
+                writer.writerow([*first, "", "", one.status, "", "", one.grade, *("" for _ in keys)])
+            for run in one.results:
                 reason = run.reason or {}
-                ended = [run.run_id, run.repeat, run.status, reason.get("code"), reason.get("text"), grade]
+                ended = [run.run_id, run.repeat, run.status, reason.get("code"), reason.get("text"), one.grade]
                 writer.writerow([*first, *ended, *(run.metrics.get(key, "") for key in keys)])
     return out.getvalue()
 
 
-def _machine(made: Machine) -> dict[str, Any]:
-    first = made.winner
-    names = [{"model": entry.model, "rank": entry.rank} for _, entry in made.rows]
-    chosen = {**names[first.index], "score": first.score, "text": choice(made, "en")} if first else None
+def _machine(machine: MachineRanking) -> dict[str, Any]:
+    first, ranking = machine.winner, machine.ranking
+    names = [{"model": candidate.model, "rank": candidate.rank} for candidate in machine.finished]
+    chosen = {**names[first.index], "score": first.score, "text": describe_choice(machine, "en")} if first else None
     return {
-        "machine": made.name,
+        "machine": machine.name,
         "choice": chosen,
-        "tied": len(made.ranking.winners) > 1,
-        "against": against(made, "en"),
-        "chrf_floor": made.floor,
-        "weights": made.ranking.weights,
-        "figures": made.ranking.figures,
-        "left_out": made.ranking.left_out,
+        "tied": len(ranking.winners) > 1,
+        "against": list_objections(machine, "en"),
+        "chrf_floor": machine.floor,
+        "weights": ranking.weights,
+        "figures": ranking.figures,
+        "left_out": ranking.left_out,
         "ranking": [
             {
-                "place": row.place,
-                **names[row.index],
-                "score": row.score,
-                "parts": row.parts,
-                "figures": _finite(made.figures[row.index]),
+                "place": one.place,
+                **names[one.index],
+                "score": one.score,
+                "parts": one.parts,
+                "figures": _finite(machine.finished[one.index].figures),
             }
-            for row in made.ranking.rows
+            for one in ranking.scores
         ],
         "if_weight_changes": {
             part: {f"{factor:g}": [names[index] for index in found] for factor, found in factors.items()}
-            for part, factors in made.changed.items()
+            for part, factors in machine.changed.items()
         },
-        "candidates": [_candidate(candidate) for candidate in made.candidates],
+        "candidates": [_model(group) for group in machine.models],
     }
 
 
@@ -82,23 +81,22 @@ def _finite(values: dict[str, float]) -> dict[str, float]:
     return {key: value for key, value in values.items() if isfinite(value)}
 
 
-def _candidate(candidate: Candidate) -> dict[str, Any]:
-    base, n = candidate.inference
+def _model(group: ModelGroup) -> dict[str, Any]:
     return {
-        "model": candidate.model,
-        "label": candidate.fact("label", "label"),
-        "params_m": candidate.params_m,
-        "licence": candidate.licence,
-        "inference": {"n": n, **_finite(base)},
+        "model": group.model,
+        "label": group.fact("label", "label"),
+        "params_m": group.params_m,
+        "licence": group.licence,
+        "inference": {"n": len(group.timed), **_finite(group.candidates[0].inference)},
         "ranks": [
             {
-                "rank": entry.rank,
-                "status": entry.status,
-                "reason": entry.reason or None,
-                "runs": [result.run_id for result in entry.results],
-                "grade": entry.grade,
-                "medians": _finite(entry.metrics),
+                "rank": one.rank,
+                "status": one.status,
+                "reason": one.reason or None,
+                "runs": [result.run_id for result in one.results],
+                "grade": one.grade,
+                "medians": _finite(one.metrics),
             }
-            for entry in candidate.entries
+            for one in group.candidates
         ],
     }

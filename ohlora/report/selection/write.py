@@ -14,17 +14,16 @@ from ohlora.files import write_atomic, write_json
 from ohlora.report.comparison.plots import Plot
 from ohlora.report.page import MARKER, page
 from ohlora.report.plots import ENGLISH, KOREAN, ParetoPoint, pareto_plot, standalone
-from ohlora.report.selection.answers import answers_html, answers_markdown
-from ohlora.report.selection.choice import Machine, against, choice
-from ohlora.report.selection.document import document, failures, known
+from ohlora.report.selection.answers import fold_answers
+from ohlora.report.selection.choice import describe_choice, list_objections
+from ohlora.report.selection.document import compose_document, list_failures, list_notes
 from ohlora.report.selection.grades import FILE, read_grades, usable_grades, write_template
 from ohlora.report.selection.record import as_csv, as_dict
-from ohlora.report.selection.rows import Entry
-from ohlora.report.selection.study import Study, read_study
+from ohlora.report.selection.selection import MachineRanking, ModelSelection, read_selection
 from ohlora.report.selection.tables import user_table
 from ohlora.report.words.comparison import say
 
-ENDED = "</main>"  # of the page: the answers go before it
+MAIN_END = "</main>"  # of the page: the answers go before it
 
 
 def write_selection(
@@ -36,8 +35,8 @@ def write_selection(
 ) -> tuple[int, str]:
     """Write selection.md, .html, .csv, .json and the plots into `out`, by default the first folder.
 
-    `weights` replace the usual ones. `grades` None takes what can be used of grades.csv in `out`, says what cannot, and
-    adds the rows that it lacks, to be filled in. Returns (exit code, what is printed).
+    `weights` replace the usual ones. `grades` None takes what can be used of grades.csv in `out`, reports what cannot,
+    and adds the rows that it lacks, to be filled in. Returns (exit code, what is printed).
 
     Raises:
         UserError: there is no run of this task in the folders; or `grades` holds something that is no grade.
@@ -48,77 +47,65 @@ def write_selection(
     given = read_grades(grades) if grades else None
     if not grades and own.is_file():
         given, wrong = usable_grades(own)
-    study = replace(read_study(folders, lang, weights, given), grades_file="" if grades else FILE, grades_wrong=wrong)
+    selection = read_selection(folders, lang, weights, given)
+    selection = replace(selection, grades_file="" if grades else FILE, grades_wrong=wrong)
     out.mkdir(parents=True, exist_ok=True)
     if not grades:
-        finished = [(entry.model, entry.rank) for made in study.machines for _, entry in made.rows]
-        write_template(own, list(dict.fromkeys(finished)))
-    _write(study, out)
-    return study.exit_code(), f"{printed(study)}\n\n{out / 'selection.md'}"
+        write_template(own, list(dict.fromkeys((one.model, one.rank) for one in selection.finished)))
+    _write_files(selection, out)
+    return selection.exit_code(), f"{_summarise(selection)}\n\n{out / 'selection.md'}"
 
 
-def printed(study: Study) -> str:
+def _summarise(selection: ModelSelection) -> str:
     """The table, the choice and what speaks against it, for the terminal."""
-    parts = [user_table(study), ""]
-    for made in study.machines:
-        where = f"{made.name}: " if len(study.machines) > 1 else ""
-        parts += [f"{where}{choice(made, study.lang)}", *(f"- {text}" for text in against(made, study.lang)), ""]
-    said = [*failures(study), *(f"- {text}" for text in [*known(study), *study.unusable()])]
-    return "\n".join([*parts, *(line for line in said if line not in parts)])
+    lang, parts = selection.lang, [user_table(selection), ""]
+    for machine in selection.machines:
+        where = f"{machine.name}: " if len(selection.machines) > 1 else ""
+        objections = [f"- {text}" for text in list_objections(machine, lang)]
+        parts += [f"{where}{describe_choice(machine, lang)}", *objections, ""]
+    notes = [*list_failures(selection), *(f"- {text}" for text in [*list_notes(selection), *selection.unreadable()])]
+    return "\n".join([*parts, *(line for line in notes if line not in parts)])
 
 
-def _write(study: Study, out: Path) -> None:
-    lang, text, plots = study.lang, document(study), _plots(study)
-    shown = "\n\n".join(f"![{plot.caption}]({plot.name}.svg)" for plot in plots)
+def _write_files(selection: ModelSelection, out: Path) -> None:
+    lang, text, plots = selection.lang, compose_document(selection), _plots(selection)
+    images = "\n\n".join(f"![{plot.caption}]({plot.name}.svg)" for plot in plots)
     for plot in plots:
         write_atomic(out / f"{plot.name}.svg", standalone(plot.svg))
-    answers = _best(study)
-    heading, hint = say(lang, "s.answers"), say(lang, "s.shown_ranks")
-    folded = f"## {heading}\n\n{hint}\n\n{answers_markdown(answers, lang)}" if answers else ""
-    write_atomic(out / "selection.md", f"{text.replace(MARKER, shown)}\n{folded}")
-    title = f"{say(lang, 's.title')}: {', '.join(held.folder.name for held in study.held)}"
-    ending = f"\n## {heading}\n\n{hint}\n" if answers else ""
+    answers = fold_answers(selection)
+    ending = f"\n## {say(lang, 's.answers')}\n\n{say(lang, 's.shown_ranks')}\n" if answers else ""
+    write_atomic(out / "selection.md", f"{text.replace(MARKER, images)}{ending}\n{answers}")
+    title = f"{say(lang, 's.title')}: {', '.join(held.folder.name for held in selection.folders)}"
     html = page(f"# {title}\n\n{text}{ending}", [(plot.caption, plot.svg) for plot in plots], title, lang)
-    start, end = html.rsplit(ENDED, 1)
-    write_atomic(out / "selection.html", f"{start}{answers_html(answers, lang)}{ENDED}{end}")
-    write_atomic(out / "selection.csv", as_csv(study))
-    write_json(out / "selection.json", as_dict(study))
+    start, end = html.rsplit(MAIN_END, 1)
+    write_atomic(out / "selection.html", f"{start}{answers}{MAIN_END}{end}")
+    write_atomic(out / "selection.csv", as_csv(selection))
+    write_json(out / "selection.json", as_dict(selection))
 
 
-def _best(study: Study) -> list[Entry]:
-    """Whose answers are shown: of each model its best rank; on several machines each says where it ran."""
-    several = len(study.machines) > 1
-    found = []
-    for made in study.machines:
-        for entry in made.best_entries():
-            found.append(replace(entry, model=f"{entry.model} ({made.name})") if several else entry)
-    return found
-
-
-def _plots(study: Study) -> list[Plot]:
+def _plots(selection: ModelSelection) -> list[Plot]:
     """Quality against each cost of fine-tuning, one drawing per machine and cost."""
-    words = KOREAN if study.lang == "ko" else ENGLISH
+    words = KOREAN if selection.lang == "ko" else ENGLISH
     axes = {
         "memory": (words.pareto_memory, words.pareto_memory_title),
         "time": (words.pareto_time, words.pareto_time_title),
     }
     found = []
-    for made in study.machines:
-        suffix = f"-{slug(made.name)}" if len(study.machines) > 1 else ""
-        where = f" ({made.name})" if suffix else ""
+    for machine in selection.machines:
+        suffix = f"-{slug(machine.name)}" if len(selection.machines) > 1 else ""
         for cost, (axis, title) in axes.items():
-            points = _points(made, f"train_{cost}")
+            points = _points(machine, f"train_{cost}")
             if points:
-                svg = pareto_plot(points, axis, title, words)
-                found.append(Plot(f"pareto-{cost}{suffix}", f"{title}{where}", svg))
+                caption = selection.with_machine(title, machine.name)
+                found.append(Plot(f"pareto-{cost}{suffix}", caption, pareto_plot(points, axis, title, words)))
     return found
 
 
-def _points(made: Machine, cost: str) -> list[ParetoPoint]:
-    """The finished rows that have both numbers; the marker grows with the rank."""
-    ranks = sorted({entry.number for _, entry in made.rows})
+def _points(machine: MachineRanking, cost: str) -> list[ParetoPoint]:
+    """The finished candidates that have both numbers; the marker grows with the rank."""
+    ranks = sorted({candidate.rank_number for candidate in machine.finished})
     return [
-        ParetoPoint(entry.model, entry.name, figures[cost], figures["usable_chrf"], ranks.index(entry.number))
-        for (_, entry), figures in zip(made.rows, made.figures, strict=True)
-        if cost in figures and "usable_chrf" in figures
+        ParetoPoint(one.model, one.name, one.figures[cost], one.figures["usable_chrf"], ranks.index(one.rank_number))
+        for one in machine.finished
+        if {cost, "usable_chrf"} <= set(one.figures)
     ]

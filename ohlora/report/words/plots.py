@@ -25,7 +25,7 @@ class PlotWords:
     ratio: str = "other ÷ baseline, log scale"
     interval: str = "ratio (interval)"
     hollow: str = "hollow: too few pairs for an interval"
-    pareto_quality: str = "chrF, unusable answers as empty (higher is better)"
+    pareto_quality: str = "chrF, malformed answers as empty (higher is better)"
     pareto_key: str = "filled and joined: nothing is better in both · hollow: something is · larger marker: higher rank"
     pareto_memory: str = "peak fine-tuning memory (MiB; less is better)"
     pareto_time: str = "fine-tuning time (s; less is better)"
@@ -56,7 +56,7 @@ KOREAN = PlotWords(
     ratio="비교 대상 ÷ 기준, 로그 눈금",
     interval="비율 (구간)",
     hollow="빈 점: 쌍이 부족해 구간을 구할 수 없음",
-    pareto_quality="chrF, 쓸 수 없는 답변은 빈 답변으로 계산 (높을수록 좋음)",
+    pareto_quality="chrF, 형식이 온전하지 않은 답변은 빈 답변으로 계산 (높을수록 좋음)",
     pareto_key="채운 점, 이은 선: 둘 다 더 나은 것이 없음 · 빈 점: 더 나은 것이 있음 · 큰 점: 높은 rank",
     pareto_memory="Fine-Tuning 최대 메모리 (MiB, 적을수록 좋음)",
     pareto_time="Fine-Tuning 시간 (s, 적을수록 좋음)",

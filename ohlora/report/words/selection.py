@@ -8,7 +8,7 @@ SELECTION: dict[str, tuple[str, str]] = {
     "s.choice": ("The choice", "선정 결과"),
     "s.against": ("What speaks against it", "이 선택에 불리한 점"),
     "s.ranking": ("Ranking", "순위"),
-    "s.weights": ("Weights, and whether the choice depends on them", "가중치와, 가중치에 따라 결과가 달라지는지"),
+    "s.weights": ("Weights, and whether the choice depends on them", "가중치와 그에 따른 결과 변화"),
     "s.estimates": ("Estimated and measured peak memory", "최대 메모리: 추정과 측정"),
     "s.unmeasured": ("Not measured, and why", "측정하지 못한 후보와 이유"),
     "s.answers": ("The answers, side by side", "답변 비교"),
@@ -24,8 +24,8 @@ SELECTION: dict[str, tuple[str, str]] = {
     "s.bits": ("bits per character", "글자당 bits"),
     "s.eval_loss": ("eval loss", "eval loss"),
     "s.chrf": ("chrF", "chrF"),
-    "s.usable_chrf": ("chrF of usable answers", "쓸 수 있는 답변의 chrF"),
-    "s.usable": ("usable answers", "쓸 수 있는 답변"),
+    "s.usable_chrf": ("chrF of well-formed answers", "형식이 온전한 답변의 chrF"),
+    "s.usable": ("well-formed answers", "형식이 온전한 답변"),
     "s.grade": ("a person's grade (1–5)", "사람 평가 (1–5)"),
     "s.place": ("place", "순위"),
     "s.score": ("score", "점수"),
@@ -43,19 +43,19 @@ SELECTION: dict[str, tuple[str, str]] = {
     "s.part.time": ("time", "시간"),
     "s.part.grade": ("a person's grade", "사람 평가"),
     "s.why.quality": (
-        "what the model is chosen for; a bad answer is not made good by being cheap",
+        "the purpose of the model; a bad answer does not become good by being cheap",
         "모델을 고르는 목적이며, 나쁜 답변은 비용이 적어도 좋은 답변이 되지 않습니다",
     ),
     "s.why.memory": (
-        "whether it fits is settled before it starts; below that limit less is a convenience",
-        "들어가는지는 시작 전에 이미 확인되며, 그 한계 안에서는 적을수록 편할 뿐입니다",
+        "whether a run fits is checked before it starts; below that limit, less is only convenient",
+        "메모리에 들어가는지는 시작 전에 확인하며, 그 한계 안에서는 적을수록 편할 뿐입니다",
     ),
     "s.why.time": (
         "a person waits for every answer and for every training",
-        "답변마다, 학습마다 사람이 기다립니다",
+        "답변할 때도 학습할 때도 사람이 기다립니다",
     ),
     "s.why.grade": (
-        "no measure replaces reading the answers; less than quality, since it is one person's view",
+        "no metric replaces reading the answers; below quality, since it is one person's view",
         "답변을 직접 읽는 것을 대신할 지표는 없습니다. 한 사람의 의견이므로 품질보다 낮게 둡니다",
     ),
     "s.empty": ("empty", "빈 답변"),
@@ -67,28 +67,28 @@ SELECTION: dict[str, tuple[str, str]] = {
     # choosing a model: sentences
     "s.settings": (
         "Settings: inference of the base model on {prompts} prompts, {new} new tokens each; fine-tuning with {rows} "
-        "pairs, {eval_rows} for validation, {length}, batch size {batch}; then {answers} held-out questions answered by "
-        "the fine-tuned model, ending where it ends them, at most {new} tokens.",
+        "pairs, {eval_rows} for validation, {length}, batch size {batch}; then the fine-tuned model answers {answers} "
+        "held-out questions and ends each answer itself, with at most {new} tokens.",
         "설정: 추론(기본 모델)은 프롬프트 {prompts}개(각 {new}토큰 생성); 파인튜닝은 {rows}쌍, 검증 {eval_rows}쌍, {length}, "
         "batch size {batch}; 이어서 파인튜닝된 모델이 학습에 쓰지 않은 질문 {answers}개에 답변(스스로 끝낼 때까지, 최대 {new}토큰).",
     ),
     "s.none": (
-        "No candidate finished, so none can be chosen.",
-        "끝까지 실행된 후보가 없어 선정할 수 없습니다.",
+        "No candidate finished, so no model is chosen.",
+        "완료된 후보가 없어 선정할 수 없습니다.",
     ),
     "s.only": (
-        "**{name}** is the only model that finished: it was chosen over nothing (score {score} of 1, best of its ranks).",
-        "**{name}**: 끝까지 실행된 유일한 모델이므로 비교 대상이 없습니다 (점수 {score}, 만점 1, 이 모델의 rank 중 최고).",
+        "**{name}**: no other model finished, so there is nothing to compare it with (score {score} of 1, best of its ranks).",
+        "**{name}**: 완료된 다른 모델이 없어 비교 대상이 없습니다 (점수 {score}, 만점 1, 이 모델의 rank 중 최고).",
     ),
     "s.chosen": (
-        "**{name}**: score {score} of 1, before {other} with {other_score}, the best of another model. What decides it "
-        "most is {part}: {texts}.",
-        "**{name}**: 점수 {score} (만점 1). 다른 모델 중 최고인 {other}은(는) {other_score}점입니다. 가장 크게 작용한 항목은 "
-        "{part}입니다: {texts}.",
+        "**{name}**: score {score} of 1. The best other model is {other} with {other_score}. The part that decides most is "
+        "{part}: {texts}.",
+        "**{name}**: 점수 {score} (만점 1). 다른 모델 중 최고: {other}, 점수 {other_score}. 가장 크게 작용한 항목: {part} "
+        "({texts}).",
     ),
     "s.tied": (
         "**{names}** share the first place (score {score} of 1): these figures do not choose between them.",
-        "**{names}**: 점수 {score} (만점 1)로 공동 1위이며, 이 수치로는 둘 중 하나를 고를 수 없습니다.",
+        "**{names}**: 점수 {score} (만점 1)로 공동 1위이며, 이 수치로는 하나를 고를 수 없습니다.",
     ),
     "s.versus": ("{figure} {own} against {other}", "{figure} {own} (상대 {other})"),
     "s.against.licence": (
@@ -101,94 +101,114 @@ SELECTION: dict[str, tuple[str, str]] = {
     ),
     "s.against.dominated": (
         "{others}: at least as good by chrF, with no more {cost}",
-        "{others}: chrF가 같거나 더 높으면서 {cost}은(는) 더 많지 않습니다",
+        "{others}: chrF가 같거나 더 높고, 더 늘지 않는 비용: {cost}",
     ),
     "s.against.behind": (
-        "{other} is ahead in {part}, all its figures together: {texts}",
-        "{other}: {part}에서 앞섭니다(해당 항목 전체): {texts}",
+        "{other} is ahead in {part}, over all figures of that part: {texts}",
+        "{other}: 다음 항목 전체에서 앞섭니다: {part} ({texts})",
     ),
     "s.against.sensitive": (
-        "with the weight of {part} {factor} the choice is {names}",
-        "{part}의 가중치를 {factor} 선택은 {names}입니다",
+        "with the weight of {part} {factor}, the choice is {names}",
+        "{part}의 가중치를 {factor} 선정되는 후보: {names}",
     ),
     "s.factor.2": ("doubled", "두 배로 하면"),
     "s.factor.0.5": ("halved", "절반으로 하면"),
     "s.against.close": (
-        "its lead over {other} is {lead} of a score of 1; single runs cannot carry a difference that small",
-        "{other}과(와)의 점수 차이는 {lead}뿐이며, 한 번의 실행으로는 이 정도 차이를 말할 수 없습니다",
+        "its lead over {other} is only {lead} of a score of 1; single runs cannot show a difference that small",
+        "점수 차이가 {lead}뿐이며(상대: {other}), 한 번의 실행으로는 이 정도 차이를 확인할 수 없습니다",
     ),
-    "s.against.unusable": (
-        "{share} of its answers are unusable",
-        "답변 중 {share}은(는) 쓸 수 없습니다",
+    "s.against.malformed": (
+        "{share} of its answers are not well-formed",
+        "답변의 {share}가 형식이 온전하지 않습니다",
     ),
     "s.against.unmeasured": (
-        "{count} of {total} models were not measured on this machine, so nothing is known of them: {names}",
-        "모델 {total}개 중 {count}개는 이 기기에서 측정되지 않아 알 수 없습니다: {names}",
+        "{count} of {total} models were not measured on this machine: {names}",
+        "모델 {total}개 중 {count}개는 이 기기에서 측정되지 않았습니다: {names}",
     ),
     "s.against.once": (
-        "each model and rank was trained once, with one seed: there are no intervals, and another seed may choose otherwise",
+        "each model and rank was trained once, with one seed: there are no intervals, and another seed may lead to another "
+        "choice",
         "모델과 rank마다 하나의 seed로 한 번씩만 학습했으므로 구간이 없으며, 다른 seed에서는 결과가 다를 수 있습니다",
     ),
     "s.against.words": (
-        "chrF sees letters in common with one reference answer, not whether an answer is right or in character; references "
-        "of other questions would reach {floor}. Read the answers below",
-        "chrF는 기준 답변 하나와 겹치는 글자를 볼 뿐, 답변이 맞는지 오로라다운지는 보지 못합니다. 다른 질문의 기준 답변을 그대로 "
-        "내놓아도 {floor}점입니다. 아래의 답변을 직접 읽어 보세요",
+        "chrF counts letters in common with one reference answer, not whether an answer is right or in character; an "
+        "unrelated answer, the reference of another question, would get {floor}. Read the answers below",
+        "chrF는 기준 답변 하나와 겹치는 글자를 셀 뿐, 답변이 맞는지 오로라다운지는 보지 못합니다. 다른 질문의 기준 답변처럼 무관한 "
+        "답변도 {floor}점을 얻습니다. 아래의 답변을 직접 읽어 보세요",
     ),
     "s.method": (
         "Each figure is scored by its ratio to the best of this machine: own ÷ best where more is better, best ÷ own where "
-        "less is; chrF is first taken less what the references of other questions reach, since any Korean text has that for "
-        "nothing. A part is the mean of its figures, the score the mean of the parts by their weights (`--weights`). "
-        "Ratios, not min–max, so that a bad candidate moves no other's score. Equal scores share a place. A figure that one "
-        "finished row lacks counts for none.",
+        "less is. From chrF, the score that an unrelated Korean answer would get (references of other questions) is "
+        "subtracted first. A part is the mean of its figures, the score the mean of the parts by their weights "
+        "(`--weights`). Ratios, not min–max, so a bad candidate does not change the scores of others. Equal scores share a "
+        "place. A figure that one finished candidate lacks is not counted for any.",
         "각 수치는 이 기기의 최고값에 대한 비율로 점수를 매깁니다: 많을수록 좋은 것은 자신 ÷ 최고, 적을수록 좋은 것은 최고 ÷ 자신. "
-        "chrF는 어떤 한국어 문장이든 거저 얻는 점수(다른 질문의 기준 답변의 chrF)를 먼저 뺍니다. 항목은 그 수치들의 "
-        "평균이고, 점수는 항목들의 가중 평균입니다(`--weights`로 변경). min–max가 아니라 비율이므로 나쁜 후보가 다른 후보의 점수를 바꾸지 "
-        "않습니다. 점수가 같으면 순위도 같습니다. 끝난 행 하나라도 없는 수치는 모두에게 계산하지 않습니다.",
+        "chrF에서는 무관한 한국어 답변이 얻을 점수(다른 질문의 기준 답변의 chrF)를 먼저 뺍니다. 항목은 그 수치들의 평균이고, 점수는 "
+        "항목들의 가중 평균입니다(`--weights`로 변경). min–max가 아니라 비율이므로 나쁜 후보가 다른 후보의 점수를 바꾸지 않습니다. "
+        "점수가 같으면 순위도 같습니다. 완료된 후보 중 하나라도 없는 수치는 모두에게 계산하지 않습니다.",
     ),
     "s.exchange": (
-        "Said as an exchange: ten times the least memory costs as much as {memory} of the best quality, ten times the least "
-        "time as much as {time}.",
-        "바꾸어 말하면, 가장 적은 메모리의 열 배를 쓰는 것은 최고 품질의 {memory}만큼, 가장 짧은 시간의 열 배가 걸리는 것은 {time}만큼 점수를 "
-        "잃는 것과 같습니다.",
+        "In other words: using ten times the least memory costs as much score as {memory} of the best quality, ten times "
+        "the least time as much as {time}.",
+        "바꾸어 말하면, 가장 적은 메모리의 열 배를 쓰면 최고 품질의 {memory}만큼, 가장 짧은 시간의 열 배가 걸리면 {time}만큼 점수를 "
+        "잃습니다.",
     ),
     "s.left_out": (
-        "Not counted, since not every finished row has it: {figures}.",
-        "모든 끝난 행에 있지는 않아 계산하지 않은 수치: {figures}.",
+        "Not counted, since not every finished candidate has it: {figures}.",
+        "완료된 모든 후보에 있지는 않아 계산하지 않은 수치: {figures}.",
     ),
     "s.tokenizers": (
-        "eval loss is nats per token and depends on the vocabulary: compare it between the ranks of one model only. Between "
-        "models compare bits per character: eval loss × tokens that carry it ÷ (ln 2 × characters of the references)",
+        "eval loss is in nats per token and depends on the vocabulary: compare it only between ranks of one model. Between "
+        "models compare bits per character: eval loss × its number of tokens ÷ (ln 2 × characters of the references)",
         "eval loss는 토큰당 nats이므로 어휘에 따라 달라집니다. 한 모델의 rank 사이에서만 비교하세요. 모델 사이에서는 글자당 bits를 비교합니다: "
         "eval loss × 손실이 계산된 토큰 수 ÷ (ln 2 × 기준 답변의 글자 수)",
     ),
     "s.base": (
-        "inference is of the base model, which is the same at every rank: the median of n runs",
+        "inference is that of the base model, which is the same at every rank: the median of n runs",
         "추론은 rank와 무관한 기본 모델의 값이며, n번 실행의 중앙값입니다",
     ),
     "s.usable_means": (
-        "usable: not empty, no loop, in the reference's language, ended by the model",
-        "쓸 수 있는 답변: 비어 있지 않고, 반복이 없고, 기준 답변과 같은 언어이며, 모델이 스스로 끝낸 답변",
+        "well-formed: not empty, not in a loop, in the reference's language, ended by the model itself; it may still be wrong",
+        "형식이 온전한 답변: 비어 있지 않고, 반복이 없고, 기준 답변과 같은 언어이며, 모델이 스스로 끝낸 답변(내용은 틀릴 수 있음)",
     ),
     "s.other_questions": (
-        "**Not the same questions** were answered in every run, so chrF and the shares are not comparable",
+        "**Not the same questions** in every run, so chrF and the shares are not comparable",
         "**같은 질문이 아님**: 실행마다 답변한 질문이 달라 chrF와 비율을 비교할 수 없습니다",
     ),
     "s.grades_hint": (
-        "grades of a person, from 1 to 5: fill in {path} and make the report again; they then count",
-        "사람 평가(1–5): {path} 를 채우고 보고서를 다시 만들면 순위에 반영됩니다",
+        "a person's grades, from 1 to 5: fill in {path} and write the report again, then they count",
+        "사람 평가(1–5): {path} 파일을 채우고 보고서를 다시 만들면 순위에 반영됩니다",
     ),
     "s.grades_unknown": (
-        "grades of what is not here were left out: {names}",
+        "grades of candidates that are not here were left out: {names}",
         "여기에 없는 후보의 평가는 제외했습니다: {names}",
     ),
     "s.grades_wrong": (
         "a grade was left out: {problem}",
         "제외한 평가: {problem}",
     ),
+    "s.estimates.before": (
+        "Every estimate was made before its run.",
+        "모든 추정은 실행 전에 한 것입니다.",
+    ),
+    "s.estimates.judged": (
+        "Judged on runs of models and devices that no term of the estimate was fitted on: {n} figures, error at most "
+        "{worst}, mean {mean}.",
+        "추정식의 어떤 항도 맞추지 않은 모델과 기기의 실행으로 평가: 수치 {n}개, 오차 최대 {worst}, 평균 {mean}.",
+    ),
+    "s.estimates.fitted": (
+        "Not a judgement: {n} figures are of models that terms were fitted on with other runs ({models}, on a CPU); their "
+        "error is at most {worst}, mean {mean}, and says little about other models.",
+        "평가에서 제외: 수치 {n}개는 추정식의 항을 다른 실행으로 맞춘 모델({models}, CPU)의 것이며, 오차 최대 {worst}, 평균 {mean}. "
+        "다른 모델의 오차는 이것으로 알 수 없습니다.",
+    ),
+    "s.estimates.unjudged": (
+        "So this report does not judge the estimate.",
+        "따라서 이 보고서로는 추정을 평가할 수 없습니다.",
+    ),
     "s.shown_ranks": (
-        "Of each model the rank with the highest score; all answers lie in `samples/answer.jsonl` of each run.",
-        "모델마다 점수가 가장 높은 rank의 답변입니다. 모든 답변은 각 실행의 `samples/answer.jsonl` 에 있습니다.",
+        "Of each model, the rank with the highest score; all answers are in `samples/answer.jsonl` of each run.",
+        "모델마다 점수가 가장 높은 rank의 답변입니다. 모든 답변은 각 실행의 `samples/answer.jsonl`에 있습니다.",
     ),
     "s.several": (
         "**Different machines**: {names}. Times and memory are ranked within a machine only.",

@@ -1,0 +1,119 @@
+"""The runs of task=selection, and those that were planned and left no result: what each asks for, where it ran."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from ohlora.config.identity import flatten
+from ohlora.records.layout import attempts
+from ohlora.records.manifest import SELECTION
+from ohlora.records.result import Result
+from ohlora.records.samples import Sample, read_samples
+from ohlora.report.markdown import NO_VALUE
+from ohlora.report.reading import Held, asked_of
+
+NOT_SETTINGS = ("task", "seed", "device")  # repeats may differ in a seed; a device is told by the machine's name
+MODEL_SETTINGS = ("dtype", "attention", "prompt_format", "prompt_template", "lora_targets")  # the rest are its facts
+DATA, TOKENS = "data.path", "data.tokens"  # the data file's hash, of a planned run; else the hash of its tokens
+DIGITS = 8  # of a hash
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A planned run with its result, None where it left none. `asked`: its configuration, 'lora.rank' -> 16."""
+
+    arm: str
+    machine: str
+    asked: dict[str, Any]
+    folder: Path
+    run: Result | None = None
+
+    @property
+    def model(self) -> str:
+        facts = self.run.model if self.run else {}
+        return str(self.asked.get("model.name") or facts.get("name") or self.arm)
+
+    @property
+    def rank(self) -> str:
+        return as_text(self.asked["lora.rank"]) if "lora.rank" in self.asked else NO_VALUE
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What makes it another candidate beside model and rank, as texts."""
+        return {key: as_text(value) for key, value in self.asked.items() if _is_setting(key)}
+
+    @property
+    def weights(self) -> str:
+        """The hash of the weights that it loaded, '' where it loaded none."""
+        return str((self.run.model if self.run else {}).get("hash") or "")
+
+    @property
+    def source(self) -> str:
+        """Where the weights come from, as far as it was asked for: a folder, else a repository and its revision."""
+        repo, revision = self.asked.get("model.repo"), self.asked.get("model.revision")
+        return str(self.asked.get("model.path") or f"{repo}@{revision}")
+
+    def fact(self, measured: str, asked: str) -> Any:
+        """A fact of the model: what was found when it ran, else what its option says."""
+        found = (self.run.model if self.run else {}).get(measured)
+        return self.asked.get(f"model.{asked}") if found is None else found
+
+    def samples(self) -> list[Sample]:
+        """The fine-tuned model's answers, of the last attempt that left any."""
+        if self.run is None:
+            return []
+        directory = self.folder if (self.folder / "result.json").is_file() else self.folder / self.run.run_id
+        paths = [attempt / "samples" / "answer.jsonl" for attempt in attempts(directory)[::-1]]
+        return next((read_samples(path) for path in paths if path.is_file()), [])
+
+
+def collect_trials(folders: Sequence[Held]) -> list[Trial]:
+    """Every run and every planned one, in the order of the plans; runs of another task are left out."""
+    return [trial for held in folders for trial in _trials(held)]
+
+
+def machine_name(device: dict[str, Any]) -> str:
+    return f"{device.get('name')}, {device.get('vram_mib', device.get('ram_mib'))} MiB" if device else NO_VALUE
+
+
+def as_text(value: Any) -> str:
+    """One text for one value: 1e-4 and 0.0001 are the same, 10 and 10.0 too."""
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _trials(held: Held) -> Iterator[Trial]:
+    runs = {run.run_id: run for arm in held.arms for run in arm.runs}
+    # One that never started would have run where the folder's others did.
+    here = machine_name(next((run.device for run in runs.values() if run.device), {}))
+    plan = {job.run_id: job for job in (held.manifest.jobs if held.manifest else [])}
+    for run_id in dict.fromkeys([*plan, *runs]):
+        run, asked = runs.get(run_id), plan[run_id].asked if run_id in plan else {}
+        if run is None:
+            yield Trial(plan[run_id].arm, here, asked, held.folder)
+        elif run.task == SELECTION:
+            machine = machine_name(run.device) if run.device else here
+            yield Trial(run.arm, machine, asked or _asked_of_result(run), held.folder, run)
+
+
+def _asked_of_result(run: Result) -> dict[str, Any]:
+    """What a run without a plan, or of an older one, asked for; files by what is known of their content."""
+    asked = flatten(asked_of(run))
+    path = (run.requested.get("model") or {}).get("path")
+    if path:
+        asked["model.path"] = PurePath(path).name
+    if "tokens" in run.hashes:
+        asked[TOKENS] = run.hashes["tokens"]
+    return asked
+
+
+def _is_setting(key: str) -> bool:
+    group, _, name = key.partition(".")
+    if group in NOT_SETTINGS or key == "lora.rank":
+        return False
+    return group != "model" or name in MODEL_SETTINGS
