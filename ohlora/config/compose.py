@@ -30,11 +30,20 @@ def compose_config(overrides: Sequence[str], hydra: bool = False) -> Any:
         raise explain_error(error, overrides) from error
 
 
+# Texts that a model reads: typed on a command line, `\n` is a line break, `\t` a tab, `\\n` a backslash and an n.
+TEXTS = ("model.prompt_template", "generation.ask")
+ESCAPED = re.compile(r"\\(\\[nt]|[nt])")
+# A word of a command line: blanks within quotes do not end it.
+WORD = re.compile(r"""(?:[^\s"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|["'])+""", re.DOTALL)
+
+
 def quote_argument(argument: str) -> str:
     """`data.path=데이터.csv`, `data.path=~/my.csv`, `compare.arms=[lora=r16,lora=r64]` as Hydra's grammar wants them:
-    in quotes there. Others unchanged.
+    in quotes there. Texts that a model reads have their line breaks. Others unchanged.
     """
     key, equals, value = argument.partition("=")
+    if key.lstrip("+~") in TEXTS and equals:
+        return f"{key}={_quote_text(_break_lines(value))}"
     if key in ("compare.arms", "compare.recommended") and re.fullmatch(r"\[[^\[\]\"']+\]", value):
         return f"{key}=[{','.join(repr(arm.strip()) for arm in value[1:-1].split(','))}]"
     home = value.startswith("~/")
@@ -42,6 +51,25 @@ def quote_argument(argument: str) -> str:
     if not equals or (value.isascii() and not home) or re.search(r"[\"'\[\]{}(),\\]", value):
         return argument
     return f"{key}='{value}'"
+
+
+def split_arguments(text: str) -> list[str]:
+    """The overrides of one arm, each as `quote_argument` leaves it: 'a=1 model.prompt_template="Q: {prompt}\\n"'."""
+    return [quote_argument(word) for word in WORD.findall(text)]
+
+
+def _break_lines(value: str) -> str:
+    meaning = {"n": "\n", "t": "\t"}
+    return ESCAPED.sub(lambda found: meaning.get(found[1], found[1]), value)
+
+
+def _quote_text(value: str) -> str:
+    """One prompt template in quotes, unless it has them, is null, or is a list of several or of questions."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    if value in ("", "null") or value[0] in "\"'[" or value.count("{prompt}") > 1:
+        return value
+    return str(QuotedString(value, Quote.single).with_quotes())
 
 
 def explain_error(error: Exception, overrides: Sequence[str]) -> UserError:

@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, open_dict
 
-from ohlora.config.compose import compose_config
+from ohlora.config.compose import compose_config, split_arguments
 from ohlora.config.identity import slug
 from ohlora.config.schema import Config
 from ohlora.config.validate import validate
@@ -64,7 +64,7 @@ def parse_arms(config: Config) -> list[ArmSpec]:
                 raise UserError(f"compare.{key}={texts}: an arm is empty; give its overrides, such as backend=hf")
             alike = re.compile(re.escape(name) + r"( \(\d+\))?")
             same = sum(alike.fullmatch(arm.name) is not None for arm in found if arm.track == track)
-            found.append(ArmSpec(track, f"{name} ({same + 1})" if same else name, tuple(overrides.split())))
+            found.append(ArmSpec(track, f"{name} ({same + 1})" if same else name, tuple(split_arguments(overrides))))
     return found
 
 
