@@ -63,6 +63,12 @@ class FakeNvml:
     stranger: int | None = None  # MiB of another process that is listed under our number
     handles: tuple[str, ...] = (f"GPU-{UUID}",)
     NVMLError: type[Exception] = NVMLError
+    NVML_CLOCK_SM: int = 1
+    NVML_TEMPERATURE_GPU: int = 0
+    clock_mhz: int = 1980
+    clock_reasons: int = 0
+    temperature_c: int = 55
+    power_mw: int = 300_000
 
     def nvmlInit(self) -> None:
         pass
@@ -77,6 +83,18 @@ class FakeNvml:
 
     def nvmlDeviceGetMemoryInfo(self, handle: str) -> Any:
         return SimpleNamespace(used=self.others * MIB + self._own())
+
+    def nvmlDeviceGetClockInfo(self, handle: str, kind: int) -> int:
+        return self.clock_mhz
+
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: str) -> int:
+        return self.clock_reasons
+
+    def nvmlDeviceGetTemperature(self, handle: str, sensor: int) -> int:
+        return self.temperature_c
+
+    def nvmlDeviceGetPowerUsage(self, handle: str) -> int:
+        return self.power_mw
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> list[Any]:
         listed = [SimpleNamespace(pid=1, usedGpuMemory=self.others * MIB)]

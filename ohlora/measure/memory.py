@@ -1,4 +1,7 @@
-"""Peak memory, phase by phase: what the GPU allocator counted, what the driver shows, what was resident."""
+"""Peak memory, phase by phase: what the GPU allocator counted, what the driver shows, what was resident.
+
+The same phases say what disturbed them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from ohlora.measure.disturbance import DisturbanceWatch
 from ohlora.measure.nvml import Nvml
 from ohlora.measure.sampler import MIB, Sampler
 
@@ -28,6 +32,7 @@ class PhaseMemory:
 
             self._cuda = torch.cuda
             self.nvml = Nvml(torch.cuda)
+        self.disturbance = DisturbanceWatch(self.nvml.state if self.nvml and self.nvml.source != "none" else None)
         self._open: list[str] = []
         self._sampler: Sampler | None = None
 
@@ -60,13 +65,15 @@ class PhaseMemory:
             self._cuda.synchronize()
             self._cuda.reset_peak_memory_stats()
         assert self._sampler is not None
-        self._sampler.enter(self._open[-1])
+        self.disturbance.enter(self._open[-1])
+        self._sampler.enter(self._open[-1], self.disturbance.states.get(self._open[-1]))
 
     def _leave(self) -> None:
         assert self._sampler is not None
         if self._cuda:
             self._cuda.synchronize()
         found = self._sampler.leave()
+        self.disturbance.leave(self._open[-1], self._sampler.ticks)
         if self._cuda:
             found["peak_vram_mib"] = self._cuda.max_memory_allocated() / MIB
             found["peak_vram_reserved_mib"] = self._cuda.max_memory_reserved() / MIB

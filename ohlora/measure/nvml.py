@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ohlora.measure.gpu_state import GpuState
+
 
 class Nvml:
     """The driver's count for the device that torch computes on, found by its identity: numbers may be remapped.
@@ -51,6 +53,10 @@ class Nvml:
             self.reason = f"NVML: {error}"
             return None
         return own if self.source else None
+
+    def state(self) -> GpuState:
+        """A new record of the device's clock, temperature and other processes."""
+        return GpuState(self._nvml, self._device)
 
     def _own(self) -> int | None:
         """Our entries in the driver's list (several under MIG) in bytes; None without any, or without a number."""

@@ -1,4 +1,7 @@
-"""A thread that looks at this process's memory beside the work, and its timeline, which a killed process leaves."""
+"""A thread that samples this process's memory beside the work, and its timeline, which a killed process leaves.
+
+Its own ticks tell when the process stood still.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ from pathlib import Path
 from typing import IO
 
 from ohlora.files import encode_json
+from ohlora.measure.disturbance import Ticks
+from ohlora.measure.gpu_state import SAMPLE_S as STATE_SAMPLE_S
+from ohlora.measure.gpu_state import GpuState
 from ohlora.measure.resident import Resident
 
 MIB = 2**20
@@ -32,21 +38,26 @@ class Sampler(threading.Thread):
         self._lock = threading.Lock()
         self._resident = Resident()
         self._ended = False
+        self.ticks = Ticks(SAMPLE_S)
+        self._gpu: GpuState | None = None
         self._phase = ""
         self._peaks: dict[str, float] = {}
         self._line: dict[str, float] = {}
-        self._next_device = self._next_line = 0.0
+        self._next_device = self._next_line = self._next_state = 0.0
 
-    def enter(self, phase: str) -> None:
-        """Count for this phase from now on."""
+    def enter(self, phase: str, gpu: GpuState | None = None) -> None:
+        """Count for this phase from now on; `gpu` gets the samples of the device's state."""
         with self._lock:
             self._phase, self._peaks, self._line = phase, {}, {}
+            self.ticks, self._gpu = Ticks(SAMPLE_S), gpu
+            self._next_state = 0.0
             self._next_line = time.monotonic() + LINE_S
             self._take(device=True)
 
     def leave(self) -> dict[str, float]:
         """End the phase; its peaks."""
         with self._lock:
+            self.ticks.tick()
             self._take(device=True)
             self._write_line()
             self._phase = ""
@@ -57,6 +68,7 @@ class Sampler(threading.Thread):
             time.sleep(SAMPLE_S)  # an event to wait for would cost twice as much
             with self._lock:
                 if self._phase:
+                    self.ticks.tick()
                     now = time.monotonic()
                     self._take(device=now >= self._next_device)
                     if now >= self._next_line:
@@ -74,8 +86,12 @@ class Sampler(threading.Thread):
         self._note("peak_rss_mib", "rss_mib", rss)
         self._note("peak_rss_anon_mib", None, anonymous)
         if device and self._device_bytes:
-            self._note("peak_vram_device_mib", "vram_device_mib", self._device_bytes())
-            self._next_device = time.monotonic() + DEVICE_SAMPLE_S
+            used, now = self._device_bytes(), time.monotonic()
+            self._note("peak_vram_device_mib", "vram_device_mib", used)
+            self._next_device = now + DEVICE_SAMPLE_S
+            if self._gpu and now >= self._next_state:
+                self._gpu.take(holding=bool(used))
+                self._next_state = now + STATE_SAMPLE_S
 
     def _note(self, peak: str, shown: str | None, value: int | None) -> None:
         if value is None:

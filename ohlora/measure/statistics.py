@@ -22,7 +22,7 @@ class Paired:
 
     `baseline` and `other` are geometric means; `ratio`, that of the pairs' ratios, is their ratio. `interval` is its
     95 % paired t interval, None under two pairs; `spread` the standard deviation of the pairs' log ratios; `p`
-    two-sided, of no difference.
+    two-sided, of no difference, never 0.
     """
 
     baseline: float
@@ -34,12 +34,14 @@ class Paired:
     pairs: int
 
 
-def paired(baseline: Sequence[float], other: Sequence[float]) -> Paired:
+def paired(baseline: Sequence[float], other: Sequence[float], resolution: float = 1e-6) -> Paired:
     """Compare values of equal length, one pair at each position; all must be > 0.
 
+    `resolution` > 0 is the relative error of one measurement. Pairs that agree more closely than that, as counts do,
+    show how fine the measurement is and not how certain: interval and p take a smaller spread as the resolution.
     Source: the paired t test on logarithms (a ratio's error is multiplicative, and A ÷ B must mirror B ÷ A).
     """
-    assert len(baseline) == len(other) >= 1
+    assert len(baseline) == len(other) >= 1 and resolution > 0
     logs = [log(b / a) for a, b in zip(baseline, other, strict=True)]
     centre, n = fmean(logs), len(logs)
     interval = spread = p = None
@@ -47,11 +49,10 @@ def paired(baseline: Sequence[float], other: Sequence[float]) -> Paired:
         from scipy.stats import t
 
         spread = stdev(logs)
-        error = spread / sqrt(n)
+        error = max(spread, resolution) / sqrt(n)
         reach = float(t.ppf(1 - ALPHA / 2, n - 1)) * error
         interval = (exp(centre - reach), exp(centre + reach))
-        # No spread at all, as an allocator's count gives: a difference or none.
-        p = float(2 * t.sf(abs(centre) / error, n - 1)) if error > 0 else float(centre == 0)
+        p = float(2 * t.sf(abs(centre) / error, n - 1))
     return Paired(geometric_mean(baseline), geometric_mean(other), exp(centre), interval, spread, p, n)
 
 

@@ -43,6 +43,7 @@ KINDS: dict[str, type | tuple[type, ...]] = {
             "arguments",
             "metrics",
             "estimate",
+            "disturbance",
             "timings",
         ),
         dict,
@@ -67,6 +68,7 @@ class PhaseRecord:
     parity: dict[str, Any] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
     estimate: dict[str, Any] = field(default_factory=dict)
+    disturbance: dict[str, dict[str, Any]] = field(default_factory=dict)
     timings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -92,14 +94,16 @@ class Result:
     arguments: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     estimate: dict[str, Any] = field(default_factory=dict)
+    disturbance: dict[str, dict[str, Any]] = field(default_factory=dict)
     timings: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def add(self, phase: str, record: PhaseRecord) -> None:
         """Take one process's record in. The first process's load is `load/…`, a later one's `<phase>_load/…`."""
-        rename = f"{phase}_load/" if any(key.startswith("load/") for key in self.metrics) else "load/"
+        load = f"{phase}_load" if any(key.startswith("load/") for key in self.metrics) else "load"
         for key, value in record.metrics.items():
-            self.metrics[rename + key[len("load/") :] if key.startswith("load/") else key] = value
+            self.metrics[f"{load}/{key[len('load/') :]}" if key.startswith("load/") else key] = value
+        self.disturbance |= {load if key == "load" else key: found for key, found in record.disturbance.items()}
         common = {k: v for k, v in record.effective.items() if not isinstance(v, dict)}
         self.effective = {
             **self.effective,
@@ -162,6 +166,7 @@ def _of_other_types(result: Result) -> Iterator[str]:
             return
     if result.track not in TRACKS:
         yield f"track={result.track!r}"
+    yield from (f"disturbance.{key}" for key, record in result.disturbance.items() if not isinstance(record, dict))
     yield from (f"metrics.{key}" for key, value in result.metrics.items() if not isinstance(value, number))
     yield from (f"timings.{key}" for key in TIMES if not isinstance(result.timings.get(key, 0.0), number))
     yield from (f"requested.{key}" for key in GROUPS if not isinstance(result.requested.get(key, {}), dict))

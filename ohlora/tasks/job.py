@@ -16,6 +16,7 @@ from ohlora.config.schema import Config
 from ohlora.config.tasks import PHASES
 from ohlora.errors import Unsupported, UserError
 from ohlora.files import encode_json, write_json
+from ohlora.measure.metrics import require_declared
 from ohlora.measure.shortage import asked_and_available, is_out_of_memory
 from ohlora.records.result import PhaseRecord, Status
 
@@ -39,7 +40,12 @@ class Job:
         self.emit({"event": "progress", "done": done, **shown})
 
     def metric(self, key: str, value: float, step: int | None = None) -> None:
-        """Write one number to metrics.jsonl now; without a step it is one of the run's final numbers."""
+        """Write one number to metrics.jsonl now; without a step it is one of the run's final numbers.
+
+        Raises:
+            LookupError: `ohlora/measure/metrics.py` does not declare the key.
+        """
+        require_declared(key, curve=step is not None)
         line = {"key": key, "value": value, "step": step, "time": time.time()}
         self.metrics_file.write(encode_json(line) + "\n")
         self.metrics_file.flush()

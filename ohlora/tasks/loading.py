@@ -137,9 +137,10 @@ def _estimate(job: Job, device: str, tokens: Tokens, there: Capacity) -> None:
 
 
 def record_memory(job: Job, memory: PhaseMemory) -> None:
-    """All phase peaks of this process, the most it ever had resident, and where the driver's numbers come from."""
+    """All phase peaks of this process, what disturbed its phases, and where the driver's numbers come from."""
     for key, value in memory.metrics().items():
         job.metric(key, value)
+    job.record.disturbance = memory.disturbance.records()
     whole = process_peak_mib()
     if whole is not None:
         job.metric(f"{job.phase}/process_peak_rss_mib", whole)

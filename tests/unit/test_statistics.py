@@ -34,9 +34,15 @@ def test_one_pair_has_a_ratio_and_nothing_more() -> None:
     assert (found.ratio, found.interval, found.spread, found.p) == (pytest.approx(0.75), None, None, None)
 
 
-@pytest.mark.parametrize(("other", "p"), [([4.0] * 4, 1.0), ([3.0] * 4, 0.0)])
-def test_counts_without_any_spread(other: list[float], p: float) -> None:
-    assert paired([4.0] * 4, other).p == p
+def test_values_without_any_spread_are_as_certain_as_they_are_fine() -> None:
+    """An allocator's counts repeat themselves exactly: the resolution stands for the spread, and p is never 0."""
+    same = paired([4096.0] * 4, [4096.0] * 4, 8 / 4096)
+    assert same.p == 1.0 and same.spread == 0
+    more = paired([4096.0] * 4, [4224.0] * 4, 8 / 4096)
+    assert more.p is not None and 0 < more.p < 0.001
+    t = log(4224 / 4096) / (8 / 4096 / sqrt(4))
+    assert more.p == pytest.approx(2 * stats.t.sf(t, 3))
+    assert more.interval is not None and more.interval[0] < 4224 / 4096 < more.interval[1]
 
 
 def test_holm_by_hand() -> None:

@@ -8,9 +8,10 @@ from itertools import pairwise
 from math import isfinite
 from typing import Literal
 
+from ohlora.measure.metrics import Kind, metric_of
 from ohlora.measure.statistics import ALPHA, MIN_PAIRS, Paired, holm, paired, pairs_needed
 from ohlora.records.result import Result
-from ohlora.report.comparison.headline import HEADLINE, RESOLUTION_MIB, RESOLUTION_QUALITY, Kind, kind, memory_key
+from ohlora.report.comparison.headline import HEADLINE, RESOLUTION_MIB, RESOLUTION_QUALITY, memory_key
 from ohlora.report.comparison.parity import Check, checks, overlapped, pairs_of
 from ohlora.report.reading import ArmRuns
 
@@ -86,13 +87,19 @@ def _verdict(made: Contrast, key: str, one: Paired, p: float | None) -> Verdict:
         return "not_comparable"
     if one.pairs < MIN_PAIRS or not made.interleaved or p is None:
         return "no_verdict"
-    what = kind(key)
+    what = _kind(key)
     small = (what == "memory" and abs(one.other - one.baseline) < RESOLUTION_MIB) or (
         what == "quality" and abs(one.ratio - 1) < RESOLUTION_QUALITY
     )
     if p > ALPHA or small:
         return "no_difference_shown"
     return _word(what, one.ratio < 1)
+
+
+def _kind(key: str) -> Kind:
+    declared = metric_of(key)
+    assert declared, f"{key}: not declared"
+    return declared.kind
 
 
 def _word(what: Kind, lower: bool) -> Verdict:
@@ -111,7 +118,8 @@ def _values(pairs: Sequence[tuple[Result, Result]]) -> dict[str, tuple[list[floa
     found = {}
     for key in sorted(keys):
         left, right = [a.metrics[key] for a, _ in pairs], [b.metrics[key] for _, b in pairs]
-        if kind(key) != "description" and all(isfinite(value) and value > 0 for value in (*left, *right)):
+        declared = metric_of(key)
+        if declared and declared.compared and all(isfinite(value) and value > 0 for value in (*left, *right)):
             found[key] = (left, right)
     return found
 

@@ -1,33 +1,15 @@
-"""What each metric is: its kind, which four are the headline, and what difference is too small to be measured."""
+"""Which four metrics are the headline, and what difference is too small to be measured."""
 
 from __future__ import annotations
 
-from typing import Literal
-
-Kind = Literal["time", "throughput", "memory", "quality", "description"]
 # The memory of a phase: what a GPU allocated where there is one, else what was resident.
 MEMORY = ("peak_vram_mib", "peak_rss_mib")
 # The columns of the user's table.
 HEADLINE = ("infer memory", "infer/infer_time_s", "train memory", "train/train_time_s")
 # What a run was given to do: it must be equal.
 WORK = ("infer/prompts", "infer/generated_tokens", "train/train_steps", "train/train_tokens", "train/padding_ratio")
-# Numbers that describe the work or the machine; nothing is faster or less by them.
-DESCRIBING = (*WORK, "train/train_tflop", "train/matmul_peak_gflops", "train/nonfinite_steps", "train/skipped_steps")
 RESOLUTION_QUALITY = 0.005  # relative; with one seed a loss repeats itself exactly, so no spread tells its error
 RESOLUTION_MIB = 8.0  # the error that memory is measured with: a smaller difference is none
-
-
-def kind(key: str) -> Kind:
-    """By the unit that a metric's name carries."""
-    if key in DESCRIBING or key.startswith("estimate/"):
-        return "description"
-    if key.endswith(("memory", "_mib")):
-        return "memory"
-    if key.endswith(("_per_s", "_mfu")):
-        return "throughput"
-    if key.endswith(("_s", "_ms")):
-        return "time"
-    return "quality"
 
 
 def memory_key(metrics: dict[str, float], phase: str) -> str | None:

@@ -1,0 +1,69 @@
+"""What a GPU was like while a phase ran: clock, throttling, temperature, power, other processes on it. By NVML."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from statistics import median
+from typing import Any
+
+# Name -> bit of NVML's clocks event reasons: https://docs.nvidia.com/deploy/nvml-api/
+REASONS = {
+    "sw_power_cap": 0x4,
+    "hw_slowdown": 0x8,
+    "sync_boost": 0x10,
+    "sw_thermal_slowdown": 0x20,
+    "hw_thermal_slowdown": 0x40,
+    "hw_power_brake": 0x80,
+}
+SAMPLE_S = 1.0  # six questions to the driver, which takes milliseconds for them
+
+
+class GpuState:
+    """Samples of one device. `nvml` is the module pynvml, `device` its handle; what it does not answer is absent."""
+
+    def __init__(self, nvml: Any, device: Any) -> None:
+        self._nvml, self._device = nvml, device
+        self._clocks: list[int] = []
+        self._watts: list[float] = []
+        self._temperatures: list[int] = []
+        self._reasons: list[int] = []
+        self._others: list[int] = []
+
+    def take(self, holding: bool) -> None:
+        """One sample; `holding`: this process has memory on the device, so that it is in the driver's list."""
+        nvml, device = self._nvml, self._device
+        with contextlib.suppress(nvml.NVMLError):
+            self._clocks.append(nvml.nvmlDeviceGetClockInfo(device, nvml.NVML_CLOCK_SM))
+        with contextlib.suppress(nvml.NVMLError):
+            self._watts.append(nvml.nvmlDeviceGetPowerUsage(device) / 1000)
+        with contextlib.suppress(nvml.NVMLError):
+            self._temperatures.append(nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU))
+        with contextlib.suppress(nvml.NVMLError):
+            self._reasons.append(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(device))
+        with contextlib.suppress(nvml.NVMLError):
+            listed = [entry.pid for entry in nvml.nvmlDeviceGetComputeRunningProcesses(device)]
+            others = [pid for pid in listed if pid != os.getpid()]
+            # In a container we may be listed under the number that we have outside of it.
+            hidden = holding and bool(others) and os.getpid() not in listed
+            self._others.append(len(others) - hidden)
+
+    def record(self) -> dict[str, Any]:
+        """What the samples amount to."""
+        found: dict[str, Any] = {}
+        if self._clocks:
+            found["gpu_sm_clock_median_mhz"] = median(self._clocks)
+            found["gpu_sm_clock_min_mhz"] = min(self._clocks)
+        if self._watts:
+            found["gpu_power_median_w"] = round(median(self._watts), 1)
+            found["gpu_power_max_w"] = round(max(self._watts), 1)
+        if self._temperatures:
+            found["gpu_temperature_max_c"] = max(self._temperatures)
+        if self._reasons:
+            shares = {
+                name: sum(bool(r & bit) for r in self._reasons) / len(self._reasons) for name, bit in REASONS.items()
+            }
+            found["gpu_throttle_reasons"] = {name: round(share, 3) for name, share in shares.items() if share}
+        if self._others:
+            found["other_gpu_processes"] = max(self._others)
+        return found
