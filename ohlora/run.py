@@ -133,13 +133,14 @@ def _show(config: Config, module: str) -> int:
 def _single_job(node: DictConfig) -> Result:
     from ohlora.models.acceptance import require_acceptance
     from ohlora.report.single import show_run
-    from ohlora.running.attempt import execute, to_plain
+    from ohlora.running.attempt import execute
+    from ohlora.running.plan import plan_run
     from ohlora.running.preflight import check
 
-    config = validate(node)
-    check(config)
-    require_acceptance(config)
-    result, attempt = execute(config, to_plain(node), _chosen_folder())
+    plan = plan_run(node)
+    check(plan)
+    require_acceptance(plan.config)
+    result, attempt = execute(plan, _chosen_folder())
     show_run(result, attempt)
     return result
 
@@ -175,19 +176,17 @@ def _compare(config: Config, overrides: list[str], folder: Path | None) -> int:
 
 def _sweep_job(node: DictConfig) -> Result:
     from hydra.core.hydra_config import HydraConfig
-    from omegaconf import open_dict
 
-    from ohlora.running.attempt import execute, to_plain
+    from ohlora.running.attempt import execute
+    from ohlora.running.plan import plan_run
     from ohlora.studies.skipping import read_finished, write_skipped
     from ohlora.studies.sweep import find_planned_run
 
     under = HydraConfig.get()
     arm, place = find_planned_run(Path(under.sweep.dir), list(under.overrides.task))
-    with open_dict(node):
-        node.arm = arm
-    config, resolved, folder = validate(node), to_plain(node), Path(under.sweep.dir) / place.run_id
-    there = read_finished(config, folder) or write_skipped(config, resolved, folder, place)
-    return there or execute(config, resolved, folder, place)[0]
+    plan, folder = plan_run(node, arm=arm), Path(under.sweep.dir) / place.run_id
+    there = read_finished(plan.config, folder) or write_skipped(plan, folder, place)
+    return there or execute(plan, folder, place)[0]
 
 
 def _sweep(args: argparse.Namespace) -> int:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
 
-from ohlora.config.group import list_models
-from ohlora.config.schema import Config
+from ohlora.config.schema import Config, ModelConfig
 from ohlora.errors import UserError
-from ohlora.estimate.capacity import capacity
-from ohlora.estimate.fit import ERROR, Estimate, estimate, remedy
+from ohlora.estimate.fit import ERROR, Estimate, find_remedy
 from ohlora.report.markdown import NO_VALUE, markdown
+from ohlora.running.plan import Plan
 
 PHASES = {"infer": "inference", "train": "fine-tuning"}
 
 
 def show(config: Config) -> tuple[int, str]:
     """The parts of this run's model, then a row for each model; exit code 2 where this run's cannot fit."""
-    there = capacity(config)
-    found = estimate(config, there)
+    plan = Plan(config)
+    found, there = plan.estimate, plan.capacity
     if found is None:
         raise UserError(
             f"model={config.model.name}: nothing is known of its shape; prepare it (task=prepare), or give model.shape"
         )
+    others = [(one.config.model, one.estimate_on(there)) for one in plan.other_models()]
+    remedy = find_remedy(found, config.trainer, (one for _, one in others))
     parts = [
         f"{config.model.label}, {config.backend.name}, {there.dtype} on {there.device}: {there.said}",
         _settings(config, found),
@@ -29,9 +30,9 @@ def show(config: Config) -> tuple[int, str]:
         _parts(found),
         "",
         f"{config.model.name}: **{found.verdict}** (the estimate may be off by {ERROR:.0%})"
-        + (f"; {remedy(config, found)}" if found.verdict in ("too large", "tight") else ""),
+        + (f"; {remedy}" if found.verdict in ("too large", "tight") else ""),
         "",
-        _models(config, found),
+        _models(others),
     ]
     return (2 if found.verdict == "too large" else 0), "\n".join(parts)
 
@@ -56,11 +57,10 @@ def _parts(found: Estimate) -> str:
     return markdown(["MiB", *(PHASES[phase] for phase in found.phases)], rows)
 
 
-def _models(config: Config, found: Estimate) -> str:
+def _models(estimates: Iterable[tuple[ModelConfig, Estimate | None]]) -> str:
     """Every model of the group under the same settings, the smallest first."""
     rows = []
-    for model in list_models(config):
-        one = estimate(replace(config, model=model), found.there)
+    for model, one in estimates:
         if one is None:
             rows.append((0.0, [model.name, NO_VALUE, NO_VALUE, NO_VALUE, "nothing is known of its shape"]))
             continue

@@ -16,7 +16,7 @@ def show(config: Config) -> tuple[int, str]:
     """A row for each model, then the terms of each restricted licence."""
     rows: list[list[str]] = []
     entries: dict[str, Licence] = {}
-    for model in list_models(config):
+    for model in list_models(config.model):
         one = replace(config, model=model)
         tag = licence_of(one)
         entry, given = find_licence(tag, described_folder(one), one.model.repo), read_acceptance(one)

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from omegaconf import OmegaConf
 
 from ohlora.config.paths import conf_dir, options
-from ohlora.config.schema import Config, ModelConfig
+from ohlora.config.schema import ModelConfig
 
 OPEN = ("hub", "local")  # these stand for any model, and are none by themselves
 
 
-def list_models(config: Config) -> Iterator[ModelConfig]:
+def list_models(own: ModelConfig) -> Iterator[ModelConfig]:
     """The model of this run, then every other option of the group as its file has it."""
-    yield config.model
+    yield own
     for option in options("model"):
-        if option in (config.model.name, *OPEN):
+        if option in (own.name, *OPEN):
             continue
         loaded = OmegaConf.load(conf_dir() / "model" / f"{option}.yaml")
         model = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ModelConfig), loaded))

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ohlora.config.schema import ColumnsConfig, Config, DataConfig, Split
-from ohlora.config.tasks import TASKS
+from ohlora.config.schema import ColumnsConfig, DataConfig, GenerationConfig, Split, TrainerConfig
 from ohlora.errors import UserError, suggest
+from ohlora.files import sha256_file
 
 PACKAGED = Path(__file__).with_name("ohlora.csv")
 SPLITS = tuple(split.value for split in Split)
@@ -45,13 +45,40 @@ class Selection:
     prompts: list[Row]
 
 
+class DataFiles:
+    """Data files, each read and hashed once, however many runs of a command use it."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[Row]] = {}
+        self._hashes: dict[Path, str] = {}
+
+    def rows(self, data: DataConfig) -> list[Row]:
+        """All rows of this data choice; raises what `load_rows` raises."""
+        key = repr(data)
+        if key not in self._rows:
+            self._rows[key] = load_rows(data)
+        return self._rows[key]
+
+    def hash(self, data: DataConfig) -> str:
+        """sha256 of the file's bytes."""
+        path = data_path(data)
+        if path not in self._hashes:
+            self._hashes[path] = sha256_file(path)
+        return self._hashes[path]
+
+
+def data_path(data: DataConfig) -> Path:
+    """The user's file, or the set that is shipped."""
+    return Path(data.path) if data.path else PACKAGED
+
+
 def load_rows(data: DataConfig) -> list[Row]:
     """All rows of the data file.
 
     Raises:
         UserError: file missing, empty, not UTF-8, a column missing, a pair incomplete; with line numbers.
     """
-    path = Path(data.path) if data.path else PACKAGED
+    path = data_path(data)
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -72,57 +99,54 @@ def load_rows(data: DataConfig) -> list[Row]:
     return _rows(records, data.columns, path)
 
 
-def run_rows(config: Config) -> Selection:
-    """The rows of this run, read from its data file."""
-    return select(load_rows(config.data), config)
-
-
-def select(rows: list[Row], config: Config) -> Selection:
-    """Which rows this run trains on, evaluates on and asks.
+def select_rows(
+    rows: list[Row], manifest: str | None, trainer: TrainerConfig, generation: GenerationConfig, trains: bool
+) -> Selection:
+    """The rows that a run trains on, evaluates on and asks, out of all rows of its file.
 
     With `data.manifest` its ids come first, in its order, so that `trainer.train_rows=20` is the user's test.
+
+    Raises:
+        UserError: fewer rows than asked for, or none to train on (`trains`) or to ask.
     """
-    listed = _manifest(config.data.manifest)
+    listed = _manifest(manifest)
     hint = (
-        f" in the list data.manifest={config.data.manifest}"
-        if listed
-        else " (without a split column the last fifth is validation)"
+        f" in the list data.manifest={manifest}" if listed else " (without a split column the last fifth is validation)"
     )
     by_id = {row.id: row for row in rows}
     train = [row for row in rows if row.split == "train"]
     validation = [row for row in rows if row.split == "validation"]
-    if config.trainer.train_rows is not None:
+    if trainer.train_rows is not None:
         chosen = [by_id[i] for i in listed.get("train", [])]
-        train = _first("trainer.train_rows", chosen or train, config.trainer.train_rows, hint)
-    if config.trainer.eval_rows is not None:
+        train = _first("trainer.train_rows", chosen or train, trainer.train_rows, hint)
+    if trainer.eval_rows is not None:
         chosen = [by_id[i] for i in listed.get("validation", [])]
-        validation = _first("trainer.eval_rows", chosen or validation, config.trainer.eval_rows, hint)
-    if TASKS[config.task.name].trains and not train:
+        validation = _first("trainer.eval_rows", chosen or validation, trainer.eval_rows, hint)
+    if trains and not train:
         raise UserError("data: no row is of split train, so there is nothing to train on")
-    prompts = _prompts(rows, train + validation, config)
+    prompts = _prompts(rows, train + validation, generation)
     if not prompts:
         raise UserError("data: no row is of split train or validation; give generation.split=test to ask the others")
     return Selection(train, validation, prompts)
 
 
-def held_out(config: Config) -> list[Row]:
-    """The first rows of split test, as many as `generation.prompts`; without any, of split validation.
+def select_held_out(rows: list[Row], count: int | None) -> list[Row]:
+    """The first `count` rows of split test (null: all of them); without any, of split validation.
 
     Raises:
         UserError: there is no row that is not trained on.
     """
-    rows = load_rows(config.data)
     for split in (Split.test.value, Split.validation.value):
         found = [row for row in rows if row.split == split]
         if found:
-            return found[: config.generation.prompts]
+            return found[:count]
     raise UserError("data: no row is of split test or validation, so the fine-tuned model has nothing new to answer")
 
 
-def _prompts(rows: list[Row], used: list[Row], config: Config) -> list[Row]:
-    if config.generation.ask:
-        return [Row(f"ask-{n}", "test", "", text, "") for n, text in enumerate(config.generation.ask, 1)]
-    split = config.generation.split
+def _prompts(rows: list[Row], used: list[Row], generation: GenerationConfig) -> list[Row]:
+    if generation.ask:
+        return [Row(f"ask-{n}", "test", "", text, "") for n, text in enumerate(generation.ask, 1)]
+    split = generation.split
     if split is not None:
         used = [row for row in rows if row.split == split.value]
         if not used:
@@ -130,7 +154,7 @@ def _prompts(rows: list[Row], used: list[Row], config: Config) -> list[Row]:
             raise UserError(
                 f"generation.split={split.value}: the data has no such rows; give generation.split={have[-1]}"
             )
-    return used[: config.generation.prompts] if config.generation.prompts else used
+    return used[: generation.prompts] if generation.prompts else used
 
 
 def _first(key: str, rows: list[Row], count: int, hint: str) -> list[Row]:

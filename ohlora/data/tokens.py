@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Config, PromptFormat
+from ohlora.config.schema import ModelConfig, PromptFormat
 from ohlora.data.rows import Row, Selection
 from ohlora.errors import UserError
 from ohlora.files import read_json, sha256_of, write_json
@@ -49,39 +49,39 @@ class Tokens:
     chat_date: str | None = None
 
 
-def tokens_path(config: Config, folder: Path, selection: Selection) -> Path:
+def tokens_path(outputs: Path, model: ModelConfig, folder: Path, max_length: int, selection: Selection) -> Path:
     """The file that holds these rows' tokens; its name is a hash of everything that decides them."""
     key = sha256_of(
         [
             ENCODING,
             _versions(),
             tokenizer_hash(folder),
-            config.model.prompt_format.value,
-            config.model.prompt_template,
-            config.trainer.max_length,
+            model.prompt_format.value,
+            model.prompt_template,
+            max_length,
             [[asdict(row) for row in rows] for rows in (selection.train, selection.validation, selection.prompts)],
         ]
     )
-    return Path(config.outputs) / ".tokens" / f"{key[:20]}.json"
+    return outputs / ".tokens" / f"{key[:20]}.json"
 
 
-def encode(tokenizer: Any, selection: Selection, config: Config, stop_ids: list[int]) -> Tokens:
+def encode(tokenizer: Any, selection: Selection, model: ModelConfig, max_length: int, stop_ids: list[int]) -> Tokens:
     """Tokenise with the plain tokenizer of the model folder, never with one that a back end has changed."""
     eos = tokenizer.eos_token_id
     if eos is None:
         raise UserError(
-            f"model.name={config.model.name}: its tokenizer has no EOS token, so an answer could never end; name it as "
+            f"model.name={model.name}: its tokenizer has no EOS token, so an answer could never end; name it as "
             "eos_token in tokenizer_config.json, or take another model"
         )
     stop_ids = sorted({eos, *stop_ids})
     truncated: list[str] = []
 
     def example(row: Row) -> Example:
-        prompt, response = pair_ids(tokenizer, row, config, stop_ids)
+        prompt, response = pair_ids(tokenizer, row, model, stop_ids)
         ids = prompt + response
-        if len(ids) > config.trainer.max_length:
+        if len(ids) > max_length:
             truncated.append(row.id)
-            ids = ids[: config.trainer.max_length]
+            ids = ids[:max_length]
         return Example(row.id, ids, ([IGNORED] * len(prompt) + response)[: len(ids)])
 
     train = [example(row) for row in selection.train]
@@ -89,38 +89,38 @@ def encode(tokenizer: Any, selection: Selection, config: Config, stop_ids: list[
     silent = [e.id for e in train + validation if all(label == IGNORED for label in e.labels)]
     if silent:
         raise UserError(
-            f"trainer.max_length={config.trainer.max_length}: nothing of the response is left in row "
+            f"trainer.max_length={max_length}: nothing of the response is left in row "
             f"{', '.join(silent[:5])}; give a larger value"
         )
-    prompts = [(row.id, prompt_ids(tokenizer, row, config)) for row in selection.prompts]
+    prompts = [(row.id, prompt_ids(tokenizer, row, model)) for row in selection.prompts]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else eos  # padding carries no loss either way
     body = [[asdict(e) for e in train], [asdict(e) for e in validation], prompts, stop_ids, pad]
-    date = f"{CHAT_DATE:%Y-%m-%d}" if is_chat(tokenizer, config) and _prints_date(tokenizer) else None
+    date = f"{CHAT_DATE:%Y-%m-%d}" if is_chat(tokenizer, model) and _prints_date(tokenizer) else None
     return Tokens(train, validation, prompts, stop_ids, pad, truncated, sha256_of(body), date)
 
 
-def is_chat(tokenizer: Any, config: Config) -> bool:
+def is_chat(tokenizer: Any, model: ModelConfig) -> bool:
     """True where prompts go through the tokenizer's chat template: asked for, or by itself where it has one."""
-    if config.model.prompt_format is PromptFormat.auto:
+    if model.prompt_format is PromptFormat.auto:
         return bool(getattr(tokenizer, "chat_template", None))
-    return config.model.prompt_format is PromptFormat.chat
+    return model.prompt_format is PromptFormat.chat
 
 
-def prompt_ids(tokenizer: Any, row: Row, config: Config) -> list[int]:
+def prompt_ids(tokenizer: Any, row: Row, model: ModelConfig) -> list[int]:
     """Token ids up to where the answer begins, BOS included where the model has one."""
-    if not is_chat(tokenizer, config):
-        text = (config.model.prompt_template or PLAIN_TEMPLATE).replace("{prompt}", row.question)
+    if not is_chat(tokenizer, model):
+        text = (model.prompt_template or PLAIN_TEMPLATE).replace("{prompt}", row.question)
         ids: list[int] = tokenizer(text)["input_ids"]
         ends = bool(ids) and ids[-1] == tokenizer.eos_token_id and not text.endswith(tokenizer.eos_token)
         return ids[:-1] if ends else ids  # some tokenizers end every text, and the answer is still to come
     return _chat(tokenizer, [{"role": "user", "content": row.question}], answer_follows=True)
 
 
-def pair_ids(tokenizer: Any, row: Row, config: Config, stop_ids: list[int]) -> tuple[list[int], list[int]]:
+def pair_ids(tokenizer: Any, row: Row, model: ModelConfig, stop_ids: list[int]) -> tuple[list[int], list[int]]:
     """(prompt ids, response ids). The response ends with the first stop token: that is what is learned."""
-    prompt = prompt_ids(tokenizer, row, config)
+    prompt = prompt_ids(tokenizer, row, model)
     response: list[int] = tokenizer(row.response, add_special_tokens=False)["input_ids"]
-    if is_chat(tokenizer, config):
+    if is_chat(tokenizer, model):
         turns = [{"role": "user", "content": row.question}, {"role": "assistant", "content": row.response}]
         whole = _chat(tokenizer, turns, answer_follows=False)
         if whole[: len(prompt)] == prompt:
@@ -131,12 +131,12 @@ def pair_ids(tokenizer: Any, row: Row, config: Config, stop_ids: list[int]) -> t
     return prompt, [*response, tokenizer.eos_token_id]
 
 
-def save(tokens: Tokens, path: Path) -> None:
+def save_tokens(tokens: Tokens, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, asdict(tokens))
 
 
-def load(path: Path) -> Tokens:
+def load_tokens(path: Path) -> Tokens:
     raw = read_json(path)
     raw["train"] = [Example(**e) for e in raw["train"]]
     raw["validation"] = [Example(**e) for e in raw["validation"]]

@@ -33,7 +33,7 @@ CUDA_CONTEXT_MIB = 450.0  # what the driver takes beside torch's allocator; betw
 
 
 @dataclass(frozen=True)
-class Asked:
+class Settings:
     """What the estimate depends on beside shape and work."""
 
     backend: type[Backend]
@@ -52,88 +52,89 @@ class Asked:
 Parts = dict[str, float]
 
 
-def phases(shape: Shape, work: Work, asked: Asked) -> dict[str, Parts]:
+def phases(shape: Shape, work: Work, settings: Settings) -> dict[str, Parts]:
     """'infer' and 'train' -> part -> MiB; 'train' only where there is an adapter to be trained."""
-    found = {"infer": _infer(shape, work, asked)}
-    if asked.method is not LoraMethod.none:
-        found["train"] = _train(shape, work, asked)
+    found = {"infer": _infer(shape, work, settings)}
+    if settings.method is not LoraMethod.none:
+        found["train"] = _train(shape, work, settings)
     return found
 
 
-def peak(parts: Parts) -> float:
+def sum_parts(parts: Parts) -> float:
     """What the parts come to, as the run measures it: on a GPU torch's allocations, without the driver's context."""
     return sum(size for name, size in parts.items() if name != "cuda_context")
 
 
-def _infer(shape: Shape, work: Work, asked: Asked) -> Parts:
-    size = BYTES[asked.dtype]
+def _infer(shape: Shape, work: Work, settings: Settings) -> Parts:
+    size = BYTES[settings.dtype]
     cache = 0 if shape.recurrent else 2 * shape.layers * shape.kv_heads * shape.head_dim * (work.prompt + work.answer)
-    widest = max(3 * shape.intermediate, shape.heads * work.prompt if asked.attention is Attention.eager else 0)
+    widest = max(3 * shape.intermediate, shape.heads * work.prompt if settings.attention is Attention.eager else 0)
     return {
-        **_fixed(shape, asked),
+        **_fixed(shape, settings),
         "kv_cache": cache * size / MIB,
         "activations": work.prompt * (widest + 4 * shape.hidden) * size / MIB,
         "logits": shape.vocab * (size + 4 + 4) / MIB,
     }
 
 
-def _train(shape: Shape, work: Work, asked: Asked) -> Parts:
-    adapter = adapter_parameters(shape, asked)
+def _train(shape: Shape, work: Work, settings: Settings) -> Parts:
+    adapter = adapter_parameters(shape, settings)
     parts = {
-        **_fixed(shape, asked),
+        **_fixed(shape, settings),
         "adapter": 4 * adapter / MIB,
         "gradients": 4 * adapter / MIB,
-        "optimizer": _optimizer_bytes(asked) * adapter / MIB,
-        "activations": _activations(shape, work, asked) / MIB,
-        "logits": _logits(shape, work, asked) / MIB,
+        "optimizer": _optimizer_bytes(settings) * adapter / MIB,
+        "activations": _activations(shape, work, settings) / MIB,
+        "logits": _logits(shape, work, settings) / MIB,
     }
-    if asked.device == "cpu":
+    if settings.device == "cpu":
         parts["libraries"] += TRAINER_MIB
         one_length = max(HEAP_SHARE * parts["activations"] - parts["logits"], 0.0)
         parts["heap"] = HEAP_SHARE_VARIED * parts["activations"] if work.is_varied else one_length
     return parts
 
 
-def _fixed(shape: Shape, asked: Asked) -> Parts:
+def _fixed(shape: Shape, settings: Settings) -> Parts:
     """What is there whatever is done: weights, and what the process needs before it has any."""
-    size = BYTES[asked.dtype]
-    packed = shape.layer_matrices if asked.quantization is Quantization.nf4 else 0
+    size = BYTES[settings.dtype]
+    packed = shape.layer_matrices if settings.quantization is Quantization.nf4 else 0
     parts = {"weights": ((shape.parameters - packed) * size + packed * NF4_BYTES) / MIB}
-    if asked.device == "cpu":
-        parts["libraries"] = asked.backend.libraries_mib
+    if settings.device == "cpu":
+        parts["libraries"] = settings.backend.libraries_mib
         parts["tokenizer"] = shape.vocab * TOKENIZER_BYTES / MIB
     else:
         parts["cuda_context"] = CUDA_CONTEXT_MIB
     return parts
 
 
-def _optimizer_bytes(asked: Asked) -> int:
+def _optimizer_bytes(settings: Settings) -> int:
     """Per adapter weight. On a CPU the 8-bit AdamW is not in effect: PyTorch's own takes its place."""
-    return 8 if asked.device == "cpu" and "8bit" in asked.optimizer else OPTIMIZER_BYTES.get(asked.optimizer, 8)
+    name = settings.optimizer
+    return 8 if settings.device == "cpu" and "8bit" in name else OPTIMIZER_BYTES.get(name, 8)
 
 
-def adapter_parameters(shape: Shape, asked: Asked) -> int:
+def adapter_parameters(shape: Shape, settings: Settings) -> int:
     """Weights of the adapter: both factors of every target, and DoRA's magnitudes."""
-    targeted = shape.targeted(list(asked.targets))
-    per_layer = sum(asked.rank * (m.inputs + m.outputs) for m in targeted)
-    if asked.method is LoraMethod.dora:
+    targeted = shape.targeted(list(settings.targets))
+    per_layer = sum(settings.rank * (m.inputs + m.outputs) for m in targeted)
+    if settings.method is LoraMethod.dora:
         per_layer += sum(m.outputs for m in targeted)
     return shape.layers * per_layer
 
 
-def _activations(shape: Shape, work: Work, asked: Asked) -> float:
+def _activations(shape: Shape, work: Work, settings: Settings) -> float:
     """Bytes that autograd keeps for the backward pass of the largest batch."""
-    size = BYTES[asked.dtype]
-    layer = work.positions * kept_per_token(shape, asked) + kept_per_layer(shape, work, asked)
-    if asked.checkpointing == "none":
+    size = BYTES[settings.dtype]
+    layer = work.positions * kept_per_token(shape, settings) + kept_per_layer(shape, work, settings)
+    if settings.checkpointing == "none":
         return shape.layers * layer
-    kept = 0 if asked.checkpointing in asked.backend.offloading and asked.device != "cpu" else shape.layers
+    kept = 0 if settings.checkpointing in settings.backend.offloading and settings.device != "cpu" else shape.layers
     return layer + kept * work.positions * shape.hidden * size
 
 
-def kept_per_token(shape: Shape, asked: Asked) -> float:
+def kept_per_token(shape: Shape, settings: Settings) -> float:
     """Bytes per position and layer."""
-    size, mixed = BYTES[asked.dtype], asked.dtype != "float32"
+    size, mixed = BYTES[settings.dtype], settings.dtype != "float32"
     query, kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     norms = 4 * shape.norms * shape.hidden  # each keeps its input in float32
     if shape.query_key_norm:
@@ -141,33 +142,33 @@ def kept_per_token(shape: Shape, asked: Asked) -> float:
     # RWKV keeps the state of every step in float32; others query, key and value (repeated for grouped heads), output.
     attention = (56 + (size - 2) * 13) * shape.hidden if shape.recurrent else size * 4 * query
     mlp = size * (3 if shape.gated else 1) * shape.intermediate
-    targeted = shape.targeted(list(asked.targets))
+    targeted = shape.targeted(list(settings.targets))
     if mixed:  # every LoRA layer casts its input for itself
         inputs = 2 * sum(m.inputs for m in targeted)
     else:  # the outputs of both norms and of the activation; GPT-NeoX copies around its attention too
         inputs = 4 * ((2 if shape.gated else 4) * shape.hidden + max((m.inputs for m in targeted), default=0))
-    ranks = size * 2 * asked.rank * len(targeted)
-    if asked.method is LoraMethod.dora:
+    ranks = size * 2 * settings.rank * len(targeted)
+    if settings.method is LoraMethod.dora:
         ranks += size * 2 * sum(m.outputs for m in targeted)  # the base's result and LoRA's, for the magnitudes
     return float(norms + attention + mlp + inputs + ranks)
 
 
-def kept_per_layer(shape: Shape, work: Work, asked: Asked) -> float:
+def kept_per_layer(shape: Shape, work: Work, settings: Settings) -> float:
     """Bytes per layer that do not go by positions: eager attention's weights (softmax in float32, cast, capped), and
     the unit matrices that PEFT sends through a DoRA layer to have its weights' norms.
     """
-    size, kept = BYTES[asked.dtype], 0.0
-    if asked.attention is Attention.eager and not shape.recurrent:
+    size, kept = BYTES[settings.dtype], 0.0
+    if settings.attention is Attention.eager and not shape.recurrent:
         kept += work.batch * shape.heads * work.row**2 * (4 + size + (size if shape.softcap else 0))
-    if asked.method is LoraMethod.dora:
-        kept += size * sum(m.inputs**2 for m in shape.targeted(list(asked.targets)))
+    if settings.method is LoraMethod.dora:
+        kept += size * sum(m.inputs**2 for m in shape.targeted(list(settings.targets)))
     return kept
 
 
-def _logits(shape: Shape, work: Work, asked: Asked) -> float:
+def _logits(shape: Shape, work: Work, settings: Settings) -> float:
     """Bytes at the loss: of one chunk of rows, and what TRL's entropy keeps of each chunk before; or of all rows."""
-    size, rows = BYTES[asked.dtype], work.batch * max(work.row - 1, 1)
-    if asked.loss is Loss.nll:
+    size, rows = BYTES[settings.dtype], work.batch * max(work.row - 1, 1)
+    if settings.loss is Loss.nll:
         return float(rows * shape.vocab * (size + 12))
     chunks = ceil(work.batch * work.loss_row / LOSS_CHUNK)
     kept = size * LOSS_CHUNK * max(chunks - 1, 0)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ohlora.config.schema import Config
-from ohlora.data import tokens as token_files
-from ohlora.data.rows import run_rows
-from ohlora.data.tokens import IGNORED
-from ohlora.errors import UserError
-from ohlora.models.folder import model_folder
+from ohlora.config.schema import GenerationConfig, TrainerConfig
+from ohlora.data.rows import Selection
+from ohlora.data.tokens import IGNORED, Tokens
 
 TOKENS_PER_CHARACTER = 1.0  # of Korean text, on the safe side of what the candidates' tokenizers make of it (0.4-1.0)
 FRAME_TOKENS = 24  # the prompt template or the chat turns around a question, BOS and EOS
@@ -36,47 +33,39 @@ class Work:
         return self.batch * self.row
 
 
-def work_of(config: Config) -> Work:
-    """The sizes of this run. Counted where its rows were tokenised before, else guessed from their text."""
-    try:
-        rows = run_rows(config)
-    except UserError:
-        rows = None
-    path = token_files.tokens_path(config, model_folder(config), rows) if rows else None
-    if path and path.is_file():
-        return counted(token_files.load(path), config)
-    longest = config.trainer.max_length
-    if rows is None:  # nothing is known of the data: as long as rows may be
-        answer = config.generation.max_new_tokens
-        return Work(config.trainer.batch_size, longest, longest, longest, answer, True, False)
+def guess_work(rows: Selection | None, trainer: TrainerConfig, generation: GenerationConfig) -> Work:
+    """Sizes from the text of the rows; as long as rows may be where nothing is known of them."""
+    longest, answer = trainer.max_length, generation.max_new_tokens
+    if rows is None:
+        return Work(trainer.batch_size, longest, longest, longest, answer, True, False)
 
     def guessed(lengths: list[int]) -> int:
         return min(longest, round(max(lengths, default=0) * TOKENS_PER_CHARACTER) + FRAME_TOKENS)
 
     return Work(
-        batch=min(config.trainer.batch_size, max(1, len(rows.train))),
+        batch=min(trainer.batch_size, max(1, len(rows.train))),
         row=guessed([len(row.question) + len(row.response) for row in rows.train]),
         loss_row=guessed([len(row.response) for row in rows.train]),
         prompt=guessed([len(row.question) for row in rows.prompts]),
-        answer=config.generation.max_new_tokens,
-        is_varied=varied([len(row.question) + len(row.response) for row in rows.train]),
+        answer=answer,
+        is_varied=is_varied([len(row.question) + len(row.response) for row in rows.train]),
         exact=False,
     )
 
 
-def varied(lengths: list[int]) -> bool:
+def is_varied(lengths: list[int]) -> bool:
     """Do rows differ in length, by more than a tenth?"""
     return max(lengths, default=0) > 1.1 * min(lengths, default=0)
 
 
-def counted(tokens: token_files.Tokens, config: Config) -> Work:
-    """The same of rows that are tokenised."""
+def count_work(tokens: Tokens, trainer: TrainerConfig, generation: GenerationConfig) -> Work:
+    """Sizes counted on the tokenised rows."""
     return Work(
-        batch=min(config.trainer.batch_size, max(1, len(tokens.train))),
+        batch=min(trainer.batch_size, max(1, len(tokens.train))),
         row=max((len(example.input_ids) for example in tokens.train), default=0),
         loss_row=max((sum(label != IGNORED for label in example.labels) for example in tokens.train), default=0),
         prompt=max((len(ids) for _, ids in tokens.prompts), default=0),
-        answer=config.generation.max_new_tokens,
-        is_varied=varied([len(example.input_ids) for example in tokens.train]),
+        answer=generation.max_new_tokens,
+        is_varied=is_varied([len(example.input_ids) for example in tokens.train]),
         exact=True,
     )

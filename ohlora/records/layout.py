@@ -6,6 +6,8 @@ from pathlib import Path
 
 from ohlora.errors import UserError
 
+PLAN_FILE = "plan.json"  # beside config.yaml: what the child must see as its parent did
+
 
 def adapter_folder(given: str) -> Path | None:
     """The adapter in a run directory (its newest attempt), an attempt, or an adapter folder itself."""

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from ohlora.config.identity import flatten, measured, run_id
-from ohlora.config.schema import Config
-from ohlora.config.tasks import PREPARE, TASKS, TOKENIZE, Phase
-from ohlora.data.rows import PACKAGED, run_rows
-from ohlora.data.tokens import tokens_path
 from ohlora.errors import UserError
-from ohlora.files import sha256_file, sha256_of, write_atomic
+from ohlora.files import write_atomic, write_json
 from ohlora.models import adapters
 from ohlora.models.acceptance import read_acceptance
-from ohlora.models.folder import facts, is_there, model_folder, source_hash
+from ohlora.models.folder import facts, is_there
 from ohlora.models.licences import licence_of
-from ohlora.records.layout import adapter_folder, attempts
-from ohlora.records.manifest import PlannedRun
+from ohlora.records.layout import PLAN_FILE, adapter_folder, attempts
 from ohlora.records.result import Result, Status
 from ohlora.running import progress
 from ohlora.running.phases import run_phases
+from ohlora.running.plan import Plan
 from ohlora.tracking.mlflow_tracker import Tracker, open_tracker
 
 
@@ -39,61 +34,20 @@ class Place:
     track: str = ""
 
 
-def to_plain(composed: DictConfig) -> dict[str, Any]:
-    """The resolved configuration as plain dicts, as it is hashed and written."""
-    resolved = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
-    assert isinstance(resolved, dict)
-    return {str(key): value for key, value in resolved.items()}
-
-
-def identify(config: Config, resolved: dict[str, Any], arm: str) -> str:
-    """The run's id. Files count by what they hold, not by where they lie."""
-    return run_id(hash_files(config, resolved), arm, config.repeat)
-
-
-def record_request(job: PlannedRun, config: Config, resolved: dict[str, Any]) -> PlannedRun:
-    """The planned run with its id, and with what it asks for, which a report reads where it leaves no result."""
-    hashed = hash_files(config, resolved)
-    return replace(job, run_id=run_id(hashed, job.arm, job.repeat), asked=flatten(measured(hashed)))
-
-
-def hash_files(config: Config, resolved: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with the hash of each file in place of its path: the same on every machine."""
-    hashed = {**resolved, "data": {**resolved["data"]}, "model": {**resolved["model"]}}
-    hashed["data"]["path"] = sha256_file(Path(config.data.path) if config.data.path else PACKAGED)
-    if config.model.path:
-        hashed["model"]["path"] = source_hash(config)
-    adapter = adapter_folder(config.adapter) if config.adapter else None
-    if adapter:
-        hashed["adapter"] = sha256_of(sha256_file(path) for path in sorted(adapter.glob("adapter_model.*")))
-    return hashed
-
-
-def name_arm(config: Config) -> str:
-    """The run's name in a comparison: what the sweep gave it, or its back end."""
-    return config.arm or f"backend={config.backend.name}"
-
-
-def execute(
-    config: Config,
-    resolved: dict[str, Any],
-    folder: Path | None = None,
-    place: Place | None = None,
-) -> tuple[Result, Path]:
-    """Run this configuration in a new attempt and leave `result.json` in the attempt and in the run directory.
+def execute(plan: Plan, folder: Path | None = None, place: Place | None = None) -> tuple[Result, Path]:
+    """Run this plan in a new attempt and leave `result.json` in the attempt and in the run directory.
 
     `folder` is the run directory; by default `<outputs>/<study>/<run_id>`. However it ends, a result is written and
     the MLflow run closed. Returns the result and the attempt's folder.
     """
-    arm = name_arm(config)
-    place = place or Place(identify(config, resolved, arm))
+    config, arm = plan.config, plan.arm
+    place = place or Place(plan.identify())
     folder = folder or Path(config.outputs) / config.study / place.run_id
     attempt = _new_attempt(folder)
-    config = _absolute(config)
-    written = {**resolved, "arm": arm, "outputs": config.outputs, "models": config.models, "adapter": config.adapter}
-    written["model"] = {**resolved["model"], "path": config.model.path}
-    written["data"] = {**resolved["data"], "path": config.data.path}
+    written = _rerunnable(plan)
     write_atomic(attempt / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(written)))
+    if config.task.name != "prepare":  # which reads no data
+        write_json(attempt / PLAN_FILE, {"data": plan.data_hash})
     result = Result(
         place.run_id,
         Status.cancelled.value,
@@ -106,21 +60,22 @@ def execute(
     )
     result.reason = {"code": "interrupted", "text": "cancelled before it began"}
     with progress.show_progress(f"{config.task.name} · {arm} · {config.model.name}") as show:
-        tracker = open_tracker(config, show.line) if TASKS[config.task.name].tracked else None
+        tracker = open_tracker(config, show.line) if plan.task.tracked else None
         try:
             if tracker:
                 tracker.begin(config, result, attempt, place.parent)
-            run_phases(config, attempt, plan_phases(config), result, _both(show.event, tracker))
+            run_phases(config.launch, attempt, plan.phases, result, _both(show.event, tracker))
         except Exception as error:  # a defect of ours or a full disk: the run has ended all the same
             result.status, result.reason = Status.failed.value, {"code": type(error).__name__, "text": str(error)}
             raise
         finally:
-            _finish(config, result, attempt, folder, tracker)
+            _finish(plan.refresh(), result, attempt, folder, tracker)
     return result, attempt
 
 
-def _finish(config: Config, result: Result, attempt: Path, folder: Path, tracker: Tracker | None) -> None:
+def _finish(plan: Plan, result: Result, attempt: Path, folder: Path, tracker: Tracker | None) -> None:
     """Write the result and close the MLflow run, whatever happened before."""
+    config = plan.config
     try:
         if is_there(config):
             result.model = {**facts(config, licence_of(config)), "licence_accepted": read_acceptance(config)}
@@ -129,19 +84,6 @@ def _finish(config: Config, result: Result, attempt: Path, folder: Path, tracker
     finally:
         if tracker:
             tracker.end(result, attempt)
-
-
-def plan_phases(config: Config) -> tuple[Phase, ...]:
-    """The task's phases, after those that make what is not there yet: the prepared model, the tokens."""
-    phases = TASKS[config.task.name].phases
-    if config.task.name == "prepare":
-        return phases
-    folder = model_folder(config)
-    if not (is_there(config) and adapters.is_here(config)):
-        return (PREPARE, TOKENIZE, *phases)
-    if not tokens_path(config, folder, run_rows(config)).is_file():
-        return (TOKENIZE, *phases)
-    return phases
 
 
 def _new_attempt(folder: Path) -> Path:
@@ -162,21 +104,23 @@ def _new_attempt(folder: Path) -> Path:
         ) from None
 
 
-def _absolute(config: Config) -> Config:
-    """The same configuration with every path absolute, so that it can be run again from anywhere."""
+def _rerunnable(plan: Plan) -> dict[str, Any]:
+    """The resolved configuration with every path absolute, so that it can be run again from anywhere."""
 
-    def full(path: str | None) -> str | None:
+    def full(path: str | Path | None) -> str | None:
         return None if path is None else str(Path(path).absolute())
 
+    config, resolved = plan.config, plan.resolved
     adapter = adapters.published_folder(config) or adapter_folder(config.adapter) if config.adapter else None
-    return replace(
-        config,
-        outputs=str(Path(config.outputs).absolute()),
-        models=str(Path(config.models).absolute()),
-        adapter=str(adapter.absolute()) if adapter else None,
-        model=replace(config.model, path=full(config.model.path)),
-        data=replace(config.data, path=full(config.data.path)),
-    )
+    return {
+        **resolved,
+        "arm": plan.arm,
+        "outputs": full(config.outputs),
+        "models": full(config.models),
+        "adapter": full(adapter),
+        "model": {**resolved["model"], "path": full(config.model.path)},
+        "data": {**resolved["data"], "path": full(config.data.path)},
+    }
 
 
 def _both(show: Callable[[dict[str, Any]], None], tracker: Tracker | None) -> Callable[[dict[str, Any]], None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ohlora.backends import shared_env
-from ohlora.config.schema import Config
+from ohlora.config.schema import LaunchConfig
 from ohlora.config.tasks import Phase
 from ohlora.files import encode_json, write_json
 from ohlora.measure.sampler import MEMORY_TIMELINE
@@ -23,7 +23,7 @@ EventSink = Callable[[dict[str, Any]], None]
 LOG_TAIL_LINES = 12
 
 
-def run_phases(config: Config, attempt: Path, phases: tuple[Phase, ...], result: Result, sink: EventSink) -> None:
+def run_phases(launch: LaunchConfig, attempt: Path, phases: tuple[Phase, ...], result: Result, sink: EventSink) -> None:
     """Run the phases until one does not finish, taking each into `result`; `attempt` holds config.yaml already."""
     (attempt / "phases").mkdir(exist_ok=True)
     result.timings["started"] = time.time()
@@ -36,7 +36,7 @@ def run_phases(config: Config, attempt: Path, phases: tuple[Phase, ...], result:
 
         for phase in phases:
             on_event({"event": "process", "phase": phase.name})
-            record = _run_phase(config, attempt, phase, on_event)
+            record = _run_phase(launch, attempt, phase, on_event)
             result.add(phase.name, record)
             on_event({"event": "end", "phase": phase.name, "status": record.status, "reason": record.reason})
             if record.status != Status.finished.value:
@@ -44,10 +44,10 @@ def run_phases(config: Config, attempt: Path, phases: tuple[Phase, ...], result:
     result.timings["ended"] = time.time()
 
 
-def _run_phase(config: Config, attempt: Path, phase: Phase, on_event: EventSink) -> PhaseRecord:
+def _run_phase(launch: LaunchConfig, attempt: Path, phase: Phase, on_event: EventSink) -> PhaseRecord:
     record_path = attempt / "phases" / f"{phase.name}.json"
     record_path.unlink(missing_ok=True)
-    if not config.launch.isolate:
+    if not launch.isolate:
         run_phase(attempt, phase.name, on_event)
         return read_phase(record_path)
     log = attempt / "phases" / f"{phase.name}.log"
@@ -56,16 +56,16 @@ def _run_phase(config: Config, attempt: Path, phase: Phase, on_event: EventSink)
     env = process.child_env({**shared_env(compiled), **caches})
     if phase.backend:
         env["HF_HUB_OFFLINE"] = "1"
-    if config.launch.threads:
-        env["OMP_NUM_THREADS"] = str(config.launch.threads)
-    command = [*config.launch.prefix, sys.executable, "-m", "ohlora.worker", str(attempt), "--phase", phase.name]
+    if launch.threads:
+        env["OMP_NUM_THREADS"] = str(launch.threads)
+    command = [*launch.prefix, sys.executable, "-m", "ohlora.worker", str(attempt), "--phase", phase.name]
     try:
-        ended = process.run(command, log, env, config.launch.timeout_s, on_event)
+        ended = process.run(command, log, env, launch.timeout_s, on_event)
     except OSError as error:
-        reason = {"code": "not_started", "text": f"launch.prefix={config.launch.prefix}: {error}"}
+        reason = {"code": "not_started", "text": f"launch.prefix={launch.prefix}: {error}"}
         record = PhaseRecord(Status.failed.value, reason)
     else:
-        record = _outcome(record_path, log, attempt / MEMORY_TIMELINE, ended, config.launch.timeout_s)
+        record = _outcome(record_path, log, attempt / MEMORY_TIMELINE, ended, launch.timeout_s)
     write_json(record_path, vars(record))
     return record
 

@@ -8,20 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ohlora.config.schema import Config, LoraMethod
-from ohlora.config.tasks import TASKS
-from ohlora.data.rows import held_out, run_rows
 from ohlora.errors import UserError
-from ohlora.estimate import fit
 from ohlora.models import adapters
-from ohlora.models.architectures import lora_targets
 from ohlora.models.checks import code_problems, folder_problems, small_problems, subject
-from ohlora.models.folder import is_in_place, is_prepared, model_folder, prepared_otherwise
+from ohlora.models.folder import is_in_place, is_prepared, prepared_otherwise
 from ohlora.models.weights import pickle_problems
 from ohlora.records.layout import adapter_folder
 from ohlora.records.manifest import SELECTION
+from ohlora.running.plan import Plan
 
 
-def check(config: Config, alone: bool = True) -> None:
+def check(plan: Plan, alone: bool = True) -> None:
     """Every problem that files can show, and then whether the run fits on its device.
 
     `alone`: refuse it where it does not fit; among other runs it is left out as a row instead.
@@ -29,44 +26,45 @@ def check(config: Config, alone: bool = True) -> None:
     Raises:
         UserError: with all of them.
     """
-    found = list(_problems(config))
+    found = list(_problems(plan))
     if found:
         raise UserError(found)
-    refused, text = fit.judge_fit(config) or (False, "")
-    if refused and alone:
-        raise UserError(text)
-    if text and not refused:
-        print(f"warning: {text}", file=sys.stderr)
+    problem = plan.fit_problem
+    if problem and problem.stops and alone:
+        raise UserError(problem.text)
+    if problem and not problem.stops:
+        print(f"warning: {problem.text}", file=sys.stderr)
 
 
-def _problems(config: Config) -> Iterator[str]:
+def _problems(plan: Plan) -> Iterator[str]:
+    config = plan.config
     yield from _writable("outputs", Path(config.outputs))
     if config.tracking.name == "mlflow" and config.tracking.uri is None:
         yield from _writable("tracking.uri (the working directory)", Path.cwd())
-    yield from _model_problems(config)
+    yield from _model_problems(plan)
     if config.task.name != "prepare":
         try:
-            run_rows(config)
+            _ = plan.selection
             if config.task.name == SELECTION:
-                held_out(config)
+                _ = plan.held_out
         except UserError as error:
             yield from error.problems
     if config.adapter is not None:
         yield from _adapter_problems(config, config.adapter)
 
 
-def _model_problems(config: Config) -> Iterator[str]:
-    folder = model_folder(config)
+def _model_problems(plan: Plan) -> Iterator[str]:
+    config, folder = plan.config, plan.model_folder
     if is_in_place(config):
         found = folder_problems(config, folder)
         yield from found
         if not found:
-            yield from _target_problems(config, folder)
+            yield from _target_problems(plan)
     elif otherwise := prepared_otherwise(config):
         yield otherwise
     elif is_prepared(folder):
         yield from code_problems(config, folder)
-        yield from _target_problems(config, folder)
+        yield from _target_problems(plan)
     else:
         yield from _writable("models", Path(config.models))
         if config.model.path:
@@ -77,11 +75,11 @@ def _model_problems(config: Config) -> Iterator[str]:
             yield from code_problems(config, folder, here=False)
 
 
-def _target_problems(config: Config, folder: Path) -> Iterator[str]:
+def _target_problems(plan: Plan) -> Iterator[str]:
     """A model of a class that nothing is known of can be trained only where its modules are named."""
-    if TASKS[config.task.name].trains and config.lora.method is not LoraMethod.none:
+    if plan.task.trains and plan.config.lora.method is not LoraMethod.none:
         try:
-            lora_targets(config, folder)
+            _ = plan.lora_targets
         except UserError as error:
             yield from error.problems
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from ohlora.config.schema import Config
-from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.models.acceptance import require_acceptance
 from ohlora.records.layout import newest_attempt
 from ohlora.records.result import exit_code, read_result
 from ohlora.report.single import show_run
-from ohlora.running.attempt import Place, execute, to_plain
+from ohlora.running.attempt import Place, execute
+from ohlora.running.plan import Plan, plan_run
 from ohlora.running.preflight import check
 from ohlora.running.process import sigterm_as_interrupt
 from ohlora.tasks.job import read_node
@@ -26,10 +24,10 @@ def rerun(directory: Path) -> int:
     """Run it in a new attempt beside the old ones, under the same identity; returns the exit code."""
     try:
         attempt = newest_attempt(directory)
-        config, node = _checked(attempt / "config.yaml")
+        plan = _checked_plan(attempt / "config.yaml")
         folder = attempt.parent if attempt.name.startswith("attempt-") else attempt
         with sigterm_as_interrupt():
-            result, attempt = execute(config, to_plain(node), folder, _place_before(attempt))
+            result, attempt = execute(plan, folder, _place_before(attempt))
     except UserError as error:
         print(error.report(), file=sys.stderr)
         return 2
@@ -39,8 +37,8 @@ def rerun(directory: Path) -> int:
     return exit_code([result])
 
 
-def _checked(path: Path) -> tuple[Config, DictConfig]:
-    """The configuration of an attempt, which may run: nothing stops it, and its model's licence is accepted.
+def _checked_plan(path: Path) -> Plan:
+    """The plan of an attempt, which may run: nothing stops it, and its model's licence is accepted.
 
     Raises:
         UserError: with every problem, and the file in which options are changed, since this command takes none.
@@ -50,13 +48,13 @@ def _checked(path: Path) -> tuple[Config, DictConfig]:
     except (OmegaConfBaseException, YAMLError, ValueError) as error:
         raise UserError(f"{path}: {str(error).splitlines()[0]}") from None
     try:
-        config = validate(node)
-        check(config)
-        require_acceptance(config)
+        plan = plan_run(node)
+        check(plan)
+        require_acceptance(plan.config)
     except UserError as error:
         hint = f"this command takes no options, change them in {path}"
         raise UserError(f"{problem}; {hint}" for problem in error.problems) from None
-    return config, node
+    return plan
 
 
 def _place_before(attempt: Path) -> Place | None:

@@ -14,20 +14,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 from ohlora.config.compose import compose_config, split_arguments
 from ohlora.config.identity import slug
 from ohlora.config.schema import Config
 from ohlora.config.validate import validate
+from ohlora.data.rows import DataFiles
 from ohlora.errors import UserError
 from ohlora.files import sha256_of
 from ohlora.records.manifest import EQUAL, MANIFEST, RECOMMENDED, Manifest, PlannedRun, read_manifest
 from ohlora.records.result import Result, Status, read_result
-from ohlora.running.attempt import Place, execute, record_request, to_plain
+from ohlora.running.attempt import Place, execute
+from ohlora.running.plan import Plan, plan_run
 from ohlora.running.preflight import check
 from ohlora.studies.skipping import write_skipped
 from ohlora.studies.sweep import merge_problems
@@ -85,6 +86,7 @@ class ComparisonPlan:
     jobs: list[PlannedRun]
     nodes: dict[tuple[str, str], DictConfig]
     before: Manifest | None
+    files: DataFiles
 
     def manifest(self, command: Sequence[str], parent: str | None) -> Manifest:
         """The plan of this call, and the runs that an earlier call with more pairs has planned."""
@@ -96,11 +98,9 @@ class ComparisonPlan:
         """One of each arm."""
         return [validate(node) for node in self.nodes.values()]
 
-    def config_of(self, job: PlannedRun) -> tuple[Config, dict[str, Any]]:
-        node = self.nodes[job.track, job.arm]
-        with open_dict(node):
-            node.arm, node.repeat = job.arm, job.repeat
-        return validate(node), to_plain(node)
+    def plan_of(self, job: PlannedRun) -> Plan:
+        """A fresh plan: what the runs before it have prepared counts."""
+        return plan_run(self.nodes[job.track, job.arm], self.files, arm=job.arm, repeat=job.repeat)
 
 
 def plan_comparison(config: Config, overrides: Sequence[str], folder: Path | None) -> ComparisonPlan:
@@ -112,6 +112,7 @@ def plan_comparison(config: Config, overrides: Sequence[str], folder: Path | Non
     arms = parse_arms(config)
     nodes: dict[tuple[str, str], DictConfig] = {}
     problems: list[str] = []
+    files = DataFiles()
     for arm in arms:
         varied = {o.lstrip("+~").split("=")[0] for o in arm.overrides} | {"repeat", "arm"}
         base = [o for o in overrides if o.lstrip("+~").split("=")[0] not in varied]
@@ -119,18 +120,16 @@ def plan_comparison(config: Config, overrides: Sequence[str], folder: Path | Non
         problems += [f"[{arm.name}] {o}: the arm chooses this whole group; say it in compare.arms" for o in within]
         try:
             node = compose_config([*base, *arm.overrides])
-            with open_dict(node):
-                node.arm = arm.name
-            check(validate(node), alone=False)
+            check(plan_run(node, files, arm=arm.name), alone=False)
             nodes[arm.track, arm.name] = node
         except UserError as error:
             problems += [f"[{arm.name}] {problem}" for problem in error.problems]
     if problems:
         raise UserError(merge_problems(problems, len(arms)))
-    made = ComparisonPlan(Path(), config, [], nodes, None)
+    made = ComparisonPlan(Path(), config, [], nodes, None, files)
     for arm, pair in interleave(arms, config.compare.pairs):
         job = PlannedRun([*overrides, *arm.overrides, f"repeat={pair}"], arm.name, pair, "", arm.track)
-        made.jobs.append(record_request(job, *made.config_of(job)))
+        made.jobs.append(made.plan_of(job).record_request(job))
     made.folder = folder or Path(config.outputs) / _study(config, made.jobs)
     made.before = _read_earlier_plan(made)
     return made
@@ -169,8 +168,8 @@ def run_pairs(comparison: ComparisonPlan, parent: str | None) -> bool:
         _say(f"[{number}/{len(todo)}] {job.track} settings, pair {job.repeat + 1}: {job.arm}{left}")
         started = time.monotonic()
         place = Place(job.run_id, order, parent, job.track)
-        setup = comparison.config_of(job)
-        result = write_skipped(*setup, folder / job.run_id, place) or execute(*setup, folder / job.run_id, place)[0]
+        plan = comparison.plan_of(job)
+        result = write_skipped(plan, folder / job.run_id, place) or execute(plan, folder / job.run_id, place)[0]
         order += 1
         taken.append(time.monotonic() - started)
         if result.status == Status.cancelled.value:

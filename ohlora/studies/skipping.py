@@ -7,38 +7,36 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from ohlora.config.schema import Config, LoraMethod, Quantization, Source
-from ohlora.estimate.fit import too_large
 from ohlora.models.acceptance import not_accepted, will_accept
-from ohlora.models.folder import is_prepared, model_folder
+from ohlora.models.folder import is_prepared
 from ohlora.records.manifest import SELECTION
 from ohlora.records.result import Result, Status, read_result
-from ohlora.running.attempt import Place, name_arm
+from ohlora.running.attempt import Place
+from ohlora.running.plan import Plan
 
 
-def skip_reason(config: Config) -> dict[str, str] | None:
+def skip_reason(plan: Plan) -> dict[str, str] | None:
     """Why this run is not started: too large, or a candidate that is absent or not accepted; None: it may start."""
+    config = plan.config
     if config.task.name == SELECTION and not will_accept(config):
         return {"code": "licence_not_accepted", "text": not_accepted(config)}
-    if config.task.name == SELECTION and _is_absent(config):
+    if config.task.name == SELECTION and _is_absent(plan):
         text = f"not prepared here; python -m ohlora.run task=prepare model={config.model.name} downloads it"
         return {"code": "absent", "text": text}
-    large = too_large(config)
-    return {"code": "too_large", "text": large} if large else None
+    problem = plan.fit_problem
+    return {"code": "too_large", "text": problem.text} if problem and problem.stops else None
 
 
-def write_skipped(config: Config, resolved: dict[str, Any], folder: Path, place: Place) -> Result | None:
+def write_skipped(plan: Plan, folder: Path, place: Place) -> Result | None:
     """The result of a run that is not started, written; None where it may start."""
-    reason = skip_reason(config)
+    reason = skip_reason(plan)
     if reason is None:
         return None
-    arm = name_arm(config)
-    result = Result(
-        place.run_id, Status.skipped.value, config.task.name, arm, config.repeat, place.order, place.track, reason
-    )
-    result.requested = resolved
+    task, arm, repeat = plan.config.task.name, plan.arm, plan.config.repeat
+    result = Result(place.run_id, Status.skipped.value, task, arm, repeat, place.order, place.track, reason)
+    result.requested = plan.resolved
     folder.mkdir(parents=True, exist_ok=True)
     result.write(folder)
     print(f"{arm}: skipped: {reason['text']}", file=sys.stderr)
@@ -67,6 +65,7 @@ def name_candidate(config: Config, others: list[str]) -> str:
     return ",".join([f"model={config.model.name}", f"lora={method}r{lora.rank}{packed}", *sorted(others)])
 
 
-def _is_absent(config: Config) -> bool:
+def _is_absent(plan: Plan) -> bool:
     """Weights that would have to be downloaded: a selection fetches gigabytes for nobody who has not asked."""
-    return config.model.source is Source.hub and not config.model.path and not is_prepared(model_folder(config))
+    model = plan.config.model
+    return model.source is Source.hub and not model.path and not is_prepared(plan.model_folder)

@@ -8,10 +8,11 @@ from pathlib import Path
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
 from ohlora.config.tasks import TASKS
-from ohlora.config.validate import validate
+from ohlora.data.rows import DataFiles
 from ohlora.errors import UserError
 from ohlora.records.manifest import SELECTION, Manifest, PlannedRun, read_manifest
-from ohlora.running.attempt import Place, record_request, to_plain
+from ohlora.running.attempt import Place
+from ohlora.running.plan import plan_run
 from ohlora.running.preflight import check
 from ohlora.studies.skipping import name_candidate
 
@@ -41,14 +42,15 @@ def plan_sweep(overrides: Sequence[str]) -> tuple[list[PlannedRun], list[Config]
     jobs: list[PlannedRun] = []
     configs: list[Config] = []
     problems: list[str] = []
+    files = DataFiles()
     for job_overrides in expanded:
         arm = ",".join(o for o in job_overrides if _key(o) in swept) or "all"
         try:
-            node = compose_config(job_overrides)
-            config = validate(node)
+            plan = plan_run(compose_config(job_overrides), files)
+            config = plan.config
             if TASKS[config.task.name].parent:
                 raise UserError(f"-m: task={config.task.name} shows everything in one call; leave -m out")
-            check(config, alone=False)
+            check(plan, alone=False)
             if config.compare.arms:
                 raise UserError("-m: compare.arms makes its own runs; leave -m out, or give compare.arms=[]")
         except UserError as error:
@@ -58,7 +60,7 @@ def plan_sweep(overrides: Sequence[str]) -> tuple[list[PlannedRun], list[Config]
         if config.task.name == SELECTION:
             arm = name_candidate(config, [o for o in job_overrides if _key(o) in swept - NAMED])
         arm = config.arm or arm
-        jobs.append(record_request(PlannedRun(job_overrides, arm, config.repeat, ""), config, to_plain(node)))
+        jobs.append(plan.record_request(PlannedRun(job_overrides, arm, config.repeat, "")))
     if problems:
         raise UserError(merge_problems(problems, len(expanded)))
     tasks = sorted({config.task.name for config in configs})

@@ -5,17 +5,16 @@ python -m ohlora.worker <attempt> --phase answer
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from math import isfinite
 
-from ohlora.config.schema import Config
-from ohlora.data.rows import Row, held_out, run_rows
+from ohlora.data.rows import Row
 from ohlora.data.tokens import IGNORED, Tokens, prompt_ids
 from ohlora.errors import UserError
 from ohlora.files import read_json, sha256_of
 from ohlora.measure.quality import bits_per_character, quality
-from ohlora.models.folder import model_folder
 from ohlora.records.samples import Sample, write_samples
+from ohlora.running.plan import Plan
 from ohlora.tasks.infer import Generator
 from ohlora.tasks.job import Job
 from ohlora.tasks.loading import load, record_memory
@@ -23,15 +22,14 @@ from ohlora.tasks.loading import load, record_memory
 
 def run(job: Job) -> None:
     """Answers that end where the model ends them; writes samples/answer.jsonl and the `quality/…` numbers."""
-    config = job.config
+    plan = job.plan
     adapter = job.attempt / "adapter"
     if not (adapter / "adapter_config.json").is_file():
         raise UserError(f"{adapter}: no adapter there; the phase train of the same attempt leaves it")
-    rows = held_out(config)
-    job.config = replace(config, adapter=str(adapter))
-    _, loaded, tokens, memory = load(job, "infer")
-    prompts = _prompts(config, rows)
-    limit = config.generation.max_new_tokens
+    rows = plan.held_out
+    _, loaded, tokens, memory = load(job, "infer", adapter)
+    prompts = _encode_prompts(plan, rows)
+    limit = plan.config.generation.max_new_tokens
     generator = Generator(loaded.model, tokens, job.record.effective["device"], 0, limit)
     job.stage("answering", total=len(rows), unit="prompt")
     samples = []
@@ -49,19 +47,20 @@ def run(job: Job) -> None:
     record_memory(job, memory)
 
 
-def _prompts(config: Config, rows: list[Row]) -> list[list[int]]:
+def _encode_prompts(plan: Plan, rows: list[Row]) -> list[list[int]]:
     """By the plain tokenizer of the model folder, as all token ids are, never by one that a back end has changed."""
     from transformers import AutoTokenizer
 
+    model = plan.config.model
     tokenizer = AutoTokenizer.from_pretrained(
-        model_folder(config), local_files_only=True, trust_remote_code=config.model.remote_code is not None
+        plan.model_folder, local_files_only=True, trust_remote_code=model.remote_code is not None
     )
-    return [prompt_ids(tokenizer, row, config) for row in rows]
+    return [prompt_ids(tokenizer, row, model) for row in rows]
 
 
 def _bits(job: Job, tokens: Tokens) -> dict[str, float]:
     """The evaluation loss of this attempt's training per character; absent where a row was cut or nothing evaluated."""
-    rows = run_rows(job.config).validation
+    rows = job.plan.selection.validation
     try:
         loss = float(read_json(job.attempt / "phases" / "train.json")["metrics"]["eval/eval_loss"])
     except (OSError, ValueError, KeyError, TypeError):

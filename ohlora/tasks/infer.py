@@ -6,7 +6,6 @@ from statistics import median
 from typing import Any
 
 from ohlora.backends.effective import replaced_forwards
-from ohlora.data.rows import run_rows
 from ohlora.data.tokens import Tokens
 from ohlora.files import sha256_of
 from ohlora.generation.decoding import drop_own_settings, greedy, in_effect
@@ -51,7 +50,7 @@ def run(job: Job) -> None:
     job.metric("infer/generated_tokens", generated)
     job.record.hashes["prompts"] = sha256_of(generator.fed)
     job.record.effective[job.phase] |= {"patches": replaced_forwards(loaded.model), **generator.in_effect()}
-    rows = run_rows(job.config).prompts
+    rows = job.plan.selection.prompts
     samples = [
         Sample(row.id, row.question, row.response, answer.text(loaded.tokenizer), answer.ended(tokens.stop_ids))
         for row, answer in zip(rows, answers, strict=True)

@@ -13,24 +13,31 @@ from typing import IO, Any
 from omegaconf import DictConfig, OmegaConf
 
 from ohlora.config.schema import Config
-from ohlora.config.tasks import PHASES
+from ohlora.config.tasks import PHASES, PREPARE
+from ohlora.data.rows import data_path
 from ohlora.errors import Unsupported, UserError
-from ohlora.files import encode_json, write_json
+from ohlora.files import encode_json, read_json, write_json
 from ohlora.measure.metrics import require_declared
 from ohlora.measure.shortage import asked_and_available, is_out_of_memory
+from ohlora.records.layout import PLAN_FILE
 from ohlora.records.result import PhaseRecord, Status
+from ohlora.running.plan import Plan
 
 
 @dataclass
 class Job:
     """One phase of one run. What is put into `record` and written with `metric` becomes the result."""
 
-    config: Config
+    plan: Plan
     attempt: Path
     phase: str
     emit: Callable[[dict[str, Any]], None]
     metrics_file: IO[str]
     record: PhaseRecord = field(default_factory=lambda: PhaseRecord(Status.finished.value))
+
+    @property
+    def config(self) -> Config:
+        return self.plan.config
 
     def stage(self, name: str, total: int | None = None, unit: str = "") -> None:
         """Say what is being waited for; `total` makes it a bar."""
@@ -56,8 +63,10 @@ class Job:
 def run_phase(attempt: Path, phase: str, emit: Callable[[dict[str, Any]], None]) -> None:
     """Run one phase and write its record, whatever happens."""
     with (attempt / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
-        job = Job(read_config(attempt), attempt, phase, emit, metrics)
+        job = Job(Plan(read_config(attempt)), attempt, phase, emit, metrics)
         try:
+            if phase != PREPARE.name:
+                check_data(job.plan, attempt)
             import_module(PHASES[phase].module).run(job)
         except Unsupported as error:
             _end(job, Status.unsupported, error.code, str(error))
@@ -71,6 +80,19 @@ def run_phase(attempt: Path, phase: str, emit: Callable[[dict[str, Any]], None])
                 name = type(error).__name__
                 _end(job, Status.failed, name, (str(error).strip() or name).splitlines()[0])
         write_json(attempt / "phases" / f"{phase}.json", vars(job.record))
+
+
+def check_data(plan: Plan, attempt: Path) -> None:
+    """The data file is what it was when this attempt was planned.
+
+    Raises:
+        UserError: it was changed since.
+    """
+    planned = attempt / PLAN_FILE  # attempts of an earlier version have none
+    if planned.is_file() and read_json(planned)["data"] != plan.data_hash:
+        raise UserError(
+            f"data.path={data_path(plan.config.data)}: was changed after this run was started; start the run again"
+        )
 
 
 def read_node(attempt: Path) -> DictConfig:

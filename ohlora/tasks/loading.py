@@ -7,20 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from ohlora.backends import Backend, Loaded, LoadSpec, LoraSpec, Mode, backend
-from ohlora.config.schema import Attention, Config
-from ohlora.data import tokens as token_files
-from ohlora.data.rows import run_rows
-from ohlora.data.tokens import Tokens
+from ohlora.config.schema import Attention
+from ohlora.data.tokens import Tokens, load_tokens
 from ohlora.errors import Unsupported, UserError
-from ohlora.estimate.capacity import Capacity, capacity
-from ohlora.estimate.fit import estimate
+from ohlora.estimate.capacity import Capacity
 from ohlora.measure.clock import process_age_s
 from ohlora.measure.device import describe, resolve_device, resolve_dtype
 from ohlora.measure.memory import PhaseMemory
 from ohlora.measure.resident import process_peak_mib
 from ohlora.measure.sampler import MEMORY_TIMELINE
-from ohlora.models import architectures
-from ohlora.models.folder import model_folder
+from ohlora.running.plan import Plan
 from ohlora.tasks.job import Job
 
 # What libraries say of what they cannot do, in exceptions of any class; told by its first sentence.
@@ -29,15 +25,15 @@ SENTENCE_END = re.compile(r"(?<=[.!])\s")
 SAMPLE_TOKENS = 64  # of an answer that shows what a training did
 
 
-def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
-    """Bring the model up in this process and record `load/…`.
+def load(job: Job, mode: Mode, adapter: Path | None = None) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
+    """Bring the model up in this process and record `load/…`; with this adapter, else with the one of the run.
 
     Raises:
         Unsupported: the back end says that it cannot run here.
     """
     config = job.config
-    there = capacity(config)  # before this process takes any of it
-    tokens = run_tokens(config)
+    there = job.plan.capacity  # before this process takes any of it
+    tokens = load_tokens(job.plan.tokens_path)
     made = backend(config.backend.name)
     job.stage("importing libraries")
     device = resolve_device(config.device)
@@ -51,18 +47,18 @@ def load(job: Job, mode: Mode) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
             if mode == "train":
                 import trl  # noqa: F401  a back end that patches it has done so by now
         except NotImplementedError as error:  # a library's own way of saying that it cannot run here
-            raise _refused(config, "import_refused", error) from None
+            raise _refused(config.backend.name, "import_refused", error) from None
         imported = process_age_s()
         _estimate(job, device, tokens, there)
         job.stage("loading the model")
-        spec = load_spec(config, device, mode, tokens)
+        spec = make_spec(job.plan, device, mode, tokens, adapter)
         _seed(config.seed)
         try:
             loaded = made.load(spec)
         except (NotImplementedError, ImportError, RuntimeError, ValueError) as error:
             if isinstance(error, UserError) or not _is_refusal(error):
                 raise
-            raise _refused(config, "load_refused", error) from None
+            raise _refused(config.backend.name, "load_refused", error) from None
         ready = process_age_s()
     job.metric("load/import_s", imported)
     job.metric("load/weights_s", ready - imported)
@@ -86,25 +82,24 @@ def _is_refusal(error: Exception) -> bool:
     return isinstance(error, NotImplementedError) or any(words in said for words in REFUSALS)
 
 
-def _refused(config: Config, code: str, error: Exception) -> Unsupported:
+def _refused(backend: str, code: str, error: Exception) -> Unsupported:
     """In the library's own words, the first sentence of them."""
     said = str(error).strip() or type(error).__name__
-    return Unsupported(code, f"backend={config.backend.name}: {SENTENCE_END.split(said)[0]}")
+    return Unsupported(code, f"backend={backend}: {SENTENCE_END.split(said)[0]}")
 
 
-def load_spec(config: Config, device: str, mode: Mode, tokens: Tokens) -> LoadSpec:
+def make_spec(plan: Plan, device: str, mode: Mode, tokens: Tokens, adapter: Path | None = None) -> LoadSpec:
     """What this run asks of its back end. Its length holds every row and every prompt with its answer."""
+    config = plan.config
     rows = [len(example.input_ids) for example in tokens.train + tokens.validation]
     answers = [len(ids) + config.generation.max_new_tokens for _, ids in tokens.prompts]
-    new_adapter, folder = None, model_folder(config)
+    new_adapter, attention, saved = None, plan.attention, adapter or config.adapter
     if mode == "train":
-        targets = tuple(architectures.lora_targets(config, folder))
         new_adapter = LoraSpec(
-            config.lora.method.value, config.lora.rank, config.lora.alpha, config.lora.dropout, targets
+            config.lora.method.value, config.lora.rank, config.lora.alpha, config.lora.dropout, plan.lora_targets
         )
-    attention = architectures.attention(config, folder)
     return LoadSpec(
-        path=folder,
+        path=plan.model_folder,
         mode=mode,
         device=device,
         dtype=resolve_dtype(config.model.dtype, device),
@@ -115,20 +110,15 @@ def load_spec(config: Config, device: str, mode: Mode, tokens: Tokens) -> LoadSp
         seed=config.seed,
         remote_code=config.model.remote_code is not None,
         new_adapter=new_adapter,
-        saved_adapter=Path(config.adapter) if config.adapter else None,
+        saved_adapter=Path(saved) if saved else None,
     )
-
-
-def run_tokens(config: Config) -> Tokens:
-    """The arrays that the tokenize phase left for these rows."""
-    return token_files.load(token_files.tokens_path(config, model_folder(config), run_rows(config)))
 
 
 def _estimate(job: Job, device: str, tokens: Tokens, there: Capacity) -> None:
     """What this process will take, said before anything is loaded: to be held against what is measured."""
     dtype = resolve_dtype(job.config.model.dtype, device)
     there = replace(there, device=device, dtype=dtype)
-    found = estimate(job.config, there, tokens)
+    found = job.plan.estimate_on(there, tokens)
     if found is None or job.phase not in found.phases:
         return
     parts = {name: round(size, 1) for name, size in found.phases[job.phase].items()}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from ohlora.data import tokens as token_files
-from ohlora.data.rows import run_rows
+from ohlora.data.tokens import encode, save_tokens
 from ohlora.files import read_json
-from ohlora.models.folder import model_folder
 from ohlora.tasks.job import Job
 
 
@@ -13,10 +11,8 @@ def run(job: Job) -> None:
     """Write the token file unless another run has."""
     from transformers import AutoTokenizer
 
-    config, folder = job.config, model_folder(job.config)
-    selection = run_rows(config)
-    path = token_files.tokens_path(config, folder, selection)
-    if path.is_file():
+    config, folder = job.config, job.plan.model_folder
+    if job.plan.tokens_path.is_file():
         return
     job.stage("tokenising")
     tokenizer = AutoTokenizer.from_pretrained(
@@ -25,5 +21,6 @@ def run(job: Job) -> None:
     stops: int | list[int] = []
     if (folder / "generation_config.json").is_file():
         stops = read_json(folder / "generation_config.json").get("eos_token_id") or []
-    tokens = token_files.encode(tokenizer, selection, config, [stops] if isinstance(stops, int) else stops)
-    token_files.save(tokens, path)
+    stop_ids = [stops] if isinstance(stops, int) else stops
+    tokens = encode(tokenizer, job.plan.selection, config.model, config.trainer.max_length, stop_ids)
+    save_tokens(tokens, job.plan.tokens_path)

@@ -10,7 +10,6 @@ from typing import Any
 from ohlora.backends import Backend, Loaded
 from ohlora.backends.effective import adapter_dtypes, checkpointing, replaced, replaced_forwards
 from ohlora.config.schema import Config, Schedule
-from ohlora.data.rows import run_rows
 from ohlora.data.tokens import IGNORED, Tokens
 from ohlora.errors import UserError
 from ohlora.measure.flops import TrainingCost, training_cost
@@ -192,7 +191,7 @@ def _utilisation(job: Job, cost: TrainingCost, timer: StepTimer, device: str) ->
 def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, device: str) -> None:
     """A few validation prompts answered to their natural end, untimed: what did the training do?"""
     count = job.config.trainer.samples
-    rows = run_rows(job.config).validation[:count]
+    rows = job.plan.selection.validation[:count]
     if not rows:
         return
     made.set_mode(loaded, "infer")

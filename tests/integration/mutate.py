@@ -19,17 +19,17 @@ def another_adapter_seed() -> None:
 
 
 def bos_dropped() -> None:
-    right = loading.run_tokens
+    right = loading.load_tokens
 
-    def wrong(config) -> Tokens:
-        tokens = right(config)
+    def wrong(path) -> Tokens:
+        tokens = right(path)
         cut = {
             name: [replace(e, input_ids=e.input_ids[1:], labels=e.labels[1:]) for e in getattr(tokens, name)]
             for name in ("train", "validation")
         }
         return replace(tokens, **cut, prompts=[(row, ids[1:]) for row, ids in tokens.prompts])
 
-    loading.run_tokens = wrong
+    loading.load_tokens = wrong
 
 
 def rank_changed() -> None:
@@ -38,13 +38,13 @@ def rank_changed() -> None:
 
 
 def batch_swapped() -> None:
-    right = loading.run_tokens
+    right = loading.load_tokens
 
-    def wrong(config) -> Tokens:
-        tokens = right(config)
+    def wrong(path) -> Tokens:
+        tokens = right(path)
         return replace(tokens, train=[tokens.train[-1], *tokens.train[1:-1], tokens.train[0]])
 
-    loading.run_tokens = wrong
+    loading.load_tokens = wrong
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 
 from ohlora.backends.hf import HFBackend
 from ohlora.config.schema import Attention, LoraMethod, Loss, Quantization, ShapeConfig
-from ohlora.estimate.parts import Asked, adapter_parameters, kept_per_layer, kept_per_token
+from ohlora.estimate.parts import Settings, adapter_parameters, kept_per_layer, kept_per_token
 from ohlora.estimate.shape import BUILDERS, Shape
 from ohlora.estimate.work import Work
 from ohlora.models.architectures import ARCHITECTURES
@@ -82,8 +82,8 @@ def kept_bytes(model: Any, dtype: str) -> int:
     return sum(kept.values())
 
 
-def asked(name: str, dtype: str, attention: Attention, method: LoraMethod = LoraMethod.lora) -> Asked:
-    return Asked(
+def asked(name: str, dtype: str, attention: Attention, method: LoraMethod = LoraMethod.lora) -> Settings:
+    return Settings(
         backend=HFBackend,
         device="cpu",
         dtype=dtype,

@@ -21,7 +21,7 @@ def config(*more: str) -> Config:
 
 
 def tokens_of(tokenizer, setting: Config) -> Tokens:
-    return encode(tokenizer, Selection([ROW], [], [ROW]), setting, [])
+    return encode(tokenizer, Selection([ROW], [], [ROW]), setting.model, setting.trainer.max_length, [])
 
 
 def parts(tokenizer, tokens: Tokens) -> tuple[str, str]:

@@ -11,9 +11,8 @@ import pytest
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
 from ohlora.config.validate import validate
-from ohlora.data import tokens as token_files
 from ohlora.data.rows import Row, Selection
-from ohlora.data.tokens import IGNORED, encode
+from ohlora.data.tokens import IGNORED, encode, load_tokens, save_tokens, tokens_path
 from ohlora.errors import UserError
 
 ROW = Row("1", "train", "greeting", "안녕?", "반가워요!", "[이름: 민수]")
@@ -32,7 +31,7 @@ def config(*overrides: str) -> Config:
 
 
 def one(tokenizer, setting: Config, stop_ids: list[int]):
-    return encode(tokenizer, Selection([ROW], [], [ROW]), setting, stop_ids)
+    return encode(tokenizer, Selection([ROW], [], [ROW]), setting.model, setting.trainer.max_length, stop_ids)
 
 
 def test_plain_prompts(tokenizer) -> None:
@@ -76,12 +75,12 @@ def test_no_chat_template_is_said(tokenizer) -> None:
 
 def test_the_file_is_named_by_what_decides_it(tokenizer, tiny_tokenizer: Path, tmp_path: Path) -> None:
     selection = Selection([ROW], [], [ROW])
-    base = replace(config(), outputs=str(tmp_path))
-    path = token_files.tokens_path(base, tiny_tokenizer, selection)
-    assert path != token_files.tokens_path(base, tiny_tokenizer, Selection([replace(ROW, response="x")], [], [ROW]))
-    longer = replace(base, trainer=replace(base.trainer, max_length=99))
-    assert path != token_files.tokens_path(longer, tiny_tokenizer, selection)
-    tokens = encode(tokenizer, selection, base, [])
-    token_files.save(tokens, path)
-    assert token_files.load(path) == tokens
+    other = Selection([replace(ROW, response="x")], [], [ROW])
+    model = config().model
+    path = tokens_path(tmp_path, model, tiny_tokenizer, 128, selection)
+    assert path != tokens_path(tmp_path, model, tiny_tokenizer, 128, other)
+    assert path != tokens_path(tmp_path, model, tiny_tokenizer, 99, selection)
+    tokens = encode(tokenizer, selection, model, 128, [])
+    save_tokens(tokens, path)
+    assert load_tokens(path) == tokens
     assert json.loads(path.read_text())["hash"] == tokens.hash

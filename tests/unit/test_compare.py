@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from ohlora.config.compose import compose_config, quote_argument
-from ohlora.config.schema import Config
 from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.records.manifest import read_manifest
 from ohlora.records.result import Result
+from ohlora.running.plan import Plan
 from ohlora.studies import compare
 from ohlora.studies.compare import interleave, lock_folder, parse_arms, plan_comparison, run_pairs
 
@@ -28,7 +28,8 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
     """What was run: (track, arm, pair). `ends` decides how; by default every run finishes."""
     made: list[tuple[str, str, int]] = []
 
-    def execute(config: Config, resolved: dict, folder: Path, place: compare.Place) -> tuple[Result, Path]:
+    def execute(plan: Plan, folder: Path, place: compare.Place) -> tuple[Result, Path]:
+        config = plan.config
         made.append((place.track, str(config.arm), config.repeat))
         status = ENDS.get((place.track, str(config.arm), config.repeat), "finished")
         result = Result(place.run_id, status, "benchmark", str(config.arm), config.repeat, place.order, place.track)
@@ -66,15 +67,15 @@ def test_pairs_are_interleaved_track_by_track() -> None:
 def test_arms_are_any_overrides_and_may_be_named() -> None:
     made = comparison("compare.arms=['lora=r16','twice as big: lora=r64 lora.alpha=128','lora=r16']")
     assert [arm.name for arm in parse_arms(made.config)] == ["lora=r16", "twice as big", "lora=r16 (2)"]
-    config, _ = made.config_of(next(job for job in made.jobs if job.arm == "twice as big"))
+    config = made.plan_of(next(job for job in made.jobs if job.arm == "twice as big")).config
     assert (config.lora.rank, config.lora.alpha, config.arm) == (64, 128, "twice as big")
     assert len({job.run_id for job in made.jobs}) == len(made.jobs) == 12
 
 
 def test_an_arm_overrides_what_the_command_says() -> None:
     made = comparison(ARMS, "backend=unsloth", "lora=r16")
-    assert [made.config_of(job)[0].backend.name for job in made.jobs[:2]] == ["hf", "unsloth"]
-    assert made.config_of(made.jobs[0])[0].lora.rank == 16
+    assert [made.plan_of(job).config.backend.name for job in made.jobs[:2]] == ["hf", "unsloth"]
+    assert made.plan_of(made.jobs[0]).config.lora.rank == 16
 
 
 def test_it_runs_every_pair_once(runs: list) -> None:

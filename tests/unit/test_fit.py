@@ -12,9 +12,10 @@ from ohlora.config.schema import Config
 from ohlora.config.validate import validate
 from ohlora.estimate import capacity as capacities
 from ohlora.estimate.capacity import Capacity, capacity
-from ohlora.estimate.fit import ERROR, Estimate, estimate, too_large
-from ohlora.estimate.parts import peak
+from ohlora.estimate.fit import ERROR, Estimate
+from ohlora.estimate.parts import sum_parts
 from ohlora.estimate.shape import shape_of
+from ohlora.running.plan import Plan
 
 NAMED = [name for name in options("model") if name not in ("hub", "local")]
 # Parameters as their authors or the hub count them.
@@ -37,7 +38,7 @@ def config(*overrides: str) -> Config:
 
 
 def on(there: Capacity, *overrides: str) -> Estimate:
-    found = estimate(config(*overrides), there)
+    found = Plan(config(*overrides)).estimate_on(there)
     assert found
     return found
 
@@ -105,7 +106,7 @@ def test_rows_of_many_lengths_hold_the_heap() -> None:
 
 def test_the_measured_peak_leaves_out_the_drivers_context() -> None:
     parts = on(GPU).phases["infer"]
-    assert peak(parts) == pytest.approx(sum(parts.values()) - parts["cuda_context"])
+    assert sum_parts(parts) == pytest.approx(sum(parts.values()) - parts["cuda_context"])
 
 
 def test_what_is_only_a_bound_refuses_nothing() -> None:
@@ -139,16 +140,17 @@ def test_a_refusal_says_what_would_help(ohlora, tmp_path) -> None:
 
 def test_the_change_that_is_named_does_fit() -> None:
     refused = config("model=gemma2-2b-it", "device=cuda", "device_memory_gib=5.5", "trainer.batch_size=16")
-    text = too_large(refused)
-    assert text
-    named = text.split("; ")[1].split(" would")[0].split(" may just")[0].split()
-    helped = estimate(config("model=gemma2-2b-it", "trainer.batch_size=16", *named), replace(GPU, mib=5.5 * 1024))
-    assert helped and helped.verdict in ("fits", "tight")
+    problem = Plan(refused).fit_problem
+    assert problem and problem.stops
+    named = problem.text.split("; ")[1].split(" would")[0].split(" may just")[0].split()
+    helped = on(replace(GPU, mib=5.5 * 1024), "model=gemma2-2b-it", "trainer.batch_size=16", *named)
+    assert helped.verdict in ("fits", "tight")
 
 
 def test_nothing_helps_but_a_smaller_model() -> None:
-    text = too_large(config("model=gemma2-2b-it", "device=cuda", "device_memory_gib=1.8"))
-    assert text and "no setting of this run would make it fit" in text and "model=" in text.split("MiB);")[1]
+    problem = Plan(config("model=gemma2-2b-it", "device=cuda", "device_memory_gib=1.8")).fit_problem
+    assert problem and "no setting of this run would make it fit" in problem.text
+    assert "model=" in problem.text.split("MiB);")[1]
 
 
 def test_stop_warn_and_off(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
@@ -157,12 +159,12 @@ def test_stop_warn_and_off(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) ->
 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="needs about"):
-        check(config("device_memory_gib=1"))
-    check(config("device_memory_gib=1"), alone=False)  # among others it is a row, not a refusal
+        check(Plan(config("device_memory_gib=1")))
+    check(Plan(config("device_memory_gib=1")), alone=False)  # among others it is a row, not a refusal
     assert capsys.readouterr().err == ""
-    check(config("device_memory_gib=1", "preflight=warn"))
+    check(Plan(config("device_memory_gib=1", "preflight=warn")))
     assert "warning: gemma3-270m: fine-tuning needs about" in capsys.readouterr().err
-    check(config("device_memory_gib=1", "preflight=off"))
+    check(Plan(config("device_memory_gib=1", "preflight=off")))
     assert capsys.readouterr().err == ""
 
 

@@ -18,7 +18,7 @@ from ohlora.config.paths import options
 from ohlora.config.schema import Config
 from ohlora.config.validate import validate
 from ohlora.report.selection import asked
-from ohlora.running.attempt import to_plain
+from ohlora.running.plan import to_plain
 from ohlora.studies.sweep import plan_sweep
 from ohlora.tasks.train import sft_settings
 

@@ -18,7 +18,7 @@ from ohlora.models import acceptance
 from ohlora.models.acceptance import REMEMBERED, read_acceptance, require_acceptance, will_accept
 from ohlora.models.licences import LICENCES, carry, find_licence, licence_of, screen_notice
 from ohlora.running import rerun
-from ohlora.running.attempt import to_plain
+from ohlora.running.plan import to_plain
 
 
 @pytest.fixture

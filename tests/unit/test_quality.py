@@ -13,11 +13,12 @@ from unicodedata import normalize
 import pytest
 
 from ohlora.config.schema import Config, DataConfig, GenerationConfig, ModelConfig, TaskConfig
-from ohlora.data.rows import PACKAGED, Row, held_out
+from ohlora.data.rows import PACKAGED, Row
 from ohlora.data.tokens import Example
 from ohlora.errors import UserError
 from ohlora.measure.quality import bits_per_character, defects, distinct, is_repeated, is_wrong_language, quality
 from ohlora.records.samples import Sample, read_samples, write_samples
+from ohlora.running.plan import Plan
 from ohlora.tasks import answer
 from ohlora.tasks.job import Job
 
@@ -161,12 +162,12 @@ def write_rows(path: Path, splits: str) -> Path:
 
 def test_what_is_asked_was_not_trained_on(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "a.csv", "test train test validation test")
-    assert [row.id for row in held_out(configured(rows))] == ["0", "2"]
-    assert [row.id for row in held_out(configured(rows, None))] == ["0", "2", "4"]
+    assert [row.id for row in Plan(configured(rows)).held_out] == ["0", "2"]
+    assert [row.id for row in Plan(configured(rows, None)).held_out] == ["0", "2", "4"]
     rows = write_rows(tmp_path / "b.csv", "train validation train")
-    assert [row.id for row in held_out(configured(rows))] == ["1"]
+    assert [row.id for row in Plan(configured(rows)).held_out] == ["1"]
     with pytest.raises(UserError, match="nothing new to answer"):
-        held_out(configured(write_rows(tmp_path / "c.csv", "train train")))
+        _ = Plan(configured(write_rows(tmp_path / "c.csv", "train train"))).held_out
 
 
 def test_the_fine_tuned_model_answers_and_is_graded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,8 +176,8 @@ def test_the_fine_tuned_model_answers_and_is_graded(tmp_path: Path, monkeypatch:
     tokens = SimpleNamespace(stop_ids=[9], validation=[Example("1", [1, 2, 3, 9], [-100, 2, 3, 9])], truncated=[])
     asked: list[Any] = []
 
-    def load(job: Job, mode: str) -> Any:
-        asked.append((job.config.adapter, mode))
+    def load(job: Job, mode: str, adapter: Path) -> Any:
+        asked.append((adapter, mode))
         job.record.effective = {"device": "cpu", job.phase: {}}
         memory = SimpleNamespace(phase=lambda _: SimpleNamespace(__enter__=None))
         memory.phase = __import__("contextlib").nullcontext
@@ -194,20 +195,20 @@ def test_the_fine_tuned_model_answers_and_is_graded(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(answer, "load", load)
     monkeypatch.setattr(answer, "Generator", Generator)
-    monkeypatch.setattr(answer, "_prompts", lambda config, rows: [[i] for i in range(len(rows))])
+    monkeypatch.setattr(answer, "_encode_prompts", lambda plan, rows: [[i] for i in range(len(rows))])
     monkeypatch.setattr(answer, "record_memory", lambda *_: None)
     validation = [Row("1", "validation", "", "질문 1", "답변 1")]
-    monkeypatch.setattr(answer, "run_rows", lambda config: SimpleNamespace(validation=validation))
+    monkeypatch.setattr(Plan, "selection", SimpleNamespace(validation=validation))
     attempt = tmp_path / "attempt-1"
     (attempt / "phases").mkdir(parents=True)
-    job = Job(config, attempt, "answer", lambda _: None, io.StringIO())
+    job = Job(Plan(config), attempt, "answer", lambda _: None, io.StringIO())
     with pytest.raises(UserError, match="no adapter there"):
         answer.run(job)
     (attempt / "adapter").mkdir()
     (attempt / "adapter" / "adapter_config.json").write_text("{}")
     (attempt / "phases" / "train.json").write_text('{"metrics": {"eval/eval_loss": 2.0}}')
     answer.run(job)
-    assert asked == [(str(attempt / "adapter"), "infer"), (0, 80)]
+    assert asked == [(attempt / "adapter", "infer"), (0, 80)]
     samples = read_samples(attempt / "samples" / "answer.jsonl")
     assert [(s.id, s.answer, s.ended) for s in samples] == [("2", "답변 2", True), ("3", "…", False)]
     metrics = job.record.metrics

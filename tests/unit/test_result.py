@@ -10,7 +10,7 @@ import pytest
 from ohlora.config.compose import compose_config
 from ohlora.config.identity import run_id, slug
 from ohlora.records.result import PhaseRecord, Result, exit_code, read_result
-from ohlora.running.attempt import to_plain
+from ohlora.running.plan import to_plain
 
 
 def test_the_same_configuration_has_the_same_identity() -> None:

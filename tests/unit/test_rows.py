@@ -14,8 +14,9 @@ import pytest
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import ColumnsConfig, DataConfig
 from ohlora.config.validate import validate
-from ohlora.data.rows import PACKAGED, Row, load_rows, select
+from ohlora.data.rows import PACKAGED, Row, load_rows
 from ohlora.errors import UserError
+from ohlora.running.plan import Plan
 
 MEMORY = re.compile(r"\[[^\[\]:]+: [^\[\]]+\]")
 
@@ -72,20 +73,20 @@ def test_jsonl_with_memory(tmp_path: Path) -> None:
 
 
 def test_too_many_rows_asked_for(tmp_path: Path) -> None:
-    rows = read(tmp_path / "mine.csv", "prompt,response\n" + "".join(f"q{n},a{n}\n" for n in range(10)))
+    read(tmp_path / "mine.csv", "prompt,response\n" + "".join(f"q{n},a{n}\n" for n in range(10)))
     config = validate(compose_config(["data=csv", f"data.path={tmp_path / 'mine.csv'}"]))
     with pytest.raises(UserError, match="trainer.train_rows=20: there are only 8 such rows"):
-        select(rows, config)
+        _ = Plan(config).selection
 
 
 def test_questions_of_ones_own() -> None:
     config = validate(compose_config(["task=infer", 'generation.ask=["오늘 뭐 먹지?","이름이 뭐야?"]']))
-    assert [row.question for row in select(load_rows(config.data), config).prompts] == ["오늘 뭐 먹지?", "이름이 뭐야?"]
+    assert [row.question for row in Plan(config).selection.prompts] == ["오늘 뭐 먹지?", "이름이 뭐야?"]
 
 
 def test_the_users_test_is_a_fixed_list() -> None:
     config = validate(compose_config([]))
-    chosen = select(load_rows(config.data), config)
+    chosen = Plan(config).selection
     listed = json.loads(PACKAGED.with_name("unsloth_test.json").read_text())
     assert [row.id for row in chosen.train] == listed["train"] and len(chosen.train) == 20
     assert [row.id for row in chosen.validation] == listed["validation"] and len(chosen.validation) == 5
@@ -95,7 +96,7 @@ def test_the_users_test_is_a_fixed_list() -> None:
 
 def test_the_whole_set_is_used_by_sft() -> None:
     config = validate(compose_config(["trainer=sft", "generation=natural"]))
-    chosen = select(load_rows(config.data), config)
+    chosen = Plan(config).selection
     assert len(chosen.train) >= 240 and len(chosen.validation) >= 60
     assert {row.split for row in chosen.prompts} == {"test"}
 

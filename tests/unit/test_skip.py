@@ -11,6 +11,7 @@ from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
 from ohlora.config.validate import validate
 from ohlora.models.acceptance import require_acceptance
+from ohlora.running.plan import Plan
 from ohlora.studies.skipping import name_candidate, skip_reason
 from ohlora.studies.sweep import add_presets, plan_sweep
 
@@ -28,16 +29,16 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_reasons_to_skip_a_candidate(config) -> None:
-    assert skip_reason(config("model=gemma2-2b-it"))["code"] == "licence_not_accepted"
+    assert skip_reason(Plan(config("model=gemma2-2b-it")))["code"] == "licence_not_accepted"
     require_acceptance(config("model=gemma2-2b-it", "model.accept_license=gemma"))
-    absent = skip_reason(config("model=gemma2-2b-it"))
+    absent = skip_reason(Plan(config("model=gemma2-2b-it")))
     assert absent["code"] == "absent" and "task=prepare model=gemma2-2b-it" in absent["text"]
-    large = skip_reason(config("device_memory_gib=1"))
+    large = skip_reason(Plan(config("device_memory_gib=1")))
     assert large["code"] == "too_large" and "gemma3-270m: fine-tuning needs about" in large["text"]
-    assert skip_reason(config("device_memory_gib=1", "preflight=warn")) is None
-    assert skip_reason(config("device_memory_gib=1", "task=prepare")) is None  # it loads no model
-    assert skip_reason(config()) is None  # the embedded model is made where it is missing
-    assert skip_reason(config("task=benchmark", "model=polyglot-ko-1.3b")) is None  # asked for, so it is fetched
+    assert skip_reason(Plan(config("device_memory_gib=1", "preflight=warn"))) is None
+    assert skip_reason(Plan(config("device_memory_gib=1", "task=prepare"))) is None  # it loads no model
+    assert skip_reason(Plan(config())) is None  # the embedded model is made where it is missing
+    assert skip_reason(Plan(config("task=benchmark", "model=polyglot-ko-1.3b"))) is None  # asked for, so it is fetched
 
 
 def test_a_candidate_has_one_name_whatever_is_swept(config) -> None:

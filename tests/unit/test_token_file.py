@@ -72,13 +72,13 @@ def test_what_decides_no_token_does_not_count(folder: Path, name: str) -> None:
 def test_another_version_of_a_library_is_another_file(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
 ) -> None:
-    selection, setting = Selection([ROW], [], [ROW]), config(tmp_path)
-    before = token_files.tokens_path(setting, folder, selection)
+    given = (tmp_path, config(tmp_path).model, folder, 128, Selection([ROW], [], [ROW]))
+    before = token_files.tokens_path(*given)
     right = token_files.metadata.version
     monkeypatch.setattr(token_files.metadata, "version", lambda name: "9" if name == library else right(name))
-    assert token_files.tokens_path(setting, folder, selection) == before  # looked up once a process
+    assert token_files.tokens_path(*given) == before  # looked up once a process
     token_files._versions.cache_clear()
-    assert token_files.tokens_path(setting, folder, selection) != before
+    assert token_files.tokens_path(*given) != before
 
 
 def encoded(folder: Path, setting: Config, template: str | None) -> tuple[Any, token_files.Tokens]:
@@ -86,7 +86,7 @@ def encoded(folder: Path, setting: Config, template: str | None) -> tuple[Any, t
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.chat_template = template or tokenizer.chat_template
-    return tokenizer, token_files.encode(tokenizer, Selection([ROW], [], [ROW]), setting, [])
+    return tokenizer, token_files.encode(tokenizer, Selection([ROW], [], [ROW]), setting.model, 128, [])
 
 
 def test_a_template_is_told_the_same_day_every_day(folder: Path, tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ def test_a_template_is_told_the_same_day_every_day(folder: Path, tmp_path: Path)
     tokenizer, tokens = encoded(folder, setting, DATED)
     assert tokenizer.decode(tokens.prompts[0][1]).startswith("Today Date: 01 Jan 2026\n")
     assert tokens.chat_date == "2026-01-01"
-    token_files.save(tokens, tmp_path / "tokens.json")
-    assert token_files.load(tmp_path / "tokens.json") == tokens
+    token_files.save_tokens(tokens, tmp_path / "tokens.json")
+    assert token_files.load_tokens(tmp_path / "tokens.json") == tokens
 
 
 def test_no_date_is_recorded_where_none_is_printed(folder: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.records.result import Result, read_result
 from ohlora.report.folder import write_report
-from ohlora.running.attempt import to_plain
+from ohlora.running.plan import to_plain
 from ohlora.tracking.fetch import fetch
 from ohlora.tracking.mlflow_tracker import Tracker, open_tracker, store_uri
 

@@ -1,0 +1,240 @@
+"""What follows from one run's configuration: worked out once, handed down to whoever needs it, in parent and child.
+
+Each part is worked out when it is first asked for and kept. What a phase of the run changes on disk (it prepares a
+model, it writes tokens) is seen by a fresh plan alone: `Plan.refresh`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from ohlora.backends import backends
+from ohlora.config.group import list_models
+from ohlora.config.identity import flatten, measured, run_id
+from ohlora.config.schema import Attention, Config, Preflight
+from ohlora.config.tasks import PREPARE, TASKS, TOKENIZE, Phase, Task
+from ohlora.config.validate import validate
+from ohlora.data.rows import DataFiles, Row, Selection, select_held_out, select_rows
+from ohlora.data.tokens import Tokens, load_tokens, tokens_path
+from ohlora.errors import UserError
+from ohlora.estimate.capacity import Capacity, capacity
+from ohlora.estimate.fit import Estimate, FitProblem, judge_fit
+from ohlora.estimate.parts import Settings
+from ohlora.estimate.shape import Shape, shape_of
+from ohlora.estimate.work import Work, count_work, guess_work
+from ohlora.files import sha256_file, sha256_of
+from ohlora.models import adapters, architectures
+from ohlora.models.folder import is_there, model_folder, source_hash
+from ohlora.records.layout import adapter_folder
+from ohlora.records.manifest import PlannedRun
+
+
+def to_plain(composed: DictConfig) -> dict[str, Any]:
+    """The resolved configuration as plain dicts, as it is hashed and written."""
+    resolved = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
+    assert isinstance(resolved, dict)
+    return {str(key): value for key, value in resolved.items()}
+
+
+def plan_run(composed: DictConfig, files: DataFiles | None = None, **values: Any) -> Plan:
+    """The plan of a composed configuration, after `values` are put into it (`arm`, `repeat`).
+
+    `files`: those of the other runs of this command, so that a file is read once.
+
+    Raises:
+        UserError: every rule that the configuration breaks.
+    """
+    with open_dict(composed):
+        for key, value in values.items():
+            composed[key] = value
+    return Plan(validate(composed), to_plain(composed), files or DataFiles())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run: its configuration as typed objects and as plain dicts, and all that is derived from them."""
+
+    config: Config
+    resolved: dict[str, Any] = field(default_factory=dict)
+    files: DataFiles = field(default_factory=DataFiles)
+
+    def refresh(self) -> Plan:
+        """The same with nothing worked out yet, save the rows."""
+        return replace(self)
+
+    @property
+    def task(self) -> Task:
+        return TASKS[self.config.task.name]
+
+    @property
+    def arm(self) -> str:
+        """The run's name in a comparison: what the sweep gave it, or its back end."""
+        return self.config.arm or f"backend={self.config.backend.name}"
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """The configuration with the hash of each file in place of its path: the same on every machine."""
+        resolved, config = self.resolved, self.config
+        hashed = {**resolved, "data": {**resolved["data"]}, "model": {**resolved["model"]}}
+        hashed["data"]["path"] = self.data_hash
+        if config.model.path:
+            hashed["model"]["path"] = source_hash(config)
+        adapter = adapter_folder(config.adapter) if config.adapter else None
+        if adapter:
+            hashed["adapter"] = sha256_of(sha256_file(path) for path in sorted(adapter.glob("adapter_model.*")))
+        return hashed
+
+    def identify(self, arm: str | None = None) -> str:
+        """The run's id. Files count by what they hold, not by where they lie."""
+        return run_id(self.content, arm or self.arm, self.config.repeat)
+
+    def record_request(self, job: PlannedRun) -> PlannedRun:
+        """The planned run with its id, and with what it asks for, which a report reads where it leaves no result."""
+        return replace(job, run_id=self.identify(job.arm), asked=flatten(measured(self.content)))
+
+    # The data
+
+    @cached_property
+    def data_hash(self) -> str:
+        """sha256 of the data file: parent and child of a run must see the same."""
+        return self.files.hash(self.config.data)
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """All rows of the data file.
+
+        Raises:
+            UserError: the file cannot be used.
+        """
+        return self.files.rows(self.config.data)
+
+    @cached_property
+    def selection(self) -> Selection:
+        """The rows that this run trains on, evaluates on and asks.
+
+        Raises:
+            UserError: the file cannot be used, or has not what is asked for.
+        """
+        c = self.config
+        return select_rows(self.rows, c.data.manifest, c.trainer, c.generation, self.task.trains)
+
+    @cached_property
+    def held_out(self) -> list[Row]:
+        """What the fine-tuned model of a selection is asked.
+
+        Raises:
+            UserError: there is no row that is not trained on.
+        """
+        return select_held_out(self.rows, self.config.generation.prompts)
+
+    @cached_property
+    def tokens_path(self) -> Path:
+        """Where the tokens of these rows lie once the model is here and the phase tokenize has run."""
+        c = self.config
+        return tokens_path(Path(c.outputs), c.model, self.model_folder, c.trainer.max_length, self.selection)
+
+    # The model
+
+    @cached_property
+    def model_folder(self) -> Path:
+        """The folder that this run loads."""
+        return model_folder(self.config)
+
+    @cached_property
+    def lora_targets(self) -> tuple[str, ...]:
+        """The modules that the adapter goes to.
+
+        Raises:
+            UserError: nothing is known of this architecture.
+        """
+        return tuple(architectures.lora_targets(self.config, self.model_folder))
+
+    @cached_property
+    def attention(self) -> Attention:
+        return architectures.attention(self.config, self.model_folder)
+
+    # The phases
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The task's phases, after those that make what is not there yet: the prepared model, the tokens."""
+        if self.config.task.name == "prepare":
+            return self.task.phases
+        if not (is_there(self.config) and adapters.is_here(self.config)):
+            return (PREPARE, TOKENIZE, *self.task.phases)
+        return self.task.phases if self.tokens_path.is_file() else (TOKENIZE, *self.task.phases)
+
+    # Does it fit?
+
+    @cached_property
+    def capacity(self) -> Capacity:
+        """What the device has, as of the first time that it is asked for."""
+        return capacity(self.config)
+
+    @cached_property
+    def shape(self) -> Shape | None:
+        """None where nothing tells what the model is made of."""
+        return shape_of(self.config, self.model_folder)
+
+    @cached_property
+    def work(self) -> Work:
+        """Counted where the rows were tokenised before, else guessed from their text."""
+        c = self.config
+        try:
+            selection = self.selection
+        except UserError:
+            return guess_work(None, c.trainer, c.generation)
+        if self.tokens_path.is_file():
+            return count_work(load_tokens(self.tokens_path), c.trainer, c.generation)
+        return guess_work(selection, c.trainer, c.generation)
+
+    @cached_property
+    def estimate(self) -> Estimate | None:
+        """The memory that this run takes; None where the shape of its model is not known."""
+        return self.estimate_on(self.capacity)
+
+    def estimate_on(self, there: Capacity, tokens: Tokens | None = None) -> Estimate | None:
+        """The same on another device, or of tokens that are at hand."""
+        if self.shape is None:
+            return None
+        c = self.config
+        attention = self.attention if self.attention is not Attention.auto else Attention.sdpa
+        settings = Settings(
+            backend=backends()[c.backend.name],
+            device=there.device,
+            dtype=there.dtype,
+            quantization=c.lora.quantization,
+            attention=attention,
+            method=c.lora.method,
+            rank=c.lora.rank,
+            targets=self.lora_targets,
+            loss=c.trainer.loss,
+            checkpointing=c.trainer.gradient_checkpointing,
+            optimizer=c.trainer.optimizer,
+        )
+        work = count_work(tokens, c.trainer, c.generation) if tokens else self.work
+        trains = self.task.trains or not self.task.phases
+        return Estimate(c.model.name, self.shape, work, settings, there, trains)
+
+    def other_models(self) -> Iterator[Plan]:
+        """The same run with each model of the group, its own first."""
+        for model in list_models(self.config.model):
+            yield self if model is self.config.model else replace(self, config=replace(self.config, model=model))
+
+    @cached_property
+    def fit_problem(self) -> FitProblem | None:
+        """Of a run that cannot or may not fit: what is wrong and what would help; None where it fits.
+
+        Tasks that load no model are not judged, nor is anything with preflight=off.
+        """
+        loads = any(phase.backend for phase in self.task.phases)
+        if not loads or self.config.preflight is Preflight.off or self.estimate is None:
+            return None
+        others = (plan.estimate_on(self.capacity) for plan in self.other_models())
+        return judge_fit(self.estimate, self.config.trainer, others, self.config.preflight is Preflight.stop)
