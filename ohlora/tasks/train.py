@@ -200,7 +200,8 @@ def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, device: str
     samples = []
     for number, (row, example) in enumerate(zip(rows, tokens.validation, strict=False), 1):
         prompt = [i for i, label in zip(example.input_ids, example.labels, strict=True) if label == IGNORED]
-        samples.append(Sample(row.id, row.question, row.response, generator(prompt).text(loaded.tokenizer)))
+        text = generator(prompt).text(loaded.tokenizer)
+        samples.append(Sample(row.id, row.question, row.response, text, category=row.category or None))
         job.advance(number)
     job.record.effective["train"] |= generator.in_effect()
     write_samples(job.attempt / "samples" / "train.jsonl", samples)

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Ran, run_cli, started
+from conftest import PREFIX, Ran, run_cli, started
 
 ARGUMENTS = [
     "experiment=unsloth_comparison", "compare.recommended=[]", "compare.pairs=2", "task=train", "report.lang=ko",
-    "trainer.train_rows=4", "trainer.eval_rows=2", "trainer.samples=0", "lora=r16",
+    "trainer.train_rows=4", "trainer.eval_rows=2", "trainer.samples=0", "lora=r16", PREFIX,
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from conftest import PREFIX
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from test_runs import HIDE_UNSLOTH, SMALL
@@ -47,6 +48,7 @@ def execute(tiny_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pyte
         f"models={tmp_path / 'models'}",
         "compare.recommended=[]",
         "tracking=none",
+        PREFIX,
         *SMALL,
     ]
 

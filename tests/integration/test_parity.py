@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Ran, run_cli
+from conftest import FORKED, PREFIX, Ran, run_cli
 
-MUTATE = Path(__file__).with_name("mutate.py")
+MUTATE = ",".join([*FORKED, sys.executable, str(Path(__file__).with_name("mutate.py"))])
 SMALL = [
     "compare.pairs=1", "tracking=none", "study=s", "generation.prompts=2", "generation.max_new_tokens=4",
     "generation.min_new_tokens=4", "trainer.train_rows=8", "trainer.eval_rows=2", "trainer.max_steps=4",
@@ -36,8 +36,8 @@ def compared(cwd: Path, *arguments: str) -> tuple[Ran, dict[str, dict]]:
 @pytest.fixture(scope="module")
 def mutated(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, dict[str, dict]]:
     """A right arm against itself and against one arm for each mutation."""
-    arms = ["'right: backend=hf'", "'again: backend=hf'"]
-    arms += [f"'{what}: launch.prefix=[{sys.executable},{MUTATE},{what}]'" for what in MUTATIONS]
+    arms = [f"'right: {PREFIX}'", f"'again: {PREFIX}'"]
+    arms += [f"'{what}: launch.prefix=[{MUTATE},{what}]'" for what in MUTATIONS]
     cwd = tmp_path_factory.mktemp("mutated")
     model = f"model.path={tiny_model('gemma3')}"
     # In float32, whose tolerances are the narrow ones, on every machine.
@@ -73,7 +73,7 @@ def test_a_swapped_batch_is_found_at_its_step(mutated: tuple[Ran, dict[str, dict
 
 
 def test_what_generation_was_given_is_checked(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
-    arms = f"compare.arms=['right: backend=hf','wrong: launch.prefix=[{sys.executable},{MUTATE},bos_dropped]']"
+    arms = f"compare.arms=['right: {PREFIX}','wrong: launch.prefix=[{MUTATE},bos_dropped]']"
     _, contrasts = compared(tmp_path, arms, "task=infer", "generation=timed", f"model.path={tiny_model('gemma3')}")
     assert broken(contrasts["wrong"]) == {"prompts"}
 

@@ -34,10 +34,10 @@ importlib.util.find_spec = lambda name, package=None: None if name == "unsloth" 
 
 @pytest.fixture(scope="module")
 def swept(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
-    """One sweep over both back ends, in a folder of its own."""
+    """One sweep over both back ends, in a folder of its own; every process of it imports everything anew."""
     cwd = tmp_path_factory.mktemp("swept")
     model = f"model.path={tiny_model('gemma3')}"
-    return cwd, run_cli("-m", "backend=hf,unsloth", "study=both", model, *SMALL, cwd=cwd)
+    return cwd, run_cli("-m", "backend=hf,unsloth", "study=both", model, *SMALL, cwd=cwd, cold=True)
 
 
 def results(folder: Path) -> dict[str, dict]:
@@ -151,7 +151,7 @@ def test_answers_of_a_fine_tuned_model(
     lines = [json.loads(line) for line in answers.read_text().splitlines()]
     assert all(f"Q: {line['question']}\nA: {line['answer']}\n" in ran.out for line in lines)
     assert f"{cwd / f'answers-{backend}' / 'attempt-1'}" in ran.out
-    assert len(lines) == 2 and set(lines[0]) == {"id", "question", "reference", "answer", "ended"}
+    assert len(lines) == 2 and set(lines[0]) == {"id", "question", "reference", "answer", "ended", "category"}
     if backend == "unsloth":
         other = cwd / "answers-hf" / "attempt-1" / "samples" / "infer.jsonl"
         assert answers.read_text() == other.read_text()

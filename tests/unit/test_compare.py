@@ -18,11 +18,6 @@ from ohlora.studies import compare
 from ohlora.studies.compare import interleave, lock_folder, parse_arms, plan_comparison, run_pairs
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
     """What was run: (track, arm, pair). `ends` decides how; by default every run finishes."""

@@ -153,11 +153,10 @@ def test_nothing_helps_but_a_smaller_model() -> None:
     assert "model=" in problem.text.split("MiB);")[1]
 
 
-def test_stop_warn_and_off(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_stop_warn_and_off(capsys) -> None:
     from ohlora.errors import UserError
     from ohlora.running.preflight import check
 
-    monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="needs about"):
         check(Plan(config("device_memory_gib=1")))
     check(Plan(config("device_memory_gib=1")), alone=False)  # among others it is a row, not a refusal

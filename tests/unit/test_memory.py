@@ -24,6 +24,8 @@ from ohlora.files import read_jsonl
 from ohlora.measure.memory import PhaseMemory
 from ohlora.measure.resident import process_peak_mib
 
+pytestmark = pytest.mark.alone
+
 MIB = 2**20
 
 

@@ -123,16 +123,53 @@ def test_what_is_not_finite_is_a_gap_and_a_cross(bad: float) -> None:
     assert PlotWords().not_finite in texts(svg) and "nan" not in svg.replace(PlotWords().not_finite, "").lower()
 
 
-def test_odd_data_never_fail() -> None:
-    assert PlotWords().nothing in texts(loss_curves({}, {}))
-    assert PlotWords().nothing in texts(memory_timeline({}))
-    assert PlotWords().nothing in texts(ratio_intervals([]))
-    loss_curves({"a": []}, {"b": [(0, 1.0)]})
-    assert "0.5" not in texts(loss_curves({"a": [(1, nan)]}, {"a": [(1, inf)]}))
-    loss_curves({"a": [(1, 1e300), (2, 1e-300)]}, {})
-    loss_curves({str(i): LINE for i in range(9)}, {})
-    memory_timeline({"a": [MemoryPoint(nan, "infer", "load", nan)], "b": [MemoryPoint(0, "x", "y", inf)]})
-    ratio_intervals([RatioRow("a", r, r, r, "", "void") for r in (nan, inf, -inf, 0.0, -1.0, 1e-9, 1e9)])
+def points(svg: str, name: str) -> int:
+    """How many markers a group has."""
+    (group,) = by_id(svg, name)
+    return len(list(group.iter(f"{SVG}use")))
+
+
+def test_no_data_at_all_is_said() -> None:
+    for svg in (loss_curves({}, {}), memory_timeline({}), ratio_intervals([])):
+        assert PlotWords().nothing in texts(svg)
+
+
+def test_an_arm_without_steps_stands_in_the_key_alone() -> None:
+    svg = loss_curves({"a": []}, {"b": [(0, 1.0)]})
+    assert {"a", "b"} <= set(texts(svg)) and path(svg, "loss-0") == path(svg, "loss-1") == ""
+    assert (points(svg, "eval-0"), points(svg, "eval-1")) == (0, 1)
+
+
+def test_where_nothing_is_finite_only_a_cross_stands() -> None:
+    svg = loss_curves({"a": [(1, nan)]}, {"a": [(1, inf)]})
+    assert points(svg, "loss-0-not-finite") == 1 and PlotWords().not_finite in texts(svg)
+    assert path(svg, "loss-0") == "" and points(svg, "eval-0") == 0
+
+
+def test_losses_of_any_size_are_drawn() -> None:
+    svg = loss_curves({"a": [(1, 1e300), (2, 1e-300)]}, {})
+    assert path(svg, "loss-0").count("L") == 1 and "1e300" in texts(svg)
+
+
+def test_nine_arms_are_nine_curves() -> None:
+    svg = loss_curves({str(i): LINE for i in range(9)}, {})
+    assert len({path(svg, f"loss-{i}") for i in range(9)}) == 1 and path(svg, "loss-8").count("L") == len(LINE) - 1
+    assert {str(i) for i in range(9)} <= set(texts(svg)) and not by_id(svg, "loss-9")
+
+
+def test_memory_that_is_not_finite_is_not_drawn() -> None:
+    svg = memory_timeline({"a": [MemoryPoint(nan, "infer", "load", nan)], "b": [MemoryPoint(0, "x", "y", inf)]})
+    assert {"a", "b", "not measured"} <= set(texts(svg))
+    drawn = [f"memory-{row}-{column}" for row in range(2) for column in range(2)]
+    assert [path(svg, name) for name in drawn if by_id(svg, name)] == [""]
+    assert not any(word in text for text in texts(svg) for word in ("nan", "inf", "peak"))
+
+
+def test_only_ratios_above_zero_are_points() -> None:
+    ratios = (nan, inf, -inf, 0.0, -1.0, 1e-9, 1e9)
+    svg = ratio_intervals([RatioRow("a", r, r, r, "", "void") for r in ratios])
+    assert [bool(by_id(svg, f"ratio-{i}")) for i in range(len(ratios))] == [False] * 5 + [True] * 2
+    assert texts(svg).count("—") == 3 and "1.0e+09×" in texts(svg)  # what is not finite has no number
 
 
 def test_what_users_wrote_is_text() -> None:

@@ -18,6 +18,8 @@ from ohlora.backends import shared_env
 from ohlora.records.result import PhaseRecord, Status
 from ohlora.running import phases, process
 
+pytestmark = pytest.mark.alone  # children have a second or two to start in
+
 EVENTS = """
 import json, os
 pipe = os.fdopen(int(os.environ["OHLORA_EVENT_FD"]), "w", buffering=1)

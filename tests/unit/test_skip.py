@@ -19,9 +19,7 @@ SELECTION = ["experiment=model_selection"]
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-
+def config():
     def make(*overrides: str) -> Config:
         return validate(compose_config([*SELECTION, *overrides]))
 

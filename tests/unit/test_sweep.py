@@ -14,11 +14,6 @@ from ohlora.running.attempt import Place
 from ohlora.studies.sweep import expand, find_planned_run, plan_sweep
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def test_repeats_make_no_arms_of_their_own() -> None:
     jobs, _ = plan_sweep(["backend=hf,unsloth", "repeat=0,1", "trainer=smoke"])
     assert [(job.arm, job.repeat) for job in jobs] == [

@@ -20,8 +20,7 @@ from ohlora.tracking.mlflow_tracker import Tracker, open_tracker, store_uri
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    monkeypatch.chdir(tmp_path)
+def config() -> Config:
     return validate(compose_config([]))
 
 
