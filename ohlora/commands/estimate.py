@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ohlora.config.schema import Config, ModelConfig
+from ohlora.data.rows import Selection
 from ohlora.errors import UserError
 from ohlora.estimate.fit import ERROR, Estimate, find_remedy
 from ohlora.report.markdown import NO_VALUE, markdown
@@ -14,7 +15,11 @@ PHASES = {"infer": "inference", "train": "fine-tuning"}
 
 
 def show(config: Config) -> tuple[int, str]:
-    """The parts of this run's model, then a row for each model; exit code 2 where this run's cannot fit."""
+    """The parts of this run's model, then a row for each model; exit code 2 where this run's cannot fit.
+
+    Raises:
+        UserError: the data cannot be used, such as where a named column is missing; or the model's shape is not known.
+    """
     plan = Plan(config)
     found, there = plan.estimate, plan.capacity
     if found is None:
@@ -25,7 +30,7 @@ def show(config: Config) -> tuple[int, str]:
     remedy = find_remedy(found, config.trainer, (one for _, one in others))
     parts = [
         f"{config.model.label}, {config.backend.name}, {there.dtype} on {there.device}: {there.said}",
-        _settings(config, found),
+        _settings(config, found, plan.selection),
         "",
         _parts(found),
         "",
@@ -37,13 +42,14 @@ def show(config: Config) -> tuple[int, str]:
     return (2 if found.verdict == "too large" else 0), "\n".join(parts)
 
 
-def _settings(config: Config, found: Estimate) -> str:
+def _settings(config: Config, found: Estimate, rows: Selection) -> str:
     work = found.work
     how = "counted" if work.exact else "guessed from the text"
     return (
-        f"rank {config.lora.rank}, batch {work.batch} rows of up to {work.row} tokens, prompts of up to {work.prompt} "
-        f"and answers of {work.answer} ({how}); checkpointing {config.trainer.gradient_checkpointing}, "
-        f"{config.trainer.optimizer}, loss {config.trainer.loss.value}, quantisation {config.lora.quantization.value}"
+        f"rank {config.lora.rank}, {len(rows.train)} rows to train on, batch {work.batch} rows of up to {work.row} "
+        f"tokens, prompts of up to {work.prompt} and answers of {work.answer} ({how}); checkpointing "
+        f"{config.trainer.gradient_checkpointing}, {config.trainer.optimizer}, loss {config.trainer.loss.value}, "
+        f"quantisation {config.lora.quantization.value}"
     )
 
 
