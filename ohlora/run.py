@@ -139,7 +139,7 @@ def _single_job(node: DictConfig) -> Result:
 
     plan = plan_run(node)
     check(plan)
-    require_acceptance(plan.config)
+    require_acceptance(plan.model, plan.licence)
     result, attempt = execute(plan, _chosen_folder())
     show_run(result, attempt)
     return result
@@ -160,8 +160,8 @@ def _compare(config: Config, overrides: list[str], folder: Path | None) -> int:
     from ohlora.studies.compare import lock_folder, plan_comparison, run_pairs
 
     comparison = plan_comparison(config, overrides, folder)
-    for arm in comparison.configs():
-        require_acceptance(arm)
+    for arm in comparison.arm_plans():
+        require_acceptance(arm.model, arm.licence)
     before = comparison.before.mlflow_parent if comparison.before else None
     with (
         lock_folder(comparison.folder),
@@ -201,15 +201,15 @@ def _sweep(args: argparse.Namespace) -> int:
         raise UserError("hydra/sweeper: only Hydra's basic sweeper is supported with -m; list the values with commas")
     overrides = add_presets(list(args.overrides))
     sys.argv[1:] = ["-m", *overrides]
-    jobs, configs = plan_sweep(overrides)
-    first = configs[0]
+    jobs, plans = plan_sweep(overrides)
+    first = plans[0].config
     kind: Kind = SELECTION if first.task.name == SELECTION else SWEEP
     folder = Path(compose_config([*jobs[0].overrides, *_hydras(overrides)], hydra=True).hydra.sweep.dir)
     if kind == SELECTION:  # a candidate that is not accepted is a row with that reason
-        offer_acceptance(configs)
-    for config in configs:
-        if kind == SWEEP or will_accept(config):
-            require_acceptance(config)
+        offer_acceptance(plan.model for plan in plans)
+    for plan in plans:
+        if kind == SWEEP or will_accept(plan.model, plan.licence):
+            require_acceptance(plan.model, plan.licence)
     plan_of = partial(Manifest, kind, command=["-m", *overrides], lang=first.report.lang.value)
     with lock_folder(folder):
         before = read_earlier_plan(folder) if kind == SELECTION else None

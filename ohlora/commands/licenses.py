@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from ohlora.config.group import list_models
 from ohlora.config.schema import Config
 from ohlora.models.acceptance import REMEMBERED, read_acceptance, remembered
 from ohlora.models.licences import ENTRIES, LICENCES, Licence, described_folder, find_licence, licence_of
 from ohlora.report.markdown import NO_VALUE, markdown
+from ohlora.running.plan import Plan
 
 
 def show(config: Config) -> tuple[int, str]:
     """A row for each model, then the terms of each restricted licence."""
     rows: list[list[str]] = []
     entries: dict[str, Licence] = {}
-    for model in list_models(config.model):
-        one = replace(config, model=model)
-        tag = licence_of(one)
-        entry, given = find_licence(tag, described_folder(one), one.model.repo), read_acceptance(one)
+    for model in (plan.model for plan in Plan(config).other_models()):
+        tag = licence_of(model)
+        entry, given = find_licence(tag, described_folder(model), model.option.repo), read_acceptance(model, tag)
         entries[tag] = entry
         if entry.restricted:
             state = f"accepted {given['accepted']}" if given else "not accepted"
         else:
             state = "nothing to accept" if tag != "unknown" else "look it up"
-        rows.append([model.name, tag, entry.title, entry.version or NO_VALUE, state])
+        rows.append([model.option.name, tag, entry.title, entry.version or NO_VALUE, state])
     parts = [markdown(("model", "tag", "licence", "version", "here"), rows), ""]
     for _, entry in sorted(entries.items()):
         if entry.restrictions:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Config, ShapeConfig
+from ohlora.config.schema import ModelConfig, ShapeConfig
 from ohlora.models.architectures import architecture, described
 
 
@@ -63,11 +63,11 @@ class Shape:
         return [matrix for matrix in self.matrices if matrix.name in names]
 
 
-def shape_of(config: Config, folder: Path | None) -> Shape | None:
+def shape_of(model: ModelConfig, folder: Path | None) -> Shape | None:
     """The shape of this run's model: its folder's config.json, else the option's facts; None where neither tells."""
-    name = architecture(config, folder)
+    name = architecture(model, folder)
     described_shape = _of_folder(described(folder)) if folder else None
-    facts = described_shape or config.model.shape
+    facts = described_shape or model.shape
     build = BUILDERS.get(name or "")
     return build(facts, str(name)) if facts and build else None
 

@@ -11,10 +11,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from ohlora.config.schema import Config
 from ohlora.errors import UserError
 from ohlora.files import read_json, write_json
-from ohlora.models.folder import is_there
+from ohlora.models.folder import LocalModel, is_there
 from ohlora.models.licences import (
     ACCEPT_NO,
     ACCEPT_YES,
@@ -32,7 +31,7 @@ REMEMBERED = "accepted-licenses.json"
 
 
 def require_acceptance(
-    config: Config, tag: str | None = None, other: str | None = None, entry: Licence | None = None
+    model: LocalModel, tag: str | None = None, other: str | None = None, entry: Licence | None = None
 ) -> None:
     """See to it that the licence of this run's model is accepted, asking at a terminal. Says the terms once.
 
@@ -42,37 +41,37 @@ def require_acceptance(
     Raises:
         UserError: it is not, and nobody can be asked; says what to add to the command.
     """
-    if tag is None and is_unread(config):
+    if tag is None and is_unread(model):
         return  # its class or card will tell, before its weights come
-    tag = tag or licence_of(config)
-    entry = entry or _find(config, tag)
-    notice = screen_notice(tag, other or config.model.label, entry)
+    tag = tag or licence_of(model)
+    entry = entry or _find(model, tag)
+    notice = screen_notice(tag, other or model.option.label, entry)
     if not entry.restricted:
         print(notice, file=sys.stderr) if notice else None
         return
-    if read_acceptance(config, tag, entry):
+    if read_acceptance(model, tag, entry):
         return
     print(notice, file=sys.stderr)
-    given = (config.model.accept_license or "").lower()
+    given = (model.option.accept_license or "").lower()
     if _accepts(given, tag):
-        _remember(config, tag, entry, f"model.accept_license={given}")
+        _remember(model, tag, entry, f"model.accept_license={given}")
     elif given in ACCEPT_NO or not _asked(entry.title):
-        raise UserError(not_accepted(config, tag, other, entry))
+        raise UserError(not_accepted(model, tag, other, entry))
     else:
-        _remember(config, tag, entry, "at a terminal")
+        _remember(model, tag, entry, "at a terminal")
 
 
-def offer_acceptance(configs: Iterable[Config]) -> None:
+def offer_acceptance(models: Iterable[LocalModel]) -> None:
     """Ask for each licence among candidates once, where somebody can answer; a no leaves its candidates out."""
     if _at_a_terminal():
-        for config in {licence_of(one): one for one in configs if not will_accept(one)}.values():
+        for model in {licence_of(one): one for one in models if not will_accept(one)}.values():
             with contextlib.suppress(UserError):
-                require_acceptance(config)
+                require_acceptance(model)
 
 
-def is_unread(config: Config) -> bool:
+def is_unread(model: LocalModel) -> bool:
     """True where no licence is known because none of the model's files is here yet."""
-    return licence_of(config) == "unknown" and config.model.license is None and not is_there(config)
+    return licence_of(model) == "unknown" and model.option.license is None and not is_there(model)
 
 
 def unknown_note(key: str, folder: Path) -> str:
@@ -81,29 +80,31 @@ def unknown_note(key: str, folder: Path) -> str:
     return f"note: {key}: no licence known{f' (its card says {said})' if said else ''}; look it up before you use it"
 
 
-def not_accepted(config: Config, tag: str | None = None, other: str | None = None, entry: Licence | None = None) -> str:
+def not_accepted(
+    model: LocalModel, tag: str | None = None, other: str | None = None, entry: Licence | None = None
+) -> str:
     """The one line that says what to add."""
-    tag = tag or licence_of(config)
-    what = f"{other}: is" if other else f"model.license={tag}: {config.model.name} is"
-    entry, name = entry or _find(config, tag), accepted_as(tag)
+    tag = tag or licence_of(model)
+    what = f"{other}: is" if other else f"model.license={tag}: {model.option.name} is"
+    entry, name = entry or _find(model, tag), accepted_as(tag)
     return (
         f"{what} under the {entry.title}, which was not accepted here; "
         f"read {entry.url} and add model.accept_license={name} (with make: ACCEPT_LICENSE={name})"
     )
 
 
-def will_accept(config: Config) -> bool:
+def will_accept(model: LocalModel, tag: str | None = None) -> bool:
     """True when nothing stands in the way: a free licence, one accepted before, or one that this command accepts."""
-    tag = licence_of(config)
-    given = (config.model.accept_license or "").lower()
-    return not LICENCES[tag].restricted or _accepts(given, tag) or read_acceptance(config, tag) is not None
+    tag = tag or licence_of(model)
+    given = (model.option.accept_license or "").lower()
+    return not LICENCES[tag].restricted or _accepts(given, tag) or read_acceptance(model, tag) is not None
 
 
-def read_acceptance(config: Config, tag: str | None = None, entry: Licence | None = None) -> dict[str, Any] | None:
+def read_acceptance(model: LocalModel, tag: str | None = None, entry: Licence | None = None) -> dict[str, Any] | None:
     """How and when the terms that this run's model is under were accepted; None where they were not, or are newer."""
-    tag = tag or licence_of(config)
-    entry = entry or _find(config, tag)
-    found = remembered(Path(config.models)).get(_key(tag, entry))
+    tag = tag or licence_of(model)
+    entry = entry or _find(model, tag)
+    found = remembered(model.models).get(_key(tag, entry))
     return found if found and found.get("version") == entry.version else None
 
 
@@ -116,8 +117,8 @@ def remembered(models: Path) -> dict[str, dict[str, Any]]:
     return {tag: entry for tag, entry in read.items() if isinstance(entry, dict)} if isinstance(read, dict) else {}
 
 
-def _find(config: Config, tag: str) -> Licence:
-    return find_licence(tag, described_folder(config), config.model.repo)
+def _find(model: LocalModel, tag: str) -> Licence:
+    return find_licence(tag, described_folder(model), model.option.repo)
 
 
 def _key(tag: str, entry: Licence) -> str:
@@ -141,8 +142,8 @@ def _asked(title: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes", "예", "네")
 
 
-def _remember(config: Config, tag: str, entry: Licence, how: str) -> None:
-    models = Path(config.models)
+def _remember(model: LocalModel, tag: str, entry: Licence, how: str) -> None:
+    models = model.models
     models.mkdir(parents=True, exist_ok=True)
     when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     with FileLock(models / f".{REMEMBERED}.lock"):

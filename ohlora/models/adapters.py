@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Config
 from ohlora.errors import UserError
 from ohlora.files import read_json
 from ohlora.models import acceptance, hub
 from ohlora.models.checks import folder_problems
-from ohlora.models.folder import ADAPTER_CARD, is_prepared, is_there, model_folder, model_hash
+from ohlora.models.folder import ADAPTER_CARD, LocalModel, is_prepared, is_there, model_hash
 from ohlora.models.hub import Show
 from ohlora.models.hub_errors import Repository
 from ohlora.models.licences import LICENCES, card_licence, find_licence
@@ -22,20 +21,20 @@ DESCRIBED, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 TEXTS = (ADAPTER_CARD, "README.md", "GEMMA_TERMS.html", "USE_POLICY.md")
 
 
-def published(config: Config) -> Repository | None:
+def published(adapter: str | None, models: Path) -> Repository | None:
     """The repository of `adapter=hub:<owner>/<name>[@<revision>]`, also of the folder that it is fetched into.
 
     Raises:
         UserError: no owner or no name.
     """
-    given = config.adapter or ""
+    given = adapter or ""
     if given.startswith(HUB):
         named = given[len(HUB) :]
     elif (Path(given) / DESCRIBED).is_file():  # it lies there, however it came
         return None
     else:
         try:
-            named = Path(given).relative_to(Path(config.models) / "adapters").as_posix()
+            named = Path(given).relative_to(models / "adapters").as_posix()
         except ValueError:
             return None
     name, _, revision = named.partition("@")
@@ -47,22 +46,22 @@ def published(config: Config) -> Repository | None:
     return Repository(f"adapter={HUB}{named}", name, revision or None, by_hand)
 
 
-def published_folder(config: Config) -> Path | None:
+def published_folder(adapter: str | None, models: Path) -> Path | None:
     """Where a published adapter lies once it is fetched; None for any other."""
-    repository = published(config)
+    repository = published(adapter, models)
     if repository is None:
         return None
     at = f"@{repository.revision}" if repository.revision else ""
-    return Path(config.models) / "adapters" / f"{repository.name}{at}"
+    return models / "adapters" / f"{repository.name}{at}"
 
 
-def is_here(config: Config) -> bool:
+def is_here(adapter: str | None, models: Path) -> bool:
     """False for a published adapter that is still to be fetched."""
-    folder = published_folder(config)
+    folder = published_folder(adapter, models)
     return folder is None or is_prepared(folder)
 
 
-def fetch(config: Config, show: Show) -> None:
+def fetch(adapter: str | None, model: LocalModel, show: Show) -> None:
     """Bring a published adapter, whole or not at all; its base and its terms are known before its weights come.
 
     Raises:
@@ -70,7 +69,7 @@ def fetch(config: Config, show: Show) -> None:
     """
     from ohlora.models.prepare import made_whole  # only where something is made: the parent process stays light
 
-    repository, target = published(config), published_folder(config)
+    repository, target = published(adapter, model.models), published_folder(adapter, model.models)
     if repository is None or target is None:
         return
 
@@ -85,10 +84,10 @@ def fetch(config: Config, show: Show) -> None:
             file for name, file in sorted(files.items()) if name in TEXTS or name.startswith(("LICENSE", "NOTICE"))
         ]
         hub.fetch(repository, commit, [files[DESCRIBED], *texts], partial, show)
-        found = list(base_problems(config, partial, repository.key))
+        found = list(base_problems(model, partial, repository.key))
         if found:
             raise UserError(found)
-        _accepted(config, partial, repository, show)
+        _accepted(model, partial, repository, show)
         hub.fetch(repository, commit, [files[DESCRIBED], *texts, files[WEIGHTS]], partial, show)
         if safetensors_bytes(partial / WEIGHTS) != files[WEIGHTS].size:
             raise UserError(f"{repository.key}: {WEIGHTS} is cut short or no safetensors; choose another revision")
@@ -97,18 +96,18 @@ def fetch(config: Config, show: Show) -> None:
     made_whole(target, repository.key, fill, show, resumes=True)
 
 
-def _accepted(config: Config, folder: Path, repository: Repository, show: Show) -> None:
+def _accepted(model: LocalModel, folder: Path, repository: Repository, show: Show) -> None:
     """An adapter can be under other terms than its base model: they are accepted like the base's."""
     tag, key = card_licence(folder), repository.key
     if tag is None or tag not in LICENCES or tag == "unknown":
         show.stage(acceptance.unknown_note(key, folder))
     else:
-        acceptance.require_acceptance(config, tag, key, find_licence(tag, folder, repository.name))
+        acceptance.require_acceptance(model, tag, key, find_licence(tag, folder, repository.name))
 
 
-def problems(config: Config, folder: Path | None) -> Iterator[str]:
+def problems(adapter: str, model: LocalModel, folder: Path | None) -> Iterator[str]:
     """What stops the adapter in `folder` from being loaded onto this run's model."""
-    key = f"adapter={config.adapter}"
+    key = f"adapter={adapter}"
     if folder is None:
         yield (
             f"{key}: no adapter there; give the run directory of a finished task=train or task=benchmark, a folder "
@@ -117,12 +116,12 @@ def problems(config: Config, folder: Path | None) -> Iterator[str]:
     elif not (folder / WEIGHTS).is_file():
         yield _incomplete(key, WEIGHTS, {path.name for path in folder.iterdir()})
     else:
-        yield from base_problems(config, folder, key)
+        yield from base_problems(model, folder, key)
 
 
-def base_problems(config: Config, folder: Path, key: str) -> Iterator[str]:
+def base_problems(model: LocalModel, folder: Path, key: str) -> Iterator[str]:
     """Was the adapter trained on the weights of this run's model? By its card's hash, else by its base's name."""
-    base = model_folder(config)
+    base = model.folder
     if (folder / ADAPTER_CARD).is_file():
         try:
             card = read_json(folder / ADAPTER_CARD)
@@ -130,12 +129,12 @@ def base_problems(config: Config, folder: Path, key: str) -> Iterator[str]:
         except (ValueError, KeyError, TypeError):
             yield f"{key}: {ADAPTER_CARD} cannot be read; the adapter was not written whole"
             return
-        whole = is_there(config) and not folder_problems(config, base)
-        here = model_hash(config) if whole else None
-        if (here and digest != here) or (here is None and trained_on != config.model.name):
+        whole = is_there(model) and not folder_problems(model.option, base)
+        here = model_hash(model) if whole else None
+        if (here and digest != here) or (here is None and trained_on != model.option.name):
             yield (
                 f"{key}: was trained on {trained_on} (weights {digest[:12]}), not on the weights of "
-                f"model={config.model.name}; choose model={trained_on} or the folder it was trained from"
+                f"model={model.option.name}; choose model={trained_on} or the folder it was trained from"
             )
         return
     try:
@@ -143,8 +142,8 @@ def base_problems(config: Config, folder: Path, key: str) -> Iterator[str]:
     except (ValueError, AttributeError):
         yield f"{key}: adapter_config.json cannot be read; copy the adapter again"
         return
-    if named and config.model.repo and Path(named).name not in {Path(config.model.repo).name, base.name}:
-        yield f"{key}: its base model is {named}, not {config.model.repo}; choose that model"
+    if named and model.option.repo and Path(named).name not in {Path(model.option.repo).name, base.name}:
+        yield f"{key}: its base model is {named}, not {model.option.repo}; choose that model"
 
 
 def _incomplete(key: str, name: str, names: set[str]) -> str:

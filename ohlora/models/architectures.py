@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Attention, Config
+from ohlora.config.schema import Attention, ModelConfig
 from ohlora.errors import UserError, choose_from
 from ohlora.files import read_json
 
@@ -41,19 +41,19 @@ ARCHITECTURES: dict[str, Architecture] = {
 TYPE_LICENCES = dict.fromkeys(("gemma", "gemma2", "gemma3", "gemma3_text"), "gemma")
 
 
-def architecture(config: Config, folder: Path | None = None) -> str | None:
+def architecture(model: ModelConfig, folder: Path | None = None) -> str | None:
     """The model class: what the option says, else the config.json of its folder; None where neither does."""
-    if config.model.architecture:
-        return config.model.architecture
+    if model.architecture:
+        return model.architecture
     named = described(folder).get("architectures") if folder else None
     return str(named[0]) if named else None
 
 
-def class_licence(config: Config, folder: Path | None) -> str:
+def class_licence(model: ModelConfig, folder: Path | None) -> str:
     """What every model of this class is under, whatever a card or an option says; '' where that is its own affair."""
     read = described(folder) if folder else {}
     named = read.get("architectures")
-    for name in (config.model.architecture, *(named if isinstance(named, list) else ())):
+    for name in (model.architecture, *(named if isinstance(named, list) else ())):
         found = known(name) if isinstance(name, str) else None
         if found and found.licence:
             return found.licence
@@ -64,16 +64,16 @@ def known(name: str | None) -> Architecture | None:
     return ARCHITECTURES.get(name or "")
 
 
-def lora_targets(config: Config, folder: Path | None) -> list[str]:
-    """The modules that this run's adapter goes to: asked for, the model option's, or by architecture.
+def lora_targets(model: ModelConfig, chosen: list[str] | None, folder: Path | None) -> list[str]:
+    """The modules that an adapter goes to: those chosen, the model option's, or by architecture.
 
     Raises:
         UserError: nothing is known of this architecture.
     """
-    asked = config.lora.targets or config.model.lora_targets
-    if asked:
-        return list(asked)
-    name = architecture(config, folder)
+    named = chosen or model.lora_targets
+    if named:
+        return list(named)
+    name = architecture(model, folder)
     found = known(name)
     if found is None:
         allowed = choose_from("model.architecture", name, ARCHITECTURES)
@@ -81,10 +81,10 @@ def lora_targets(config: Config, folder: Path | None) -> list[str]:
     return list(found.targets)
 
 
-def attention(config: Config, folder: Path | None) -> Attention:
+def attention(model: ModelConfig, folder: Path | None) -> Attention:
     """The attention that is asked for: the user's choice, else what the architecture needs."""
-    found = known(architecture(config, folder))
-    return found.attention if found and config.model.attention is Attention.auto else config.model.attention
+    found = known(architecture(model, folder))
+    return found.attention if found and model.attention is Attention.auto else model.attention
 
 
 def described(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Config
+from ohlora.config.schema import ModelConfig
 from ohlora.errors import UserError
 from ohlora.files import read_json
 from ohlora.models.architectures import class_licence
@@ -22,30 +22,30 @@ SENTENCES = {
 RISK = "it would run on this machine with your rights"
 
 
-def subject(config: Config) -> str:
+def subject(model: ModelConfig) -> str:
     """How the user named the model, for messages."""
-    m = config.model
+    m = model
     if m.path:
         return f"model.path={m.path}"
     return f"model.repo={m.repo}" if m.source.value == "hub" else f"model.package={m.package}"
 
 
-def small_problems(config: Config, folder: Path, code_here: bool = True) -> list[str]:
+def small_problems(model: ModelConfig, folder: Path, code_here: bool = True) -> list[str]:
     """What config, tokenizer files and card show, without the weights and without any library."""
-    key = subject(config)
-    found = described_problems(folder, key, config.model.architecture)
-    return [*found, *_licence_problems(config, folder, key), *code_problems(config, folder, code_here)]
+    key = subject(model)
+    found = described_problems(folder, key, model.architecture)
+    return [*found, *_licence_problems(model, folder, key), *code_problems(model, folder, code_here)]
 
 
-def folder_problems(config: Config, folder: Path) -> list[str]:
+def folder_problems(model: ModelConfig, folder: Path) -> list[str]:
     """The same and the weights' headers: all that is looked at before each run that uses a folder where it lies."""
-    found = small_problems(config, folder)
-    return found + weight_problems(folder, subject(config)) if (folder / "config.json").is_file() else found
+    found = small_problems(model, folder)
+    return found + weight_problems(folder, subject(model)) if (folder / "config.json").is_file() else found
 
 
-def code_name(config: Config) -> str:
+def code_name(model: ModelConfig) -> str:
     """What `model.remote_code` must be for this model's code to be allowed: its repository, or its folder's name."""
-    return Path(config.model.path).absolute().name if config.model.path else str(config.model.repo)
+    return Path(model.path).absolute().name if model.path else str(model.repo)
 
 
 def code_files(folder: Path) -> set[str]:
@@ -63,9 +63,9 @@ def code_files(folder: Path) -> set[str]:
     return found
 
 
-def code_problems(config: Config, folder: Path, here: bool = True) -> Iterator[str]:
+def code_problems(model: ModelConfig, folder: Path, here: bool = True) -> Iterator[str]:
     """Code that was not allowed, was allowed to another model, or is not `here` where it should be by now."""
-    key, name, allowed = subject(config), code_name(config), config.model.remote_code
+    key, name, allowed = subject(model), code_name(model), model.remote_code
     if allowed is not None and allowed != name:
         yield (
             f"model.remote_code={allowed}: allows the Python code of {allowed}, but this model is {name}; leave it "
@@ -84,7 +84,7 @@ def code_problems(config: Config, folder: Path, here: bool = True) -> Iterator[s
         yield f"{key}: {', '.join(missing)} is missing; copy the author's Python files too"
 
 
-def loadable(config: Config, folder: Path) -> list[str]:
+def loadable(model: ModelConfig, folder: Path) -> list[str]:
     """Have transformers read config and tokenizer; returns notes on what is missing but can be done without.
 
     Raises:
@@ -93,7 +93,7 @@ def loadable(config: Config, folder: Path) -> list[str]:
     from transformers import AutoConfig, AutoTokenizer
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
-    key, trusted = subject(config), config.model.remote_code is not None
+    key, trusted = subject(model), model.remote_code is not None
     try:
         described = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
     except (OSError, ValueError, KeyError) as error:
@@ -134,9 +134,9 @@ def _tokenizer_notes(tokenizer: Any, key: str) -> list[str]:
     return notes
 
 
-def _licence_problems(config: Config, folder: Path, key: str) -> Iterator[str]:
+def _licence_problems(model: ModelConfig, folder: Path, key: str) -> Iterator[str]:
     """The class decides. An option may be stricter than a card, which often forgets the base's terms; never laxer."""
-    said, lawful, card = config.model.license, class_licence(config, folder), card_licence(folder)
+    said, lawful, card = model.license, class_licence(model, folder), card_licence(folder)
     if said is None:
         return
     if lawful:

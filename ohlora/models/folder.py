@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Config, Source, Weights
+from ohlora.config.schema import ModelConfig, Source, Weights
 from ohlora.files import read_json, sha256_file, sha256_of, write_json
 from ohlora.models.weights import is_safe, parameters_m
 
@@ -17,20 +19,32 @@ VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt") 
 HASHED = (".safetensors", ".json", ".model", ".py")
 
 
-def model_folder(config: Config) -> Path:
-    """The folder that this run loads: `model.path` where it lies, else `<models>/<name>`."""
-    return Path(str(config.model.path)) if is_in_place(config) else Path(config.models) / config.model.name
+@dataclass(frozen=True)
+class LocalModel:
+    """A model option, the folder of prepared models, and where hashes are remembered: what tells where its files lie.
+
+    Where they lie is worked out once; whether they are there by now is asked anew each time.
+    """
+
+    option: ModelConfig
+    models: Path
+    hashes: Path
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder that a run loads: `model.path` where it lies, else `<models>/<name>`."""
+        return Path(str(self.option.path)) if self.is_in_place else self.models / self.option.name
+
+    @cached_property
+    def is_in_place(self) -> bool:
+        """True for a folder of the user's that is used as it is; pickled weights are converted first."""
+        given = self.option.path
+        return given is not None and (self.option.weights is not Weights.bin or is_safe(Path(given)))
 
 
-def is_in_place(config: Config) -> bool:
-    """True for a folder of the user's that is used as it is; pickled weights are converted first, into `<models>`."""
-    given = config.model.path
-    return given is not None and (config.model.weights is not Weights.bin or is_safe(Path(given)))
-
-
-def is_there(config: Config) -> bool:
+def is_there(model: LocalModel) -> bool:
     """True when the folder that this run loads needs no preparation."""
-    return is_prepared(model_folder(config)) or (is_in_place(config) and model_folder(config).is_dir())
+    return is_prepared(model.folder) or (model.is_in_place and model.folder.is_dir())
 
 
 def is_prepared(folder: Path) -> bool:
@@ -42,18 +56,18 @@ def is_prepared(folder: Path) -> bool:
         return False
 
 
-def prepared_otherwise(config: Config) -> str | None:
+def prepared_otherwise(model: LocalModel) -> str | None:
     """Why the prepared folder of this name is not the model that is asked for; None when it is."""
-    folder = model_folder(config)
-    if is_in_place(config) or not is_prepared(folder):
+    folder = model.folder
+    if model.is_in_place or not is_prepared(folder):
         return None
     marker = read_json(folder / MARKER)
     again = "give another model.name, or remove that folder to prepare it again"
-    if config.model.path:
-        if source_hash(config) == marker.get("source_hash"):
+    if model.option.path:
+        if source_hash(model) == marker.get("source_hash"):
             return None
-        return f"model.path={config.model.path}: {folder} was prepared from other files; {again}"
-    asked = {"repo": config.model.repo, "package": config.model.package, "revision": config.model.revision}
+        return f"model.path={model.option.path}: {folder} was prepared from other files; {again}"
+    asked = {"repo": model.option.repo, "package": model.option.package, "revision": model.option.revision}
     for key, value in asked.items():
         if value not in {None, marker.get(key), marker.get(f"asked_{key}")}:
             return f"model.{key}={value}: {folder} was prepared from {marker.get(key)}; {again}"
@@ -91,19 +105,19 @@ def described_problems(folder: Path, key: str, architecture: str | None) -> list
     return found
 
 
-def model_hash(config: Config) -> str:
+def model_hash(model: LocalModel) -> str:
     """`folder_hash` of the model that this run loads."""
-    return folder_hash(model_folder(config), Path(config.outputs) / ".hashes.json")
+    return folder_hash(model.folder, model.hashes)
 
 
-def source_hash(config: Config) -> str:
+def source_hash(model: LocalModel) -> str:
     """What identifies the folder at `model.path`: the hash of what is loaded, or of the pickles it is made from."""
-    given = Path(str(config.model.path))
-    if is_in_place(config):
-        return model_hash(config)
+    given = Path(str(model.option.path))
+    if model.is_in_place:
+        return model_hash(model)
     if not given.is_dir():  # it was converted, and the pickles are gone
-        return str(read_json(model_folder(config) / MARKER).get("source_hash"))
-    return folder_hash(given, Path(config.outputs) / ".hashes.json", (*HASHED, ".bin"))
+        return str(read_json(model.folder / MARKER).get("source_hash"))
+    return folder_hash(given, model.hashes, (*HASHED, ".bin"))
 
 
 def folder_hash(folder: Path, cache: Path, kept: tuple[str, ...] = HASHED) -> str:
@@ -139,20 +153,20 @@ def tokenizer_hash(folder: Path) -> str:
     )
 
 
-def facts(config: Config, licence: str) -> dict[str, Any]:
+def facts(model: LocalModel, licence: str) -> dict[str, Any]:
     """The `model` part of result.json, of a model whose folder is there; `licence`: the tag that acceptance went by."""
-    folder = model_folder(config)
+    folder = model.folder
     marker = read_json(folder / MARKER) if is_prepared(folder) else {}
     return {
-        "name": config.model.name,
-        "folder": str(folder),
-        "label": folder.name if config.model.label == config.model.path else config.model.label,
-        "source": marker.get("source", Source.local.value if config.model.path else config.model.source.value),
-        "repo": marker.get("repo", config.model.repo),
-        "params_m": config.model.params_m or parameters_m(folder),
-        "revision": marker.get("revision", config.model.revision),
+        "name": model.option.name,
+        "folder": str(folder.absolute()),
+        "label": folder.name if model.option.label == model.option.path else model.option.label,
+        "source": marker.get("source", Source.local.value if model.option.path else model.option.source.value),
+        "repo": marker.get("repo", model.option.repo),
+        "params_m": model.option.params_m or parameters_m(folder),
+        "revision": marker.get("revision", model.option.revision),
         "quantisation": marker.get("quantisation", "none"),
-        "hash": model_hash(config),
+        "hash": model_hash(model),
         "licence": licence,
     }
 

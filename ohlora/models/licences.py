@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ohlora.config.schema import Config
 from ohlora.files import sha256_file
 from ohlora.models.architectures import class_licence
 from ohlora.models.card import CUSTOM, card_tags, licence_link
-from ohlora.models.folder import model_folder
+from ohlora.models.folder import LocalModel
 
 
 @dataclass(frozen=True)
@@ -162,23 +161,23 @@ ACCEPT_ANSWERS = (*ACCEPT_YES, *ACCEPT_NO)
 CARRIED = ("NOTICE", "NOTICE.md", "GEMMA_TERMS.html", "LICENSE", "LICENSE.txt", "LICENSE.md", "USE_POLICY.md")
 
 
-def licence_of(config: Config, folder: Path | None = None) -> str:
+def licence_of(model: LocalModel, folder: Path | None = None) -> str:
     """The tag of the model's licence: its class's where that is under one, else its option's, else its card's.
 
     A card that restricts use outweighs an option that does not. `folder`: where config.json and card lie, by default
     where the model is. 'unknown' where nothing tells, and for a tag that nobody has entered here.
     """
-    place = folder or described_folder(config)
-    if lawful := class_licence(config, place):
+    place = folder or described_folder(model)
+    if lawful := class_licence(model.option, place):
         return lawful
-    said, card = config.model.license, card_licence(place)
+    said, card = model.option.license, card_licence(place)
     tag = card if said is None or (card and _restricts(card) and not _restricts(said)) else said
     return tag if tag is not None and tag in LICENCES else "unknown"
 
 
-def described_folder(config: Config) -> Path:
+def described_folder(model: LocalModel) -> Path:
     """Where the model's config.json and card lie: where the model is, else in the folder that it is made from."""
-    places = [model_folder(config), *([Path(config.model.path)] if config.model.path else [])]
+    places = [model.folder, *([Path(model.option.path)] if model.option.path else [])]
     return next((place for place in places if (place / "config.json").is_file()), places[0])
 
 

@@ -10,38 +10,38 @@ from typing import Any
 
 from filelock import FileLock
 
-from ohlora.config.schema import Config, Source
+from ohlora.config.schema import Source
 from ohlora.errors import UserError
 from ohlora.models import sources
 from ohlora.models.checks import folder_problems, loadable, subject
-from ohlora.models.folder import MARKER, is_prepared, model_folder, model_hash, write_marker
+from ohlora.models.folder import MARKER, LocalModel, is_prepared, model_hash, write_marker
 from ohlora.models.hub import Show
 from ohlora.models.hub_errors import Interrupted
 from ohlora.models.licences import carry, licence_of
 from ohlora.models.weights import weight_problems
 
 
-def prepare(config: Config, show: Show) -> Path:
-    """The prepared folder of `config.model`, made if need be.
+def prepare(model: LocalModel, show: Show) -> Path:
+    """The prepared folder of this model, made if need be.
 
     Raises:
         UserError: what is missing and how to get it. Nothing half-made is left behind, save an interrupted download.
     """
 
     def fill(partial: Path) -> dict[str, Any]:
-        facts = sources.make(config, partial, show)
-        found = weight_problems(partial, subject(config))
+        facts = sources.make(model, partial, show)
+        found = weight_problems(partial, subject(model.option))
         if found:
             raise UserError(found)
-        licence = licence_of(config, partial)
+        licence = licence_of(model, partial)
         carry(partial, partial, licence)
         for note in facts.get("notes", []):
             show.stage(f"note: {note}")
-        return {"name": config.model.name, "licence": licence, **facts}
+        return {"name": model.option.name, "licence": licence, **facts}
 
-    resumes = config.model.source is Source.hub and not config.model.path
-    source = Path(config.model.path) if config.model.path else None
-    return made_whole(model_folder(config), subject(config), fill, show, resumes, source)
+    resumes = model.option.source is Source.hub and not model.option.path
+    source = Path(model.option.path) if model.option.path else None
+    return made_whole(model.folder, subject(model.option), fill, show, resumes, source)
 
 
 def made_whole(
@@ -104,21 +104,21 @@ def _in_the_way(target: Path, key: str, source: Path | None, written: tuple[Path
     )
 
 
-def check_in_place(config: Config, show: Show) -> None:
+def check_in_place(model: LocalModel, show: Show) -> None:
     """A folder of the user's, used where it lies: everything that would stop a run, and its hash for those to come.
 
     Raises:
         UserError: with every problem.
     """
-    folder = model_folder(config)
+    folder = model.folder
     show.stage("checking files, sizes and headers")
-    found = folder_problems(config, folder)
+    found = folder_problems(model.option, folder)
     if found:
         raise UserError(found)
     show.stage("trying the tokenizer")
-    notes = loadable(config, folder)
+    notes = loadable(model.option, folder)
     show.stage("hashing")
-    digest = model_hash(config)
+    digest = model_hash(model)
     for note in notes:
         show.stage(f"note: {note}")
     show.stage(f"ready, used where it lies (weights {digest[:12]})")

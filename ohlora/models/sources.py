@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Config, Source, Weights
+from ohlora.config.schema import Source, Weights
 from ohlora.errors import UserError
 from ohlora.models import acceptance, embedded, hub, pickled
 from ohlora.models.checks import code_files, code_problems, loadable, small_problems, subject
-from ohlora.models.folder import source_hash
+from ohlora.models.folder import LocalModel, source_hash
 from ohlora.models.hub import Remote, Show
 from ohlora.models.hub_errors import Repository
 from ohlora.models.licences import find_licence, licence_of
@@ -31,64 +31,64 @@ EMBEDDED_BYTES = 3  # of the disk per parameter: the GGUF while it is read, and 
 TEXTS = ("README.md", "USE_POLICY.md")
 
 
-def make(config: Config, partial: Path, show: Show) -> dict[str, Any]:
-    """Fill `partial` with the model that `config` asks for.
+def make(model: LocalModel, partial: Path, show: Show) -> dict[str, Any]:
+    """Fill `partial` with the model that is asked for.
 
     Raises:
         hub_errors.Interrupted: what there is of it is worth keeping.
         UserError: anything else that the user can change.
     """
-    if config.model.path:
-        return _from_pickles(config, partial, show)
-    return (_from_hub if config.model.source is Source.hub else _from_package)(config, partial, show)
+    if model.option.path:
+        return _from_pickles(model, partial, show)
+    return (_from_hub if model.option.source is Source.hub else _from_package)(model, partial, show)
 
 
-def _from_package(config: Config, partial: Path, show: Show) -> dict[str, Any]:
-    assert config.model.package
+def _from_package(model: LocalModel, partial: Path, show: Show) -> dict[str, Any]:
+    assert model.option.package
     from transformers import AutoTokenizer
 
-    hub.ask_disk(subject(config), partial, round(EMBEDDED_BYTES * 1e6 * (config.model.params_m or 0)))
+    hub.ask_disk(subject(model.option), partial, round(EMBEDDED_BYTES * 1e6 * (model.option.params_m or 0)))
 
-    facts = embedded.convert(config.model.package, partial, show.stage)
-    embedded.check_tokenizer(config.model.package, AutoTokenizer.from_pretrained(partial, local_files_only=True))
-    _refuse(small_problems(config, partial))
-    _accepted(config, partial, show)
-    return {**facts, "repo": config.model.repo}
+    facts = embedded.convert(model.option.package, partial, show.stage)
+    embedded.check_tokenizer(model.option.package, AutoTokenizer.from_pretrained(partial, local_files_only=True))
+    _refuse(small_problems(model.option, partial))
+    _accepted(model, partial, show)
+    return {**facts, "repo": model.option.repo}
 
 
-def _from_pickles(config: Config, partial: Path, show: Show) -> dict[str, Any]:
+def _from_pickles(model: LocalModel, partial: Path, show: Show) -> dict[str, Any]:
     """A folder of the user's that holds only .bin files; it stays as it is."""
-    given, key = Path(str(config.model.path)), subject(config)
-    pickled.copy_small(given, partial, with_code=config.model.remote_code is not None)
-    _refuse([*small_problems(config, partial), *pickle_problems(given, key)])
+    given, key = Path(str(model.option.path)), subject(model.option)
+    pickled.copy_small(given, partial, with_code=model.option.remote_code is not None)
+    _refuse([*small_problems(model.option, partial), *pickle_problems(given, key)])
     hub.ask_disk(key, partial, sum((given / name).stat().st_size for name in named(given, *PICKLED)))
-    _accepted(config, partial, show)
-    notes = loadable(config, partial)
+    _accepted(model, partial, show)
+    notes = loadable(model.option, partial)
     pickled.convert(given, partial, key, show.stage)
     return {
         "source": "local",
         "quantisation": "none",
-        "repo": config.model.repo,
-        "source_hash": source_hash(config),
+        "repo": model.option.repo,
+        "source_hash": source_hash(model),
         "weights": Weights.bin.value,
         "notes": notes,
     }
 
 
-def _from_hub(config: Config, partial: Path, show: Show) -> dict[str, Any]:
+def _from_hub(model: LocalModel, partial: Path, show: Show) -> dict[str, Any]:
     """Small files first: what they show to be wrong is said before gigabytes are fetched."""
-    repository = Repository(subject(config), str(config.model.repo), config.model.revision)
+    repository = Repository(subject(model.option), str(model.option.repo), model.option.revision)
     show.stage(f"asking the hub for {repository.name}{f' at {repository.revision}' if repository.revision else ''}")
     commit, files = hub.listing(repository)
-    names = _weights_of(files, repository, config)
+    names = _weights_of(files, repository, model)
     small = [files[name] for name in sorted(files) if _is_small(name, names)]
     hub.fetch(repository, commit, small, partial, show)
-    _refuse(small_problems(config, partial, code_here=False))
-    _accepted(config, partial, show)
+    _refuse(small_problems(model.option, partial, code_here=False))
+    _accepted(model, partial, show)
     small += [files[name] for name in sorted(files) if code_files(partial) and _is_code(name)]
     hub.fetch(repository, commit, small, partial, show)
-    _refuse(code_problems(config, partial))
-    notes = loadable(config, partial)
+    _refuse(code_problems(model.option, partial))
+    notes = loadable(model.option, partial)
     weights = [files[name] for name in _listed(partial, names, files, repository)]
     is_bin = names == PICKLED
     again = sum(file.size for file in weights) if is_bin else 0  # rewritten beside the pickles
@@ -104,12 +104,12 @@ def _from_hub(config: Config, partial: Path, show: Show) -> dict[str, Any]:
         "revision": commit,
         "asked_revision": repository.revision,
         "weights": (Weights.bin if is_bin else Weights.safetensors).value,
-        "remote_code": config.model.remote_code if code_files(partial) else None,
+        "remote_code": model.option.remote_code if code_files(partial) else None,
         "notes": notes,
     }
 
 
-def _weights_of(files: dict[str, Remote], repository: Repository, config: Config) -> tuple[str, str]:
+def _weights_of(files: dict[str, Remote], repository: Repository, model: LocalModel) -> tuple[str, str]:
     """(single file, index) of the weights that are taken.
 
     Raises:
@@ -119,7 +119,7 @@ def _weights_of(files: dict[str, Remote], repository: Repository, config: Config
         return SAFE
     key = repository.key
     if any(name in files for name in PICKLED):
-        if config.model.weights is Weights.bin:
+        if model.option.weights is Weights.bin:
             return PICKLED
         raise UserError(
             f"{key}: has only pickled weights (.bin), and {PICKLE_RISK}; add model.weights=bin to have them read as "
@@ -164,13 +164,13 @@ def _remove_others(partial: Path, names: set[str]) -> None:
             path.unlink()
 
 
-def _accepted(config: Config, partial: Path, show: Show) -> None:
+def _accepted(model: LocalModel, partial: Path, show: Show) -> None:
     """The terms that only class or card shows are accepted like any others, before the weights are fetched."""
-    tag = licence_of(config, partial)
+    tag = licence_of(model, partial)
     if tag == "unknown":
-        show.stage(acceptance.unknown_note(subject(config), partial))
+        show.stage(acceptance.unknown_note(subject(model.option), partial))
     else:
-        acceptance.require_acceptance(config, tag, entry=find_licence(tag, partial, config.model.repo))
+        acceptance.require_acceptance(model, tag, entry=find_licence(tag, partial, model.option.repo))
 
 
 def _refuse(problems: Iterable[str]) -> None:

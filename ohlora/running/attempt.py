@@ -12,11 +12,9 @@ from omegaconf import OmegaConf
 
 from ohlora.errors import UserError
 from ohlora.files import write_atomic, write_json
-from ohlora.models import adapters
 from ohlora.models.acceptance import read_acceptance
 from ohlora.models.folder import facts, is_there
-from ohlora.models.licences import licence_of
-from ohlora.records.layout import PLAN_FILE, adapter_folder, attempts
+from ohlora.records.layout import PLAN_FILE, attempts
 from ohlora.records.result import Result, Status
 from ohlora.running import progress
 from ohlora.running.phases import run_phases
@@ -75,10 +73,10 @@ def execute(plan: Plan, folder: Path | None = None, place: Place | None = None) 
 
 def _finish(plan: Plan, result: Result, attempt: Path, folder: Path, tracker: Tracker | None) -> None:
     """Write the result and close the MLflow run, whatever happened before."""
-    config = plan.config
     try:
-        if is_there(config):
-            result.model = {**facts(config, licence_of(config)), "licence_accepted": read_acceptance(config)}
+        if is_there(plan.model):
+            accepted = read_acceptance(plan.model, plan.licence)
+            result.model = {**facts(plan.model, plan.licence), "licence_accepted": accepted}
         result.write(attempt)
         result.write(folder)
     finally:
@@ -111,13 +109,12 @@ def _rerunnable(plan: Plan) -> dict[str, Any]:
         return None if path is None else str(Path(path).absolute())
 
     config, resolved = plan.config, plan.resolved
-    adapter = adapters.published_folder(config) or adapter_folder(config.adapter) if config.adapter else None
     return {
         **resolved,
         "arm": plan.arm,
         "outputs": full(config.outputs),
         "models": full(config.models),
-        "adapter": full(adapter),
+        "adapter": full(plan.adapter_folder),
         "model": {**resolved["model"], "path": full(config.model.path)},
         "data": {**resolved["data"], "path": full(config.data.path)},
     }

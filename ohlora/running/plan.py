@@ -30,7 +30,8 @@ from ohlora.estimate.shape import Shape, shape_of
 from ohlora.estimate.work import Work, count_work, guess_work
 from ohlora.files import sha256_file, sha256_of
 from ohlora.models import adapters, architectures
-from ohlora.models.folder import is_there, model_folder, source_hash
+from ohlora.models.folder import LocalModel, is_there, source_hash
+from ohlora.models.licences import licence_of
 from ohlora.records.layout import adapter_folder
 from ohlora.records.manifest import PlannedRun
 
@@ -84,7 +85,7 @@ class Plan:
         hashed = {**resolved, "data": {**resolved["data"]}, "model": {**resolved["model"]}}
         hashed["data"]["path"] = self.data_hash
         if config.model.path:
-            hashed["model"]["path"] = source_hash(config)
+            hashed["model"]["path"] = source_hash(self.model)
         adapter = adapter_folder(config.adapter) if config.adapter else None
         if adapter:
             hashed["adapter"] = sha256_of(sha256_file(path) for path in sorted(adapter.glob("adapter_model.*")))
@@ -142,9 +143,29 @@ class Plan:
     # The model
 
     @cached_property
+    def model(self) -> LocalModel:
+        """The model and where its files lie."""
+        return LocalModel(self.config.model, Path(self.config.models), Path(self.config.outputs) / ".hashes.json")
+
+    @property
     def model_folder(self) -> Path:
         """The folder that this run loads."""
-        return model_folder(self.config)
+        return self.model.folder
+
+    @cached_property
+    def licence(self) -> str:
+        """The tag of the licence that the model is under, as far as its files are here to tell."""
+        return licence_of(self.model)
+
+    @cached_property
+    def adapter_folder(self) -> Path | None:
+        """Where the saved adapter of this run lies, or will once it is fetched; None where there is none.
+
+        Raises:
+            UserError: adapter=hub:… names no repository.
+        """
+        given = self.config.adapter
+        return (adapters.published_folder(given, self.model.models) or adapter_folder(given)) if given else None
 
     @cached_property
     def lora_targets(self) -> tuple[str, ...]:
@@ -153,11 +174,11 @@ class Plan:
         Raises:
             UserError: nothing is known of this architecture.
         """
-        return tuple(architectures.lora_targets(self.config, self.model_folder))
+        return tuple(architectures.lora_targets(self.config.model, self.config.lora.targets, self.model_folder))
 
     @cached_property
     def attention(self) -> Attention:
-        return architectures.attention(self.config, self.model_folder)
+        return architectures.attention(self.config.model, self.model_folder)
 
     # The phases
 
@@ -166,7 +187,7 @@ class Plan:
         """The task's phases, after those that make what is not there yet: the prepared model, the tokens."""
         if self.config.task.name == "prepare":
             return self.task.phases
-        if not (is_there(self.config) and adapters.is_here(self.config)):
+        if not (is_there(self.model) and adapters.is_here(self.config.adapter, self.model.models)):
             return (PREPARE, TOKENIZE, *self.task.phases)
         return self.task.phases if self.tokens_path.is_file() else (TOKENIZE, *self.task.phases)
 
@@ -180,7 +201,7 @@ class Plan:
     @cached_property
     def shape(self) -> Shape | None:
         """None where nothing tells what the model is made of."""
-        return shape_of(self.config, self.model_folder)
+        return shape_of(self.config.model, self.model_folder)
 
     @cached_property
     def work(self) -> Work:

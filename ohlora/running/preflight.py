@@ -7,13 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ohlora.config.schema import Config, LoraMethod
+from ohlora.config.schema import LoraMethod
 from ohlora.errors import UserError
 from ohlora.models import adapters
 from ohlora.models.checks import code_problems, folder_problems, small_problems, subject
-from ohlora.models.folder import is_in_place, is_prepared, prepared_otherwise
+from ohlora.models.folder import is_prepared, prepared_otherwise
 from ohlora.models.weights import pickle_problems
-from ohlora.records.layout import adapter_folder
 from ohlora.records.manifest import SELECTION
 from ohlora.running.plan import Plan
 
@@ -50,29 +49,29 @@ def _problems(plan: Plan) -> Iterator[str]:
         except UserError as error:
             yield from error.problems
     if config.adapter is not None:
-        yield from _adapter_problems(config, config.adapter)
+        yield from _adapter_problems(plan, config.adapter)
 
 
 def _model_problems(plan: Plan) -> Iterator[str]:
-    config, folder = plan.config, plan.model_folder
-    if is_in_place(config):
-        found = folder_problems(config, folder)
+    model, folder = plan.config.model, plan.model_folder
+    if plan.model.is_in_place:
+        found = folder_problems(model, folder)
         yield from found
         if not found:
             yield from _target_problems(plan)
-    elif otherwise := prepared_otherwise(config):
+    elif otherwise := prepared_otherwise(plan.model):
         yield otherwise
     elif is_prepared(folder):
-        yield from code_problems(config, folder)
+        yield from code_problems(model, folder)
         yield from _target_problems(plan)
     else:
-        yield from _writable("models", Path(config.models))
-        if config.model.path:
-            given = Path(config.model.path)
-            yield from small_problems(config, given)
-            yield from pickle_problems(given, subject(config))
+        yield from _writable("models", plan.model.models)
+        if model.path:
+            given = Path(model.path)
+            yield from small_problems(model, given)
+            yield from pickle_problems(given, subject(model))
         else:
-            yield from code_problems(config, folder, here=False)
+            yield from code_problems(model, folder, here=False)
 
 
 def _target_problems(plan: Plan) -> Iterator[str]:
@@ -95,13 +94,13 @@ def _writable(key: str, folder: Path) -> Iterator[str]:
         yield f"{key}={folder}: {nearest} cannot be written to; choose another folder or change its permissions"
 
 
-def _adapter_problems(config: Config, given: str) -> Iterator[str]:
+def _adapter_problems(plan: Plan, given: str) -> Iterator[str]:
     try:
-        fetched = adapters.is_here(config)
+        fetched = adapters.is_here(given, plan.model.models)
     except UserError as error:
         yield from error.problems
         return
     if fetched:
-        yield from adapters.problems(config, adapters.published_folder(config) or adapter_folder(given))
+        yield from adapters.problems(given, plan.model, plan.adapter_folder)
     else:
-        yield from _writable("models", Path(config.models))
+        yield from _writable("models", plan.model.models)

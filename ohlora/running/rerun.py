@@ -50,7 +50,7 @@ def _checked_plan(path: Path) -> Plan:
     try:
         plan = plan_run(node)
         check(plan)
-        require_acceptance(plan.config)
+        require_acceptance(plan.model, plan.licence)
     except UserError as error:
         hint = f"this command takes no options, change them in {path}"
         raise UserError(f"{problem}; {hint}" for problem in error.problems) from None

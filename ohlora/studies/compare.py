@@ -21,7 +21,6 @@ from omegaconf import DictConfig
 from ohlora.config.compose import compose_config, split_arguments
 from ohlora.config.identity import slug
 from ohlora.config.schema import Config
-from ohlora.config.validate import validate
 from ohlora.data.rows import DataFiles
 from ohlora.errors import UserError
 from ohlora.files import sha256_of
@@ -94,9 +93,9 @@ class ComparisonPlan:
         more = [job for job in self.before.jobs if job.run_id not in here] if self.before else []
         return Manifest("pairs", [*self.jobs, *more], list(command), self.config.report.lang.value, parent)
 
-    def configs(self) -> list[Config]:
+    def arm_plans(self) -> list[Plan]:
         """One of each arm."""
-        return [validate(node) for node in self.nodes.values()]
+        return [plan_run(node, self.files) for node in self.nodes.values()]
 
     def plan_of(self, job: PlannedRun) -> Plan:
         """A fresh plan: what the runs before it have prepared counts."""

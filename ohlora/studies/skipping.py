@@ -20,8 +20,8 @@ from ohlora.running.plan import Plan
 def skip_reason(plan: Plan) -> dict[str, str] | None:
     """Why this run is not started: too large, or a candidate that is absent or not accepted; None: it may start."""
     config = plan.config
-    if config.task.name == SELECTION and not will_accept(config):
-        return {"code": "licence_not_accepted", "text": not_accepted(config)}
+    if config.task.name == SELECTION and not will_accept(plan.model, plan.licence):
+        return {"code": "licence_not_accepted", "text": not_accepted(plan.model, plan.licence)}
     if config.task.name == SELECTION and _is_absent(plan):
         text = f"not prepared here; python -m ohlora.run task=prepare model={config.model.name} downloads it"
         return {"code": "absent", "text": text}

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ohlora.config.compose import compose_config
-from ohlora.config.schema import Config
 from ohlora.config.tasks import TASKS
 from ohlora.data.rows import DataFiles
 from ohlora.errors import UserError
 from ohlora.records.manifest import SELECTION, Manifest, PlannedRun, read_manifest
 from ohlora.running.attempt import Place
-from ohlora.running.plan import plan_run
+from ohlora.running.plan import Plan, plan_run
 from ohlora.running.preflight import check
 from ohlora.studies.skipping import name_candidate
 
@@ -32,15 +31,15 @@ def add_presets(overrides: Sequence[str]) -> list[str]:
     return [*overrides, *preset, *(["hydra.sweeper.params=null"] if params else [])]
 
 
-def plan_sweep(overrides: Sequence[str]) -> tuple[list[PlannedRun], list[Config]]:
-    """Every job of the sweep with its configuration, composed and checked; one that cannot fit will be a row.
+def plan_sweep(overrides: Sequence[str]) -> tuple[list[PlannedRun], list[Plan]]:
+    """Every job of the sweep with its plan, composed and checked; one that cannot fit will be a row.
 
     Raises:
         UserError: every problem of every job, each with the job it belongs to.
     """
     expanded, swept = expand(overrides)
     jobs: list[PlannedRun] = []
-    configs: list[Config] = []
+    plans: list[Plan] = []
     problems: list[str] = []
     files = DataFiles()
     for job_overrides in expanded:
@@ -56,17 +55,17 @@ def plan_sweep(overrides: Sequence[str]) -> tuple[list[PlannedRun], list[Config]
         except UserError as error:
             problems += [f"[{arm}] {problem}" for problem in error.problems]
             continue
-        configs.append(config)
+        plans.append(plan)
         if config.task.name == SELECTION:
             arm = name_candidate(config, [o for o in job_overrides if _key(o) in swept - NAMED])
         arm = config.arm or arm
         jobs.append(plan.record_request(PlannedRun(job_overrides, arm, config.repeat, "")))
     if problems:
         raise UserError(merge_problems(problems, len(expanded)))
-    tasks = sorted({config.task.name for config in configs})
+    tasks = sorted({plan.config.task.name for plan in plans})
     if SELECTION in tasks and len(tasks) > 1:
         raise UserError(f"-m: task={','.join(tasks)}: candidates are compared with candidates alone; sweep one task")
-    return jobs, configs
+    return jobs, plans
 
 
 def expand(overrides: Sequence[str]) -> tuple[list[list[str]], set[str]]:

@@ -65,7 +65,7 @@ def run(job: Job) -> None:
     loss = evaluated(trainer.state.global_step)
     if loss is not None:
         job.metric("eval/eval_loss", loss)
-    save(loaded, job.attempt / "adapter", config, job.record.hashes["adapter"])
+    save(loaded, job.attempt / "adapter", job.plan, job.record.hashes["adapter"])
     _answer(job, made, loaded, tokens, device)
     record_memory(job, memory)
     _utilisation(job, cost, timer, device)

@@ -9,10 +9,10 @@ from typing import Any
 
 from ohlora.backends import Loaded
 from ohlora.backends.effective import adapter_layers, adapter_parameters
-from ohlora.config.schema import Config
 from ohlora.files import read_json, write_atomic, write_json
-from ohlora.models.folder import ADAPTER_CARD, model_folder, model_hash
-from ohlora.models.licences import accepted_as, carry, licence_of, terms
+from ohlora.models.folder import ADAPTER_CARD, model_hash
+from ohlora.models.licences import accepted_as, carry, terms
+from ohlora.running.plan import Plan
 
 
 def initialise(model: Any, seed: int) -> None:
@@ -66,33 +66,33 @@ def adapter_hash(model: Any) -> str:
     return digest.hexdigest()
 
 
-def save(loaded: Loaded, folder: Path, config: Config, digest: str) -> None:
+def save(loaded: Loaded, folder: Path, plan: Plan, digest: str) -> None:
     """Adapter, tokenizer, the base model's notice and terms, and a card that says which base it belongs to."""
-    base = model_folder(config)
+    base, model = plan.model_folder, plan.config.model
     loaded.model.save_pretrained(str(folder))
     loaded.tokenizer.save_pretrained(str(folder))
-    described = {**read_json(folder / "adapter_config.json"), "base_model_name_or_path": config.model.repo or base.name}
+    described = {**read_json(folder / "adapter_config.json"), "base_model_name_or_path": model.repo or base.name}
     write_json(folder / "adapter_config.json", described)  # not this machine's path
-    write_atomic(folder / "README.md", _card(config))
-    carry(base, folder, licence_of(config))
+    write_atomic(folder / "README.md", describe_adapter(plan))
+    carry(base, folder, plan.licence)
     write_json(
         folder / ADAPTER_CARD,
         {
             "schema": 1,
-            "base": config.model.name,
-            "base_label": config.model.label,
-            "base_hash": model_hash(config),
-            "licence": licence_of(config),
+            "base": model.name,
+            "base_label": model.label,
+            "base_hash": model_hash(plan.model),
+            "licence": plan.licence,
             "adapter_hash": digest,
         },
     )
 
 
-def _card(config: Config) -> str:
+def describe_adapter(plan: Plan) -> str:
     """The model card: what it belongs to and under which terms, in the hub's form."""
-    m, tag = config.model, licence_of(config)
+    config, m, tag = plan.config, plan.config.model, plan.licence
     name = accepted_as(tag)
     own = ["license: other", f"license_name: {name}"] if name != tag else [f"license: {tag}"]  # as the hub writes it
     head = ["---", *([f"base_model: {m.repo}"] if m.repo else []), *own, "library_name: peft", "---"]
     body = f"LoRA adapter (rank {config.lora.rank}, {config.data.name} data) of {m.label}, made with Oh-LoRA."
-    return "\n".join([*head, "", "# Adapter", "", body, "", terms(tag, model_folder(config), m.repo), ""])
+    return "\n".join([*head, "", "# Adapter", "", body, "", terms(tag, plan.model_folder, m.repo), ""])

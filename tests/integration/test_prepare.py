@@ -11,10 +11,10 @@ import pytest
 from conftest import run_cli
 
 from ohlora.config.compose import compose_config
-from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.models.folder import MARKER, is_prepared, write_marker
 from ohlora.models.prepare import prepare
+from ohlora.running.plan import plan_run
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_nothing_of_the_users_is_written_over(tmp_path: Path, place: str) -> Non
     (tmp_path / "models" / "local" / MARKER).write_text('{"files": {"gone": {"bytes": 1}}}')
     ask = ("model=local", f"model.path={given}", "model.weights=bin", f"models={tmp_path / 'models'}")
     with pytest.raises(UserError, match="lies where the prepared model would be written"):
-        prepare(validate(compose_config(list(ask))), Quiet())
+        prepare(plan_run(compose_config(list(ask))).model, Quiet())
     assert (given / "pytorch_model.bin").read_bytes() == b"mine"
 
 

@@ -51,7 +51,7 @@ def test_the_group_holds_the_candidates() -> None:
 def test_facts_of_a_model_agree(name: str) -> None:
     """The shape gives the published number of parameters, and every fact is there."""
     model = config(f"model={name}").model
-    shape = shape_of(config(f"model={name}"), None)
+    shape = shape_of(model, None)
     assert shape and model.params_m == pytest.approx(shape.parameters / 1e6, abs=0.06)
     if name in PUBLISHED:
         assert shape.parameters == PUBLISHED[name]

@@ -9,16 +9,15 @@ from pathlib import Path
 import pytest
 
 from ohlora.config.compose import compose_config
-from ohlora.config.schema import Config
-from ohlora.config.validate import validate
 from ohlora.models.checks import code_files, code_problems, folder_problems, small_problems
-from ohlora.models.folder import facts, folder_hash, is_in_place, model_folder
+from ohlora.models.folder import LocalModel, facts, folder_hash
 from ohlora.models.licences import card_licence, licence_of
 from ohlora.models.weights import parameters_m, safetensors_bytes
+from ohlora.running.plan import plan_run
 
 
-def config(*overrides: str) -> Config:
-    return validate(compose_config(list(overrides)))
+def local(*overrides: str) -> LocalModel:
+    return plan_run(compose_config(list(overrides))).model
 
 
 def write(path: Path, shapes: dict[str, tuple[str, list[int]]]) -> None:
@@ -45,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def problems(folder: Path, *more: str) -> list[str]:
-    return folder_problems(config("model=local", f"model.path={folder}", *more), folder)
+    return folder_problems(local("model=local", f"model.path={folder}", *more).option, folder)
 
 
 def test_whole(folder: Path) -> None:
@@ -75,10 +74,10 @@ def test_pickles_are_refused_and_only_bin_asks_for_them(folder: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(b"")
     (found,) = problems(folder)
     assert "holds only pickled weights" in found and "model.weights=bin" in found
-    asked = config("model=local", f"model.path={folder}", "model.weights=bin")
-    assert not is_in_place(asked) and model_folder(asked) == Path("models/local")
+    asked = ("model=local", f"model.path={folder}", "model.weights=bin")
+    assert not local(*asked).is_in_place and local(*asked).folder == Path("models/local")
     write(folder / "model.safetensors", {"a.weight": ("F32", [1])})  # with both, the safe ones are taken
-    assert is_in_place(asked) and model_folder(asked) == folder
+    assert local(*asked).is_in_place and local(*asked).folder == folder
 
 
 @pytest.mark.parametrize(
@@ -91,7 +90,7 @@ def test_pickles_are_refused_and_only_bin_asks_for_them(folder: Path) -> None:
         ("\ufeff---\r\nlicense: gemma\r\n---\r\n", "gemma"),
         ("---\nlicense: other\nlicense_name: Llama3.2\n---\n", "llama3.2"),
         ("---\nlicense: other\nlicense_name: Llama 5 Community\n---\n", "llama-5-community"),
-        ("---\nlicense: other\nlicense_name: my-own\n---\n", "my-own"),
+        ("---\nlicense: other\nlicense_name: my-own\n---\n", "other:my-own"),
         ("---\nlicense: other\n---\n", "other"),
         ("---\nlicense: mit\nlicense_name: gemma\n---\n", "mit"),
         ("---\nlicense: {a: b}\n---\n", None),
@@ -109,9 +108,9 @@ def test_card_licence(folder: Path, text: str | None, licence: str | None) -> No
     if text is not None:
         (folder / "README.md").write_bytes(text.encode())
     assert card_licence(folder) == licence
-    setting = config("model=local", f"model.path={folder}", f"outputs={folder.parent}")
+    setting = local("model=local", f"model.path={folder}", f"outputs={folder.parent}")
     named = licence_of(setting)
-    assert named == ("unknown" if licence in (None, "other", "my-own") else licence)
+    assert named == ("unknown" if licence in (None, "other") else licence)
     made = facts(setting, named)
     assert (made["licence"], made["label"], made["params_m"]) == (named, "original", 0.5)
 
@@ -149,10 +148,10 @@ def test_no_option_overrules_the_class(folder: Path, described: dict[str, object
     for said in ("mit", "apache-2.0", "llama3.2"):
         (found,) = problems(folder, f"model.license={said}")
         assert found.startswith(f"model.license={said}: model.path={folder} is of a class that is under gemma, which")
-        assert licence_of(config("model=local", f"model.path={folder}", f"model.license={said}")) == "gemma"
+        assert licence_of(local("model=local", f"model.path={folder}", f"model.license={said}")) == "gemma"
     assert problems(folder) == problems(folder, "model.license=gemma") == []
-    hub = config("model=hub", "model.repo=owner/name", "model.license=apache-2.0")
-    assert len([found for found in small_problems(hub, folder) if "under gemma" in found]) == 1
+    hub = local("model=hub", "model.repo=owner/name", "model.license=apache-2.0")
+    assert len([found for found in small_problems(hub.option, folder) if "under gemma" in found]) == 1
 
 
 def test_code_is_allowed_by_the_name_of_its_model(folder: Path) -> None:
@@ -175,9 +174,9 @@ def test_code_is_allowed_by_the_name_of_its_model(folder: Path) -> None:
 def test_a_hub_models_code_is_allowed_by_its_repository(folder: Path) -> None:
     (folder / "config.json").write_text('{"auto_map": {"AutoConfig": "conf.Own"}}')
     ask = ("model=hub", "model.repo=owner/name")
-    assert "model.remote_code=owner/name" in next(code_problems(config(*ask), folder))
-    allowed = config(*ask, "model.remote_code=owner/name")
-    assert list(code_problems(allowed, folder, here=False)) == []
+    assert "model.remote_code=owner/name" in next(code_problems(local(*ask).option, folder))
+    allowed = local(*ask, "model.remote_code=owner/name")
+    assert list(code_problems(allowed.option, folder, here=False)) == []
 
 
 def test_the_hash_follows_what_is_loaded(folder: Path, tmp_path: Path) -> None:

@@ -11,20 +11,19 @@ import pytest
 from omegaconf import OmegaConf
 
 from ohlora.config.compose import compose_config
-from ohlora.config.schema import Config
-from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.models import acceptance
 from ohlora.models.acceptance import REMEMBERED, read_acceptance, require_acceptance, will_accept
+from ohlora.models.folder import LocalModel
 from ohlora.models.licences import LICENCES, carry, find_licence, licence_of, screen_notice
 from ohlora.running import rerun
-from ohlora.running.plan import to_plain
+from ohlora.running.plan import plan_run, to_plain
 
 
 @pytest.fixture
 def config(tmp_path: Path):
-    def make(*overrides: str) -> Config:
-        return validate(compose_config([f"models={tmp_path}/models", *overrides]))
+    def make(*overrides: str) -> LocalModel:
+        return plan_run(compose_config([f"models={tmp_path}/models", *overrides])).model
 
     return make
 
@@ -250,12 +249,13 @@ def test_the_list_shows_an_authors_own_licence(ohlora, tmp_path: Path) -> None:
     assert f"author's own licence 'exaone' ({tmp_path}/m/LICENSE)" in listed.out
 
 
-def test_an_adapter_carries_its_bases_own_licence(config, tmp_path: Path) -> None:
+def test_an_adapter_carries_its_bases_own_licence(tmp_path: Path) -> None:
     from ohlora.models.card import card_tags
-    from ohlora.training.adapter import _card
+    from ohlora.training.adapter import describe_adapter
 
     write_card(tmp_path / "m", "exaone")
-    (tmp_path / "README.md").write_text(_card(config("model=local", f"model.path={tmp_path}/m")))
+    plan = plan_run(compose_config(["model=local", f"model.path={tmp_path}/m"]))
+    (tmp_path / "README.md").write_text(describe_adapter(plan))
     assert "license: other\nlicense_name: exaone\n" in (tmp_path / "README.md").read_text()
     assert card_tags(tmp_path)[:2] == ["exaone", "other:exaone"]
 
@@ -279,7 +279,7 @@ def test_the_command_line_refuses_and_leaves_nothing(ohlora, tmp_path: Path) -> 
     listed = ohlora("task=licenses")
     assert listed.code == 0 and "| gemma2-2b-it | gemma | Gemma Terms of Use |" in listed.out
     assert "not accepted" in listed.out and "700 million monthly users" in listed.out
-    acceptance.require_acceptance(validate(compose_config(["model.accept_license=gemma"])))
+    acceptance.require_acceptance(plan_run(compose_config(["model.accept_license=gemma"])).model)
     assert "| accepted 20" in ohlora("task=licenses").out
 
 

@@ -28,7 +28,7 @@ def config():
 
 def test_reasons_to_skip_a_candidate(config) -> None:
     assert skip_reason(Plan(config("model=gemma2-2b-it")))["code"] == "licence_not_accepted"
-    require_acceptance(config("model=gemma2-2b-it", "model.accept_license=gemma"))
+    require_acceptance(Plan(config("model=gemma2-2b-it", "model.accept_license=gemma")).model)
     absent = skip_reason(Plan(config("model=gemma2-2b-it")))
     assert absent["code"] == "absent" and "task=prepare model=gemma2-2b-it" in absent["text"]
     large = skip_reason(Plan(config("device_memory_gib=1")))
@@ -46,16 +46,16 @@ def test_a_candidate_has_one_name_whatever_is_swept(config) -> None:
 
 
 def test_the_experiment_sweeps_by_itself(config) -> None:
-    jobs, configs = plan_sweep(add_presets([*SELECTION, "model.accept_license=gemma", "lora.dropout=0.1"]))
-    assert len(jobs) == 36 and all(c.lora.dropout == 0.1 for c in configs)
-    jobs, configs = plan_sweep(add_presets(SELECTION))
-    assert len(jobs) == 36 and {c.model.name for c in configs} >= {"gemma2-2b-it", "koalpaca-korwkv-1.5b"}
-    assert {c.lora.rank for c in configs} == {16, 32, 64}
-    settings = configs[0]
+    jobs, plans = plan_sweep(add_presets([*SELECTION, "model.accept_license=gemma", "lora.dropout=0.1"]))
+    assert len(jobs) == 36 and all(p.config.lora.dropout == 0.1 for p in plans)
+    jobs, plans = plan_sweep(add_presets(SELECTION))
+    assert len(jobs) == 36 and {p.config.model.name for p in plans} >= {"gemma2-2b-it", "koalpaca-korwkv-1.5b"}
+    assert {p.config.lora.rank for p in plans} == {16, 32, 64}
+    settings = plans[0].config
     assert (settings.trainer.train_rows, settings.trainer.batch_size, settings.trainer.epochs) == (20, 4, 10)
     assert (settings.generation.prompts, settings.generation.max_new_tokens) == (25, 80)
     fewer, chosen = plan_sweep(add_presets([*SELECTION, "model=gemma3-270m,qwen3-0.6b", "lora.rank=8"]))
-    assert [c.lora.rank for c in chosen] == [8, 8] and len(fewer) == 2
+    assert [p.config.lora.rank for p in chosen] == [8, 8] and len(fewer) == 2
     everything = {job.arm: job.run_id for job in jobs}
     (one,), _ = plan_sweep(add_presets([*SELECTION, "model=gemma3-270m", "lora=r16"]))
     assert everything[one.arm] == one.run_id  # the same run, so that another call goes on with it
