@@ -19,8 +19,8 @@ from ohlora.measure.quality import quality
 from ohlora.records.manifest import Manifest, PlannedRun
 from ohlora.records.result import Result
 from ohlora.records.samples import Sample, write_samples
-from ohlora.report.selection.grades import read_grades, usable_grades, write_template
-from ohlora.report.selection.ranking import PARTS, parse_weights, rank_candidates, winners_by_weight
+from ohlora.report.selection.grades import find_grades, read_grades, write_template
+from ohlora.report.selection.ranking import PARTS, parse_weights, rank_candidates, vary_weights
 from ohlora.report.selection.selection import is_selection
 from ohlora.report.selection.write import write_selection
 from ohlora.report.words.comparison import WORDS
@@ -371,7 +371,7 @@ def test_machines_are_ranked_apart(tmp_path: Path) -> None:
     assert "| 900 MiB | 1.0 s |" in printed and len(list((tmp_path / "out").glob("*.svg"))) == 4
 
 
-def test_repeats_are_medians(tmp_path: Path) -> None:
+def test_repeats_are_take_medians(tmp_path: Path) -> None:
     for repeat, seconds in enumerate((20.0, 50.0, 30.0)):
         put(tmp_path, "small", 16, BASE | {**SMALL, "train/train_time_s": seconds}, "good", repeat=repeat)
     put(tmp_path, "small", 16, dict(BASE), status="failed", reason={"code": "x", "text": "x"}, repeat=3)
@@ -500,7 +500,7 @@ def test_a_persons_lines_stay_byte_for_byte(tmp_path: Path, bom: bytes, end: byt
         write_template(path, [("large", "16"), ("small", "16"), ("a, b", "16 learning_rate=0.0001")])
         added = [b"16,,small,", b'16 learning_rate=0.0001,,"a, b",', b""]
         assert path.read_bytes() == mine + end + end.join(added)
-    assert usable_grades(path)[0]["large", "16"] == 4.5
+    assert find_grades(path)[0]["large", "16"] == 4.5
 
 
 @pytest.mark.parametrize("text", ["model;rank;grade\na;16;1\n", 'model,rank,grade\na,16,"1\n', "\udcff,\udcfe"])
@@ -555,7 +555,7 @@ def test_ties_share_a_place() -> None:
 def test_what_a_row_lacks_counts_for_none() -> None:
     made = rank_candidates([row(10, bits=1.0), row(20)], {"quality": 1, "grade": 1})
     assert made.left_out == ["bits"] and made.figures == {"quality": ["usable_chrf"]} and made.scores[0].index == 1
-    assert rank_candidates([], {"quality": 1}).scores == [] and winners_by_weight([], {"quality": 1}) == {}
+    assert rank_candidates([], {"quality": 1}).scores == [] and vary_weights([], {"quality": 1}) == {}
 
 
 def test_the_score_of_an_unrelated_answer_is_subtracted() -> None:
@@ -582,7 +582,7 @@ def test_whether_the_winner_depends_on_a_weight() -> None:
     rows = [row(10, memory=1), row(12, memory=3)]
     weights = {"quality": 0.8, "memory": 0.2}
     assert rank_candidates(rows, weights).winners[0].index == 0
-    assert winners_by_weight(rows, weights) == {"quality": {2.0: [1], 0.5: [0]}, "memory": {2.0: [0], 0.5: [1]}}
+    assert vary_weights(rows, weights) == {"quality": {2.0: [1], 0.5: [0]}, "memory": {2.0: [0], 0.5: [1]}}
 
 
 def test_weights() -> None:

@@ -71,7 +71,7 @@ class Candidate:
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Medians over the repeats that finished; of one that broke off, what it measured."""
-        return medians([r for r in self.results if r.status == Status.finished.value] or self.results)
+        return take_medians([r for r in self.results if r.status == Status.finished.value] or self.results)
 
     @cached_property
     def samples(self) -> list[Sample]:
@@ -140,14 +140,14 @@ def group_models(folders: Sequence[Held], grades: Mapping[tuple[str, str], float
         groups.setdefault((one.machine, one.model), ModelGroup(one.model, one.machine, [])).candidates.append(one)
     for group in groups.values():
         group.candidates.sort(key=lambda one: (one.rank_number, one.rank))
-        inference = {key: value for key, value in medians(group.timed).items() if key.startswith("infer/")}
+        inference = {key: value for key, value in take_medians(group.timed).items() if key.startswith("infer/")}
         for one in group.candidates:
             one.inference = inference
     machines = list(dict.fromkeys(trial.machine for trial in trials))
     return sorted(groups.values(), key=lambda group: machines.index(group.machine))
 
 
-def medians(results: Sequence[Result]) -> dict[str, float]:
+def take_medians(results: Sequence[Result]) -> dict[str, float]:
     """Of each metric, over the results that have it."""
     keys = dict.fromkeys(key for result in results for key in result.metrics)
     return {key: median([r.metrics[key] for r in results if key in r.metrics]) for key in keys}

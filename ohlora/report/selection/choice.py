@@ -68,7 +68,7 @@ def list_objections(machine: MachineRanking, lang: str) -> list[str]:
     return found
 
 
-def figure_text(figure: str, value: float) -> str:
+def format_figure(figure: str, value: float) -> str:
     return f"{value:{DIGITS.get(figure, '.1f')}}{UNITS.get(figure, '')}"
 
 
@@ -132,8 +132,8 @@ def _compare_figures(machine: MachineRanking, part: str, own: int, other: int, l
             lang,
             "s.versus",
             figure=say(lang, f"s.{figure}"),
-            own=figure_text(figure, machine.finished[own].figures[figure]),
-            other=figure_text(figure, machine.finished[other].figures[figure]),
+            own=format_figure(figure, machine.finished[own].figures[figure]),
+            other=format_figure(figure, machine.finished[other].figures[figure]),
         )
         for figure in machine.ranking.figures[part]
     )

@@ -11,14 +11,20 @@ from ohlora.report.selection.choice import describe_choice, list_objections
 from ohlora.report.selection.estimates import describe_estimates
 from ohlora.report.selection.grades import MANY
 from ohlora.report.selection.selection import MachineRanking, ModelSelection
-from ohlora.report.selection.tables import defects_table, join_alike, ranking_table, user_table, weights_table
+from ohlora.report.selection.tables import (
+    build_defects_table,
+    build_ranking_table,
+    build_user_table,
+    build_weights_table,
+    join_alike,
+)
 from ohlora.report.words.comparison import say
 
 
 def compose_document(selection: ModelSelection) -> str:
     """The report down to the answers, as Markdown; the plots go where MARKER stands."""
     lang = selection.lang
-    parts = [user_table(selection), _items(list_notes(selection))]
+    parts = [build_user_table(selection), _items(list_notes(selection))]
     for machine in selection.machines:
         parts += [_heading(selection, machine, "s.choice"), describe_choice(machine, lang)]
         objections = list_objections(machine, lang)
@@ -27,7 +33,7 @@ def compose_document(selection: ModelSelection) -> str:
     for machine in selection.machines:
         if machine.finished:
             parts += [_heading(selection, machine, "s.ranking"), *_ranking(machine, lang)]
-    defects = defects_table(selection)
+    defects = build_defects_table(selection)
     parts += _section(lang, "s.defects", [defects] if defects else [])
     parts += _section(lang, "s.estimates", describe_estimates(selection))
     failures, unreadable = list_failures(selection), selection.unreadable()
@@ -82,8 +88,8 @@ def _describe_end(candidate: Candidate, lang: str) -> str:
 
 def _ranking(machine: MachineRanking, lang: str) -> Iterator[str]:
     """The ranking, how it is made, and what its weights mean."""
-    yield from (ranking_table(machine, lang), say(lang, "s.method"))
-    yield from (f"### {say(lang, 's.weights')}", weights_table(machine, lang))
+    yield from (build_ranking_table(machine, lang), say(lang, "s.method"))
+    yield from (f"### {say(lang, 's.weights')}", build_weights_table(machine, lang))
     weights = machine.ranking.weights
     if {"quality", "memory", "time"} <= set(weights):
         lost = {part: f"{90 * weights[part] / weights['quality']:.0f} %" for part in ("memory", "time")}

@@ -28,15 +28,15 @@ def label_trials(trials: Sequence[Trial]) -> list[Label]:
     """
     labels: dict[int, Label] = {}
     for title, of_model in _split_by_weights(trials).items():
-        with_model = differing_settings(of_model, _changes_inference)
+        with_model = find_differing_settings(of_model, _changes_inference)
         for rank, of_rank in _group(of_model, lambda trial: trial.rank).items():
-            with_rank = differing_settings(of_rank, lambda key: not _changes_inference(key))
+            with_rank = find_differing_settings(of_rank, lambda key: not _changes_inference(key))
             for trial in of_rank:
                 labels[id(trial)] = Label(_name(title, trial, with_model), _name(str(rank), trial, with_rank))
     return [labels[id(trial)] for trial in trials]
 
 
-def differing_settings(trials: Sequence[Trial], counts: Callable[[str], bool]) -> list[str]:
+def find_differing_settings(trials: Sequence[Trial], counts: Callable[[str], bool]) -> list[str]:
     """The keys in which trials differ; what another option of its group explains is not named again."""
     settings = [trial.settings for trial in trials]
     found: list[str] = []

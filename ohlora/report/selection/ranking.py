@@ -80,7 +80,7 @@ def rank_candidates(rows: Sequence[Figures], weights: Mapping[str, float], floor
     return Ranking(placed, shares, {part: figures[part] for part in shares}, left_out)
 
 
-def winners_by_weight(
+def vary_weights(
     rows: Sequence[Figures], weights: Mapping[str, float], floors: Figures | None = None
 ) -> dict[str, dict[float, list[int]]]:
     """Part -> factor on its weight -> who wins then."""

@@ -15,7 +15,7 @@ from ohlora.report.selection.selection import MachineRanking, ModelSelection
 SCHEMA = 1
 
 
-def as_dict(selection: ModelSelection) -> dict[str, Any]:
+def to_dict(selection: ModelSelection) -> dict[str, Any]:
     """selection.json, documented in docs/result.md."""
     return {
         "schema": SCHEMA,
@@ -27,7 +27,7 @@ def as_dict(selection: ModelSelection) -> dict[str, Any]:
     }
 
 
-def as_csv(selection: ModelSelection) -> str:
+def to_csv(selection: ModelSelection) -> str:
     """One line per run, and per planned one that left no result: identity, how it ended, every metric as a column."""
     keys = sorted({key for result in selection.results for key in result.metrics})
     out = io.StringIO()

@@ -14,7 +14,7 @@ from ohlora.records.samples import Sample
 from ohlora.report.reading import Held, read_folder
 from ohlora.report.selection.candidates import Candidate, ModelGroup, group_models
 from ohlora.report.selection.grades import Grades
-from ohlora.report.selection.ranking import WEIGHTS, Ranking, Score, rank_candidates, winners_by_weight
+from ohlora.report.selection.ranking import WEIGHTS, Ranking, Score, rank_candidates, vary_weights
 from ohlora.report.words.comparison import say
 
 
@@ -155,5 +155,5 @@ def _rank_machine(name: str, models: Sequence[ModelGroup], weights: Mapping[str,
     figures = [candidate.figures for candidate in finished]
     floor = next((value for one in finished if (value := find_chrf_floor(one.samples)) is not None), None)
     floors = {} if floor is None else {"usable_chrf": floor}
-    ranking, changed = rank_candidates(figures, weights, floors), winners_by_weight(figures, weights, floors)
+    ranking, changed = rank_candidates(figures, weights, floors), vary_weights(figures, weights, floors)
     return MachineRanking(name, own, finished, ranking, changed, floor)

@@ -9,7 +9,7 @@ from ohlora.models.licences import LICENCES
 from ohlora.report.comparison.headline import memory_key
 from ohlora.report.markdown import NO_VALUE, markdown
 from ohlora.report.selection.candidates import Candidate, ModelGroup
-from ohlora.report.selection.choice import figure_text
+from ohlora.report.selection.choice import format_figure
 from ohlora.report.selection.ranking import FACTORS
 from ohlora.report.selection.selection import MachineRanking, ModelSelection
 from ohlora.report.words.comparison import say
@@ -22,7 +22,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def user_table(selection: ModelSelection) -> str:
+def build_user_table(selection: ModelSelection) -> str:
     """One row per candidate, what was measured first; ranks that did not start for one reason share a row."""
     several = len(selection.machines) > 1
     header = [say(selection.lang, "machine")] * several + [say(selection.lang, f"s.{column}") for column in COLUMNS]
@@ -34,7 +34,7 @@ def user_table(selection: ModelSelection) -> str:
     return markdown(header, rows)
 
 
-def ranking_table(machine: MachineRanking, lang: str) -> str:
+def build_ranking_table(machine: MachineRanking, lang: str) -> str:
     parts = list(machine.ranking.weights)
     header = ["s.place", "s.model", "s.rank", "s.score", *(f"s.part.{part}" for part in parts)]
     rows = []
@@ -45,7 +45,7 @@ def ranking_table(machine: MachineRanking, lang: str) -> str:
     return markdown([say(lang, code) for code in header], rows)
 
 
-def weights_table(machine: MachineRanking, lang: str) -> str:
+def build_weights_table(machine: MachineRanking, lang: str) -> str:
     """Each weight with its reason, and who wins when it is doubled or halved."""
     header = [say(lang, code) for code in ("s.part", "s.made_of", "s.weight", "why", "s.doubled", "s.halved")]
     winners = [score.index for score in machine.ranking.winners]
@@ -59,7 +59,7 @@ def weights_table(machine: MachineRanking, lang: str) -> str:
     return markdown(header, rows)
 
 
-def defects_table(selection: ModelSelection) -> str:
+def build_defects_table(selection: ModelSelection) -> str:
     """Shares of answers by defect, and what else was counted in them; '' where none were judged."""
     texts = {f"{share}_share": "{:.0f} %" for share in SHARES} | {"chrf": "{:.1f}", "usable_chrf": "{:.1f}"}
     texts |= {"distinct_1": "{:.2f}", "distinct_2": "{:.2f}"}
@@ -108,7 +108,7 @@ def _rank_cells(alike: Sequence[Candidate]) -> list[str]:
         ", ".join(one.rank for one in alike),
         _memory(metrics, "train"),
         _number(metrics, "train/train_time_s", "{:.1f} s"),
-        figure_text("bits", figures["bits"]) if "bits" in figures else NO_VALUE,
+        format_figure("bits", figures["bits"]) if "bits" in figures else NO_VALUE,
         _number(metrics, "eval/eval_loss", "{:.3f}"),
         _number(metrics, "quality/chrf", "{:.1f}"),
         _number(metrics, "quality/usable_share", "{:.0f} %"),

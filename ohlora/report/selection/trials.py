@@ -39,12 +39,12 @@ class Trial:
 
     @property
     def rank(self) -> str:
-        return as_text(self.asked["lora.rank"]) if "lora.rank" in self.asked else NO_VALUE
+        return to_text(self.asked["lora.rank"]) if "lora.rank" in self.asked else NO_VALUE
 
     @property
     def settings(self) -> dict[str, str]:
         """What makes it another candidate beside model and rank, as texts."""
-        return {key: as_text(value) for key, value in self.asked.items() if _is_setting(key)}
+        return {key: to_text(value) for key, value in self.asked.items() if _is_setting(key)}
 
     @property
     def weights(self) -> str:
@@ -76,11 +76,11 @@ def collect_trials(folders: Sequence[Held]) -> list[Trial]:
     return [trial for held in folders for trial in _trials(held)]
 
 
-def machine_name(device: dict[str, Any]) -> str:
+def name_machine(device: dict[str, Any]) -> str:
     return f"{device.get('name')}, {device.get('vram_mib', device.get('ram_mib'))} MiB" if device else NO_VALUE
 
 
-def as_text(value: Any) -> str:
+def to_text(value: Any) -> str:
     """One text for one value: 1e-4 and 0.0001 are the same, 10 and 10.0 too."""
     if isinstance(value, float):
         return f"{value:.12g}"
@@ -90,14 +90,14 @@ def as_text(value: Any) -> str:
 def _trials(held: Held) -> Iterator[Trial]:
     runs = {run.run_id: run for arm in held.arms for run in arm.runs}
     # One that never started would have run where the folder's others did.
-    here = machine_name(next((run.device for run in runs.values() if run.device), {}))
+    here = name_machine(next((run.device for run in runs.values() if run.device), {}))
     plan = {job.run_id: job for job in (held.manifest.jobs if held.manifest else [])}
     for run_id in dict.fromkeys([*plan, *runs]):
         run, asked = runs.get(run_id), plan[run_id].asked if run_id in plan else {}
         if run is None:
             yield Trial(plan[run_id].arm, here, asked, held.folder)
         elif run.task == SELECTION:
-            machine = machine_name(run.device) if run.device else here
+            machine = name_machine(run.device) if run.device else here
             yield Trial(run.arm, machine, asked or _asked_of_result(run), held.folder, run)
 
 

@@ -17,10 +17,10 @@ from ohlora.report.plots import ENGLISH, KOREAN, ParetoPoint, pareto_plot, stand
 from ohlora.report.selection.answers import fold_answers
 from ohlora.report.selection.choice import describe_choice, list_objections
 from ohlora.report.selection.document import compose_document, list_failures, list_notes
-from ohlora.report.selection.grades import FILE, read_grades, usable_grades, write_template
-from ohlora.report.selection.record import as_csv, as_dict
+from ohlora.report.selection.grades import FILE, find_grades, read_grades, write_template
+from ohlora.report.selection.record import to_csv, to_dict
 from ohlora.report.selection.selection import MachineRanking, ModelSelection, read_selection
-from ohlora.report.selection.tables import user_table
+from ohlora.report.selection.tables import build_user_table
 from ohlora.report.words.comparison import say
 
 MAIN_END = "</main>"  # of the page: the answers go before it
@@ -46,7 +46,7 @@ def write_selection(
     wrong: list[str] = []
     given = read_grades(grades) if grades else None
     if not grades and own.is_file():
-        given, wrong = usable_grades(own)
+        given, wrong = find_grades(own)
     selection = read_selection(folders, lang, weights, given)
     selection = replace(selection, grades_file="" if grades else FILE, grades_wrong=wrong)
     out.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def write_selection(
 
 def _summarise(selection: ModelSelection) -> str:
     """The table, the choice and what speaks against it, for the terminal."""
-    lang, parts = selection.lang, [user_table(selection), ""]
+    lang, parts = selection.lang, [build_user_table(selection), ""]
     for machine in selection.machines:
         where = f"{machine.name}: " if len(selection.machines) > 1 else ""
         objections = [f"- {text}" for text in list_objections(machine, lang)]
@@ -79,8 +79,8 @@ def _write_files(selection: ModelSelection, out: Path) -> None:
     html = page(f"# {title}\n\n{text}{ending}", [(plot.caption, plot.svg) for plot in plots], title, lang)
     start, end = html.rsplit(MAIN_END, 1)
     write_atomic(out / "selection.html", f"{start}{answers}{MAIN_END}{end}")
-    write_atomic(out / "selection.csv", as_csv(selection))
-    write_json(out / "selection.json", as_dict(selection))
+    write_atomic(out / "selection.csv", to_csv(selection))
+    write_json(out / "selection.json", to_dict(selection))
 
 
 def _plots(selection: ModelSelection) -> list[Plot]:
