@@ -69,14 +69,17 @@ def test_costs_that_are_far_apart_stand_on_a_logarithmic_axis() -> None:
 def test_no_name_hides_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eighteen on the front, three ranks of a model close together."""
     module = sys.modules["ohlora.report.plots.pareto"]
-    original = module._names  # type: ignore[attr-defined]
-    placed: list[tuple[float, float, float, float]] = []
+    original = module.label_points  # type: ignore[attr-defined]
+    placed: list[Any] = []
 
-    def names(ground: Any, named: Any, taken: Any, room: Any) -> None:
-        original(ground, named, taken, room)
-        placed.extend(taken[-len(named) :])
+    def label_points(axes: Any, named: Any, points: Any) -> Any:
+        texts = original(axes, named, points)
+        placed.extend(text.get_window_extent() for text in texts)
+        room = axes.get_window_extent().padded(1)
+        assert all(room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 <= box.y1 <= room.y1 for box in placed)
+        return texts
 
-    monkeypatch.setattr(module, "_names", names)
+    monkeypatch.setattr(module, "label_points", label_points)
     points = [
         ParetoPoint(f"model-{m}-1.3b", f"model-{m}-1.3b r{rank}", 1000 + 900 * m + 60 * i, 5 + 2.5 * m + 0.5 * i, i)
         for m in range(6)
@@ -84,6 +87,4 @@ def test_no_name_hides_another(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     pareto_plot(points, "x", "t")
     assert len(placed) == 18
-    for one, other in combinations(placed, 2):
-        wide, high = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
-        assert wide <= 0 or high <= 0, (one, other)
+    assert not [(one, other) for one, other in combinations(placed, 2) if one.overlaps(other)]

@@ -22,7 +22,7 @@ from ohlora.report.plots import (
     standalone,
 )
 from ohlora.report.plots.ratios import ratio_ticks
-from ohlora.report.plots.svg import text_width, wrapped
+from ohlora.report.plots.svg import drawing, fold
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = 'a<script>alert(1)</script> & $x^2$ ]]> \x00\x1b "q" id="b"'
@@ -124,9 +124,8 @@ def test_what_is_not_finite_is_a_gap_and_a_cross(bad: float) -> None:
 
 
 def points(svg: str, name: str) -> int:
-    """How many markers a group has."""
-    (group,) = by_id(svg, name)
-    return len(list(group.iter(f"{SVG}use")))
+    """How many markers the groups of this name have."""
+    return sum(len(list(group.iter(f"{SVG}use"))) for group in by_id(svg, name))
 
 
 def test_no_data_at_all_is_said() -> None:
@@ -169,7 +168,8 @@ def test_only_ratios_above_zero_are_points() -> None:
     ratios = (nan, inf, -inf, 0.0, -1.0, 1e-9, 1e9)
     svg = ratio_intervals([RatioRow("a", r, r, r, "", "void") for r in ratios])
     assert [bool(by_id(svg, f"ratio-{i}")) for i in range(len(ratios))] == [False] * 5 + [True] * 2
-    assert texts(svg).count("—") == 3 and "1.0e+09×" in texts(svg)  # what is not finite has no number
+    said = texts(svg)
+    assert said.count("— (—–—)") == 3 and "1.0e+09× (1.0e+09–1.0e+09)" in said  # what is not finite has no number
 
 
 def test_what_users_wrote_is_text() -> None:
@@ -180,6 +180,10 @@ def test_what_users_wrote_is_text() -> None:
         said = " ".join(texts(svg))
         assert "script>alert(1)" in said.replace(" ", "") and "$x^2$" in said
         assert 'id="b"' in said.replace(" ", "")
+
+
+def test_a_name_that_matplotlib_would_leave_out_is_in_the_key() -> None:
+    assert "\u200b_arm" in texts(loss_curves({"_arm": LINE}, {}))
 
 
 def test_memory_panels() -> None:
@@ -193,11 +197,6 @@ def test_memory_panels() -> None:
         assert words in said
 
 
-def test_a_name_that_does_not_fit_is_left_to_the_key() -> None:
-    short = [MemoryPoint(t, "train", "eval" if t == 500 else "train", 1.0) for t in range(1000)]
-    assert texts(memory_timeline({"a": short})).count("evaluation") == 1  # in the key, not in a sliver 1 px wide
-
-
 def test_a_long_run_stays_small_and_keeps_its_peak() -> None:
     noise = [
         MemoryPoint(1e9 + i / 50, "train", "train", 9000.0 if i == 12345 else i * 7919 % 1000) for i in range(30_000)
@@ -209,7 +208,7 @@ def test_a_long_run_stays_small_and_keeps_its_peak() -> None:
 def test_ratio_rows() -> None:
     svg = ratio_intervals(ROWS)
     said = texts(svg)
-    for words in ("time", "0.820×", "(0.780–0.860)", "faster", "more", "no verdict", "not comparable", "1×", "0.8×"):
+    for words in ("time", "0.820× (0.780–0.860)", "faster", "more", "no verdict", "not comparable", "1×", "0.8×"):
         assert words in said
     assert [bool(by_id(svg, f"interval-{i}")) for i in range(4)] == [True, True, False, True]
     assert all(by_id(svg, f"ratio-{i}") for i in range(4))
@@ -242,18 +241,25 @@ def test_korean() -> None:
     ]  # fmt: skip
 
 
-def test_wrapping() -> None:
+def test_folding() -> None:
     name = "backend=unsloth trainer.gradient_checkpointing=unsloth trainer.optimizer=adamw_8bit"
-    for width in (90, 200, 400):
-        rows = wrapped(name, width, lines=99)
-        assert all(text_width(row) <= width for row in rows)
-        assert "".join(rows).replace(" ", "") == name.replace(" ", "")
-    assert wrapped(name, 90, lines=2)[-1].endswith("…") and len(wrapped(name, 90, lines=2)) == 2
-    assert wrapped("", 90) == [""] and wrapped("a\nb", 90) == ["a b"]
+    for chars in (12, 30, 60):
+        lines = fold(name, chars, lines=99).split("\n")
+        assert all(len(line) <= chars for line in lines)
+        assert "".join(lines).replace(" ", "") == name.replace(" ", "")
+    assert fold(name, 12, lines=2).endswith("…") and fold(name, 12, lines=2).count("\n") == 1
+    assert fold("", 12) == "" and fold("a\nb\x00", 12) == "a b\ufffd"
+
+
+def test_korean_has_room_without_a_korean_font() -> None:
+    """The layout measures a letter that the font lacks at least as wide as Korean fonts draw it: one em."""
+    with drawing(100) as figure:
+        text = figure.text(0, 0, "메모리", size=12)
+        assert text.get_window_extent().width >= 3 * 12
 
 
 def test_importing_loads_nothing_heavy() -> None:
-    heavy = ("matplotlib", "numpy", "markdown_it")
+    heavy = ("matplotlib", "numpy", "markdown_it", "adjustText")
     code = f"import sys, ohlora.report.plots, ohlora.report.page; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

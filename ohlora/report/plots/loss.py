@@ -5,49 +5,47 @@ from __future__ import annotations
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
-from ohlora.report.plots.svg import LINE, WIDTH, clean, panel, sheet, svg_text, wrapped
+from ohlora.report.plots.svg import COLOURS, LINE, MARKERS, drawing, fold, svg_text
 from ohlora.report.words.plots import ENGLISH, PlotWords
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Line = list[tuple[int, float]]  # (optimizer step, loss)
-
-# Told apart by colour-blind readers, and on light and dark grounds alike.
-COLOURS = ("#2f86d1", "#d9711c", "#1a9d78", "#c0649c", "#8a6fd1", "#a08a1f")
-MARKERS = "oDs^vP"
-HEIGHT = 260
+HEIGHT = 330
 
 
 def loss_curves(curves: dict[str, Line], evals: dict[str, Line], words: PlotWords = ENGLISH) -> str:
     """Training loss as lines, evaluation loss as markers, by arm; the earlier an arm, the wider it is drawn."""
+    from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
-    arms = list(dict.fromkeys([*curves, *evals]))
-    names = [wrapped(arm, WIDTH - 60) for arm in arms]
-    remarks = [clean(remark) for remark in _remarks(curves, evals, words)]
-    top = 10 + LINE * (sum(map(len, names)) + len(remarks)) + 26
-    with sheet(top + HEIGHT + 44) as ground:
-        axes = panel(ground, 52, top, WIDTH - 64, HEIGHT)
+    names = {arm: fold(arm, 90) for arm in [*curves, *evals]}
+    remarks = _remarks(curves, evals, words)
+    rows = sum(name.count("\n") + 1 for name in names.values()) + len(remarks)
+    with drawing(HEIGHT + LINE * rows) as figure:
+        axes = figure.subplots()
+        axes.set_title(words.loss)
+        axes.set_xlabel(words.step, loc="right")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if not any(isfinite(value) for lines in (curves, evals) for line in lines.values() for _, value in line):
-            axes.set(yticks=[])  # no scale where nothing is
-        y = 10
-        for i, (arm, name) in enumerate(zip(arms, names, strict=True)):
-            line, marker = _looks(i, len(arms))
+        key = []
+        for i, arm in enumerate(names):
+            line, marker = _looks(i, len(names))
             _curve(axes, curves.get(arm, []), evals.get(arm, []), line, f"loss-{i}")
             seen = [(step, value) for step, value in evals.get(arm, []) if isfinite(value)]
-            axes.plot([s for s, _ in seen], [v for _, v in seen], gid=f"eval-{i}", clip_on=False, **marker)
-            ground.plot([2, 32], [y, y], gid=f"key-{i}", **line)
-            ground.plot([17] if seen else [], [y] if seen else [], **marker)
-            for row, text in enumerate(name):
-                ground.text(42, y + row * LINE, text, va="center")
-            y += LINE * len(name)
-        for row, remark in enumerate(remarks):
-            ground.text(42, y + row * LINE, remark, va="center", alpha=0.75)
-        ground.text(2, top - 15, words.loss, va="center", alpha=0.75)
-        ground.text(WIDTH - 12, top + HEIGHT + 33, words.step, ha="right", va="center", alpha=0.75)
-        return svg_text(ground, words.loss_title)
+            if seen:
+                axes.plot([s for s, _ in seen], [v for _, v in seen], gid=f"eval-{i}", clip_on=False, **marker)
+            key.append(Line2D([], [], **{**line, **marker, "linestyle": line.get("linestyle", "-")} if seen else line))
+        if not axes.has_data() or not _finite(curves, evals):
+            axes.set(yticks=[])  # no scale where nothing is
+        blank = Line2D([], [], linestyle="")
+        labels = [*names.values(), *remarks]
+        figure.legend([*key, *[blank] * len(remarks)], labels, loc="outside upper left", handlelength=3)
+        return svg_text(figure, words.loss_title)
+
+
+def _finite(curves: dict[str, Line], evals: dict[str, Line]) -> bool:
+    return any(isfinite(value) for lines in (curves, evals) for line in lines.values() for _, value in line)
 
 
 def _remarks(curves: dict[str, Line], evals: dict[str, Line], words: PlotWords) -> list[str]:
@@ -78,12 +76,7 @@ def _curve(axes: Axes, line: Line, evals: Line, look: dict[str, Any], gid: str) 
     values = [value if isfinite(value) else nan for _, value in line]
     axes.plot([step for step, _ in line], values, gid=gid, marker="o", markersize=5, markevery=alone, **look)
     lost = sorted({step for step, value in [*line, *evals] if not isfinite(value)})
-    cross: dict[str, Any] = {
-        "marker": "x",
-        "markersize": 7,
-        "markeredgewidth": 1.8,
-        "linestyle": "",
-        "color": look["color"],
-        "gid": f"{gid}-not-finite",
-    }
-    axes.plot(lost, [0.0] * len(lost), transform=axes.get_xaxis_transform(), clip_on=False, **cross)
+    cross: dict[str, Any] = {"marker": "x", "markersize": 7, "markeredgewidth": 1.8, "linestyle": ""}
+    cross |= {"color": look["color"], "gid": f"{gid}-not-finite", "clip_on": False}
+    if lost:
+        axes.plot(lost, [0.0] * len(lost), transform=axes.get_xaxis_transform(), **cross)

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from ohlora.report.plots.loss import COLOURS, MARKERS
-from ohlora.report.plots.svg import INK, LINE, WIDTH, clean, panel, sheet, svg_text, text_width, wrapped
+from ohlora.report.plots.svg import COLOURS, INK, LINE, MARKERS, drawing, fold, svg_text
 from ohlora.report.words.plots import ENGLISH, PlotWords
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-HEIGHT, LEFT, RIGHT = 330, 52, WIDTH - 16
-FONT, TALL = 11.5, 15  # px of a name
-DISTANCES = (11, 22, 36, 52, 70, 90, 115, 140)  # px from a point to its name, the nearest that is free
-DIRECTIONS = ((1, 0), (1, -1), (-1, -1), (0, -1), (-1, 0), (1, 1), (0, 1), (-1, 1))
+HEIGHT = 430
 LOG_FROM = 8  # times between the least and the greatest cost
 SERIES = tuple(digit * 10.0**power for power in range(-3, 8) for digit in (1, 2, 5))
-Box = tuple[float, float, float, float]  # left, top, right, bottom in px
 
 
 @dataclass(frozen=True)
@@ -44,21 +38,20 @@ def front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 def pareto_plot(points: Sequence[ParetoPoint], cost: str, title: str, words: PlotWords = ENGLISH) -> str:
     """The plot. `cost` is written under the axis; points without a finite number are left out."""
+    from matplotlib.lines import Line2D
+
     seen = [point for point in points if isfinite(point.cost) and isfinite(point.quality) and point.cost > 0]
     names = list(dict.fromkeys(point.series for point in seen))
-    keys, rows = _key_places(names)
-    top = 10 + LINE * (rows + 1) + 26
-    with sheet(top + HEIGHT + 44) as ground:
-        axes = panel(ground, LEFT, top, RIGHT - LEFT, HEIGHT)
+    keys = [fold(name, 60, lines=1) for name in names]
+    columns = min(4, max(1, 88 // (max(map(len, keys), default=0) + 6)))
+    with drawing(HEIGHT + LINE * -(-len(names) // columns)) as figure:
+        axes = figure.subplots()
+        axes.set_title(words.pareto_quality)
+        axes.set_xlabel(f"{cost}\n{words.pareto_key if seen else words.nothing}")
         looks = {name: _look(i) for i, name in enumerate(names)}
-        for name, (x, y) in keys.items():
-            ground.plot([x + 6], [y], markersize=7, markerfacecolor=looks[name]["color"], **looks[name])
-            ground.text(x + 18, y, clean(name), va="center")
-        remark = words.pareto_key if seen else words.nothing
-        ground.text(2, 10 + LINE * rows, remark, va="center", alpha=0.75)
-        ground.text(2, top - 15, words.pareto_quality, va="center", alpha=0.75)
-        ground.text(RIGHT, top + HEIGHT + 33, cost, ha="right", va="center", alpha=0.75)
-        _scales(axes, seen)
+        handles = [Line2D([], [], markersize=7, markerfacecolor=look["color"], **look) for look in looks.values()]
+        figure.legend(handles, keys, loc="outside upper left", ncols=columns, handlelength=1)
+        _set_scales(axes, seen)
         best = front([(point.cost, point.quality) for point in seen])
         edge = sorted((p.cost, p.quality) for p, on_it in zip(seen, best, strict=True) if on_it)
         axes.plot(*zip(*edge, strict=True) if edge else ([], []), gid="front", color=INK, alpha=0.4, linewidth=1.2,
@@ -68,12 +61,28 @@ def pareto_plot(points: Sequence[ParetoPoint], cost: str, title: str, words: Plo
             size = 6 + 2 * min(point.size, 4)
             axes.plot([point.cost], [point.quality], gid=f"point-{i}", markersize=size, markerfacecolor=face,
                       zorder=3, clip_on=False, **looks[point.series])  # fmt: skip
-        places = [_px(axes, point.cost, point.quality, top) for point in seen]
-        taken = [(x - 7, y - 7, x + 7, y + 7) for x, y in places]
-        taken += _steps([_px(axes, x, y, top) for x, y in edge])
-        named = [(point.name, place) for point, place, on_it in zip(seen, places, best, strict=True) if on_it]
-        _names(ground, named, taken, (LEFT + 8, top - 6, RIGHT + 12, top + HEIGHT))
-        return svg_text(ground, title)
+        label_points(axes, [point for point, on_it in zip(seen, best, strict=True) if on_it], seen)
+        return svg_text(figure, title)
+
+
+def label_points(axes: Axes, named: Sequence[ParetoPoint], points: Sequence[ParetoPoint]) -> list[Any]:
+    """Each name where it hides neither a point nor another name; a thin line leads to one that stands apart."""
+    from adjustText import adjust_text
+
+    texts = [axes.text(point.cost, point.quality, fold(point.name, 40, lines=1), size=11.5) for point in named]
+    for text in texts:
+        text.set_in_layout(False)
+    if texts:
+        costs, qualities = [point.cost for point in points], [point.quality for point in points]
+        line = {"arrowstyle": "-", "color": INK, "alpha": 0.35, "linewidth": 0.8}
+        force = {
+            "force_text": (0.3, 0.5),
+            "force_static": (0.05, 0.1),
+            "force_pull": (0.05, 0.05),
+            "expand": (1.1, 1.4),
+        }
+        adjust_text(texts, costs, qualities, ax=axes, iter_lim=400, arrowprops=line, **force)
+    return texts
 
 
 def _look(i: int) -> dict[str, Any]:
@@ -82,21 +91,9 @@ def _look(i: int) -> dict[str, Any]:
     return {"color": COLOURS[i % len(COLOURS)], "marker": marker, "linestyle": "", "markeredgewidth": 1.8}
 
 
-def _key_places(names: Sequence[str]) -> tuple[dict[str, tuple[float, float]], int]:
-    """Where each series stands in the key, in as many rows as it takes."""
-    places, x, row = {}, 2.0, 0
-    for name in names:
-        width = 18 + text_width(clean(name)) + 20
-        if x > 2 and x + width > WIDTH:
-            x, row = 2.0, row + 1
-        places[name] = (x, 10 + LINE * float(row))
-        x += width
-    return places, row + 1
-
-
-def _scales(axes: Axes, points: Sequence[ParetoPoint]) -> None:
+def _set_scales(axes: Axes, points: Sequence[ParetoPoint]) -> None:
     """Room around the points; a logarithmic cost where the costs are far apart."""
-    from matplotlib.ticker import FuncFormatter, NullLocator
+    from matplotlib.ticker import NullLocator
 
     if not points:
         axes.set(xticks=[], yticks=[])
@@ -105,89 +102,11 @@ def _scales(axes: Axes, points: Sequence[ParetoPoint]) -> None:
     low, high = min(costs), max(costs)
     if high / low > LOG_FROM:
         axes.set(xscale="log", xlim=(low / 1.3, high * 1.3))
-        ticks = [tick for tick in SERIES if low / 1.3 <= tick <= high * 1.3]
-        axes.set_xticks(ticks)
+        axes.set_xticks([tick for tick in SERIES if low / 1.3 <= tick <= high * 1.3])
         axes.xaxis.set_minor_locator(NullLocator())
     else:
         room = 0.08 * (high - low) or 0.1 * high
         axes.set_xlim(low - room, high + room)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    axes.xaxis.set_major_formatter("{x:,.6g}")
     room = 0.1 * (max(qualities) - min(qualities)) or max(0.1 * abs(max(qualities)), 0.1)
     axes.set_ylim(min(qualities) - room, max(qualities) + room)
-
-
-def _px(axes: Axes, cost: float, quality: float, top: float) -> tuple[float, float]:
-    """Where on the sheet a point lies."""
-    x, y = axes.transData.transform((cost, quality))
-    left, low = axes.transAxes.transform((0, 0))
-    return LEFT + (x - left), top + HEIGHT - (y - low)
-
-
-def _steps(edge: Sequence[tuple[float, float]]) -> list[Box]:
-    """The front's line as thin boxes, so that no name is struck through."""
-    boxes = []
-    for (x, y), (right, up) in pairwise(edge):
-        boxes += [(x, y - 3, right, y + 3), (right - 3, up, right + 3, y)]
-    return boxes
-
-
-def _names(ground: Axes, named: Sequence[tuple[str, tuple[float, float]]], taken: list[Box], room: Box) -> None:
-    """Each name where it hides neither a point nor another name; a thin line leads to one that stands apart."""
-    points = len(taken)
-    for name, (x, y) in named:
-        (text,) = wrapped(name, 300, FONT, lines=1)
-        options = [_box(x, y, dx, dy, away, text) for away, (dx, dy) in product(DISTANCES, DIRECTIONS)]
-        names = taken[points:]
-        costs = [
-            _outside(box, room)
-            + _overlap(box, taken)
-            + 9 * _overlap(box, names)
-            + _crossed((x, y), _end(box, x, y), names)
-            for box in options
-        ]
-        box = options[costs.index(min(costs))]
-        taken.append(box)
-        end = _end(box, x, y)
-        if abs(x - end[0]) + abs(y - end[1]) > 1.6 * DISTANCES[0]:
-            ground.plot([x, end[0]], [y, end[1]], color=INK, alpha=0.35, linewidth=0.8, zorder=0)
-        side = "center" if box[0] < x < box[2] else "right" if box[2] <= x else "left"
-        at = {"left": box[0], "center": (box[0] + box[2]) / 2, "right": box[2]}[side]
-        ground.text(at, (box[1] + box[3]) / 2, text, va="center", ha=side, size=FONT)
-
-
-def _end(box: Box, x: float, y: float) -> tuple[float, float]:
-    """Where a line from this point meets the name: its nearer end, or above or below it."""
-    middle = (box[1] + box[3]) / 2
-    if box[0] < x < box[2]:
-        return x, box[3] if middle < y else box[1]
-    return min(max(x, box[0]), box[2]), middle
-
-
-def _crossed(start: tuple[float, float], end: tuple[float, float], names: Sequence[Box]) -> float:
-    """What it costs that a line runs through names."""
-    steps = [i / 20 for i in range(21)]
-    on_line = [(start[0] + i * (end[0] - start[0]), start[1] + i * (end[1] - start[1])) for i in steps]
-    return sum(60.0 for x, y in on_line for left, top, right, low in names if left < x < right and top < y < low)
-
-
-def _box(x: float, y: float, dx: int, dy: int, away: float, text: str) -> Box:
-    """The place of a text on this side of a point, so far away."""
-    width = text_width(text, FONT)
-    middle = y + dy * (away + (2 if dx == 0 else 0)) * (1 if dx == 0 else 0.8)
-    left = {1: x + away, 0: x - width / 2, -1: x - away - width}[dx]
-    return left, middle - TALL / 2, left + width, middle + TALL / 2
-
-
-def _overlap(box: Box, taken: Sequence[Box]) -> float:
-    """How many square px of it are taken."""
-    return sum(_common(box, other) for other in taken)
-
-
-def _outside(box: Box, room: Box) -> float:
-    """What it costs to reach out of the room."""
-    return 4 * ((box[2] - box[0]) * (box[3] - box[1]) - _common(box, room))
-
-
-def _common(box: Box, other: Box) -> float:
-    wide, high = min(box[2], other[2]) - max(box[0], other[0]), min(box[3], other[3]) - max(box[1], other[1])
-    return max(wide, 0.0) * max(high, 0.0)

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from math import ceil, floor, isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
-from ohlora.report.plots.svg import INK, LINE, clean, panel, sheet, svg_text, wrapped
+from ohlora.report.plots.svg import INK, LINE, QUIET, drawing, fold, svg_text
 from ohlora.report.words.plots import ENGLISH, PlotWords
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # By verdict: a colour that colour-blind readers tell apart, and a marker that says the same without it.
-LOOKS = {"better": ("#2f86d1", "o"), "worse": ("#d2601a", "D"), "none": ("#7d8590", "s"), "void": ("#7d8590", "x")}
-LEFT, RIGHT = 184, 474  # of the axis; labels stand left of it, numbers and verdicts right
-TOP = 30
+LOOKS = {"better": ("#2f86d1", "o"), "worse": ("#d2601a", "D"), "none": (QUIET, "s"), "void": (QUIET, "x")}
 DECADES = (0.001, 0.01, 0.1, 1, 10, 100, 1000)
 SERIES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
@@ -33,19 +31,22 @@ class RatioRow:
 
 
 def ratio_intervals(rows: list[RatioRow], words: PlotWords = ENGLISH) -> str:
-    """Point and interval per metric around the line of no change."""
-    hollow = (
-        [words.hollow] if any(_hollow(row) and isfinite(row.ratio) and row.colour != "void" for row in rows) else []
-    )
-    labels = [wrapped(row.label, LEFT - 16) for row in rows]
-    verdicts = [wrapped(row.verdict, 124, 12.5) for row in rows]
-    pitch = 12 + LINE * max(map(len, [*labels, *verdicts, ["", ""]]))
-    bottom = TOP + pitch * max(len(rows), 1)
-    with sheet(bottom + 46 + LINE * len(hollow)) as ground:
-        axes = panel(ground, LEFT, TOP, RIGHT - LEFT, bottom - TOP)
+    """Point and interval per metric around the line of no change; the metric left of it, numbers and verdict right."""
+    hollow = any(_hollow(row) and isfinite(row.ratio) and row.colour != "void" for row in rows)
+    names = [fold(row.label, 26) for row in rows]
+    numbers = [f"{_number(row)}\n{fold(row.verdict, 30, lines=2)}" for row in rows]
+    pitch = 14 + LINE * max(text.count("\n") + 1 for text in [*names, *numbers, "\n"])
+    with drawing(80 + LINE * hollow + pitch * max(len(rows), 1)) as figure:
+        axes = figure.subplots()
         axes.grid(visible=False)
         axes.spines["left"].set_visible(False)
-        axes.set(xscale="log", ylim=(max(len(rows), 1) - 0.5, -0.5), yticks=[])
+        axes.set(xscale="log", ylim=(max(len(rows), 1) - 0.5, -0.5))
+        axes.set_yticks(range(len(rows)), names)
+        right = axes.secondary_yaxis("right")
+        right.spines["right"].set_visible(False)
+        right.set_yticks(range(len(rows)), numbers)
+        for side in (axes, right):
+            side.tick_params(axis="y", length=0, pad=10, labelsize=12)
         values = [value for row in rows for value in (row.ratio, row.low, row.high) if value is not None]
         ticks = ratio_ticks([value for value in values if isfinite(value) and value > 0])
         axes.set_xticks(ticks, [f"{tick:g}×" for tick in ticks])
@@ -53,21 +54,14 @@ def ratio_intervals(rows: list[RatioRow], words: PlotWords = ENGLISH) -> str:
         pad = (ticks[-1] / ticks[0]) ** 0.04
         axes.set_xlim(ticks[0] / pad, ticks[-1] * pad)
         axes.axvline(1, color=INK, linewidth=1.2, alpha=0.7, gid="no-change")
-        for i, row in enumerate(rows):
+        for i, (row, text) in enumerate(zip(rows, right.get_yticklabels(), strict=True)):
             _interval(axes, i, row)
-            y = TOP + pitch * (i + 0.5)
-            _column(ground, 2, y, labels[i])
-            _column(ground, RIGHT + 12, y, _number(row))
-            _column(ground, RIGHT + 118, y, verdicts[i], LOOKS[row.colour][0])
-        quiet: dict[str, Any] = {"va": "center", "alpha": 0.75}
-        middle = (LEFT + RIGHT) / 2
-        ground.text(RIGHT + 12, 12, words.interval, **quiet)
-        ground.text(middle, bottom + 33, words.ratio, ha="center", **quiet)
-        for line in hollow:
-            ground.text(middle, bottom + 33 + LINE, line, ha="center", **quiet)
+            text.set_color(LOOKS[row.colour][0] if row.colour in ("better", "worse") else INK)
+        axes.set_title(words.interval if rows else "", x=1, ha="left")
+        axes.set_xlabel("\n".join([words.ratio, *([words.hollow] if hollow else [])]))
         if not rows:
-            ground.text(middle + 12, TOP + pitch / 2, words.nothing, **quiet)
-        return svg_text(ground, words.ratio_title)
+            axes.text(0.55, 0.5, words.nothing, transform=axes.transAxes, va="center")
+        return svg_text(figure, words.ratio_title)
 
 
 def ratio_ticks(values: list[float]) -> list[float]:
@@ -98,19 +92,10 @@ def _hollow(row: RatioRow) -> bool:
     return row.low is None or row.high is None
 
 
-def _number(row: RatioRow) -> list[str]:
+def _number(row: RatioRow) -> str:
     low, ratio, high = ("—" if x is None or not isfinite(x) else _digits(x) for x in (row.low, row.ratio, row.high))
-    return [ratio if ratio == "—" else f"{ratio}×", *([] if _hollow(row) else [f"({low}–{high})"])]
+    return (ratio if ratio == "—" else f"{ratio}×") + ("" if _hollow(row) else f" ({low}–{high})")
 
 
 def _digits(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:,.3g}" if abs(value) < 1000 else f"{value:.1e}"
-
-
-def _column(ground: Axes, x: float, y: float, lines: list[str], colour: str | None = None) -> None:
-    """Lines of text around the middle of a row; with a colour they are the verdict."""
-    for i, line in enumerate(lines):
-        weight = "bold" if colour else "normal"
-        ground.text(
-            x, y + LINE * (i - (len(lines) - 1) / 2), clean(line), va="center", color=colour or INK, weight=weight
-        )
