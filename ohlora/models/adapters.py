@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ohlora.errors import UserError
 from ohlora.files import read_json
 from ohlora.models import acceptance, hub
+from ohlora.models.adapter_fit import Sizes, adapter_sizes, base_name, find_misfit, find_planned_misfit
 from ohlora.models.checks import folder_problems
 from ohlora.models.folder import ADAPTER_CARD, LocalModel, is_prepared, is_there, model_hash
 from ohlora.models.hub import Show
 from ohlora.models.hub_errors import Repository
 from ohlora.models.licences import LICENCES, card_licence, find_licence
-from ohlora.models.weights import PICKLE_RISK, safetensors_bytes
+from ohlora.models.weights import PICKLE_RISK, model_shapes, safetensors_bytes
 
 HUB = "hub:"
 DESCRIBED, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -62,7 +63,8 @@ def is_here(adapter: str | None, models: Path) -> bool:
 
 
 def fetch(adapter: str | None, model: LocalModel, show: Show) -> None:
-    """Bring a published adapter, whole or not at all; its base and its terms are known before its weights come.
+    """Bring a published adapter, whole or not at all; its terms are known before its weights come, and those decide
+    whether it fits the model.
 
     Raises:
         UserError: it cannot be had, is pickled, belongs to another model, or its terms were not accepted.
@@ -91,6 +93,11 @@ def fetch(adapter: str | None, model: LocalModel, show: Show) -> None:
         hub.fetch(repository, commit, [files[DESCRIBED], *texts, files[WEIGHTS]], partial, show)
         if safetensors_bytes(partial / WEIGHTS) != files[WEIGHTS].size:
             raise UserError(f"{repository.key}: {WEIGHTS} is cut short or no safetensors; choose another revision")
+        found = list(base_problems(model, partial, repository.key))
+        if found:
+            raise UserError(found)
+        if note := base_note(model, partial, repository.key):
+            show.stage(f"note: {note}")
         return {"source": "hub", "repo": repository.name, "revision": commit, "asked_revision": repository.revision}
 
     made_whole(target, repository.key, fill, show, resumes=True)
@@ -105,8 +112,13 @@ def _accepted(model: LocalModel, folder: Path, repository: Repository, show: Sho
         acceptance.require_acceptance(model, tag, key, find_licence(tag, folder, repository.name))
 
 
-def problems(adapter: str, model: LocalModel, folder: Path | None) -> Iterator[str]:
-    """What stops the adapter in `folder` from being loaded onto this run's model."""
+def problems(
+    adapter: str, model: LocalModel, folder: Path | None, planned: Mapping[str, set[Sizes]] | None = None
+) -> Iterator[str]:
+    """What stops the adapter in `folder` from being loaded onto this run's model.
+
+    `planned`: the sizes of the model's modules by its option, for a model that is not here yet.
+    """
     key = f"adapter={adapter}"
     if folder is None:
         yield (
@@ -116,11 +128,13 @@ def problems(adapter: str, model: LocalModel, folder: Path | None) -> Iterator[s
     elif not (folder / WEIGHTS).is_file():
         yield _incomplete(key, WEIGHTS, {path.name for path in folder.iterdir()})
     else:
-        yield from base_problems(model, folder, key)
+        yield from base_problems(model, folder, key, planned)
 
 
-def base_problems(model: LocalModel, folder: Path, key: str) -> Iterator[str]:
-    """Was the adapter trained on the weights of this run's model? By its card's hash, else by its base's name."""
+def base_problems(
+    model: LocalModel, folder: Path, key: str, planned: Mapping[str, set[Sizes]] | None = None
+) -> Iterator[str]:
+    """Does the adapter belong to this run's model? By its card's hash, else by the sizes of the layers it changes."""
     base = model.folder
     if (folder / ADAPTER_CARD).is_file():
         try:
@@ -138,12 +152,49 @@ def base_problems(model: LocalModel, folder: Path, key: str) -> Iterator[str]:
             )
         return
     try:
-        named = str(read_json(folder / DESCRIBED).get("base_model_name_or_path") or "")
+        named = _base_of(folder)
     except (ValueError, AttributeError):
         yield f"{key}: adapter_config.json cannot be read; copy the adapter again"
         return
-    if named and model.option.repo and Path(named).name not in {Path(model.option.repo).name, base.name}:
-        yield f"{key}: its base model is {named}, not {model.option.repo}; choose that model"
+    sizes, shapes = adapter_sizes(folder / WEIGHTS), model_shapes(base)
+    misfit = find_misfit(sizes, shapes) if shapes else find_planned_misfit(sizes, planned or {})
+    if misfit:
+        yield (
+            f"{key}: does not fit model={model.option.name}: {misfit}"
+            f"{f'; its base model is {named}: choose that one' if named else '; choose the model it was trained on'}"
+        )
+
+
+def base_note(model: LocalModel, folder: Path, key: str) -> str:
+    """What is to be said of an adapter that fits a model which it does not name; '' where it names it."""
+    if (folder / ADAPTER_CARD).is_file():  # its hash of the weights has decided
+        return ""
+    try:
+        named = _base_of(folder)
+    except (OSError, ValueError, AttributeError):
+        return ""
+    option = model.option
+    own = {base_name(name) for name in (option.repo, option.name, model.folder.name) if name}
+    if not named or base_name(named) in own:
+        return ""
+    return (
+        f"{key}: was trained on {named}, and its layers fit {option.repo or option.name} too; "
+        "its answers mean something only if both are the same weights"
+    )
+
+
+def require_fit(adapter: str | None, model: LocalModel, folder: Path | None) -> None:
+    """Hold an adapter against the model's files, once these are here.
+
+    Raises:
+        UserError: it was trained on another model.
+    """
+    if adapter and (found := list(problems(adapter, model, folder))):
+        raise UserError(found)
+
+
+def _base_of(folder: Path) -> str:
+    return str(read_json(folder / DESCRIBED).get("base_model_name_or_path") or "")
 
 
 def _incomplete(key: str, name: str, names: set[str]) -> str:

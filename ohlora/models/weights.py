@@ -106,6 +106,24 @@ def parameters_m(folder: Path) -> float | None:
         return None
 
 
+def tensor_shapes(path: Path) -> dict[str, list[int]]:
+    """Name -> shape of every tensor of a safetensors file; empty where its header cannot be read."""
+    try:
+        header, _ = _header(path)
+        return {name: list(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def model_shapes(folder: Path) -> dict[str, list[int]]:
+    """The same of all the weights of a model's folder; empty where one of its files cannot be read."""
+    try:
+        found = [tensor_shapes(folder / name) for name in named(folder, *SAFE)]
+    except ValueError:
+        return {}
+    return {name: shape for shapes in found for name, shape in shapes.items()} if all(found) else {}
+
+
 def _header(path: Path) -> tuple[dict[str, Any], int]:
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))

@@ -28,6 +28,7 @@ def check(plan: Plan, alone: bool = True) -> None:
     found = list(_problems(plan))
     if found:
         raise UserError(found)
+    _print_adapter_note(plan)
     problem = plan.fit_problem
     if problem and problem.stops and alone:
         raise UserError(problem.text)
@@ -94,6 +95,21 @@ def _writable(key: str, folder: Path) -> Iterator[str]:
         yield f"{key}={folder}: {nearest} cannot be written to; choose another folder or change its permissions"
 
 
+def _planned_sizes(plan: Plan) -> dict[str, set[tuple[int, int]]]:
+    """Module -> inputs and outputs that it has in this model, by the option's facts."""
+    sizes: dict[str, set[tuple[int, int]]] = {}
+    for matrix in plan.shape.matrices if plan.shape else ():
+        sizes.setdefault(matrix.name, set()).add((matrix.inputs, matrix.outputs))
+    return sizes
+
+
+def _print_adapter_note(plan: Plan) -> None:
+    folder = plan.adapter_folder
+    note = adapters.base_note(plan.model, folder, f"adapter={plan.config.adapter}") if folder else ""
+    if note:
+        print(f"note: {note}", file=sys.stderr)
+
+
 def _adapter_problems(plan: Plan, given: str) -> Iterator[str]:
     try:
         fetched = adapters.is_here(given, plan.model.models)
@@ -101,6 +117,7 @@ def _adapter_problems(plan: Plan, given: str) -> Iterator[str]:
         yield from error.problems
         return
     if fetched:
-        yield from adapters.problems(given, plan.model, plan.adapter_folder)
+        planned = {} if plan.config.model.path else _planned_sizes(plan)  # the option tells nothing of another folder
+        yield from adapters.problems(given, plan.model, plan.adapter_folder, planned)
     else:
         yield from _writable("models", plan.model.models)

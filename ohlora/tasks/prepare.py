@@ -15,3 +15,4 @@ def run(job: Job) -> None:
     elif job.config.task.name == "prepare":
         check_in_place(model, job)
     adapters.fetch(job.config.adapter, model, job)
+    adapters.require_fit(job.config.adapter, model, job.plan.adapter_folder)
