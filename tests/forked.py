@@ -217,6 +217,7 @@ def become(asked: dict, fds: list[int]) -> None:
     os.environ.clear()
     os.environ |= asked["env"]
     os.chdir(asked["cwd"])
+    open_streams()
     settle()
     random.seed()
     first, *rest = asked["command"]
@@ -247,6 +248,16 @@ def become(asked: dict, fds: list[int]) -> None:
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         os._exit(code & 0xFF)
+
+
+def open_streams() -> None:
+    """Standard streams of these descriptors: those of the server remember that theirs were files."""
+    encoding, _, errors = os.environ.get("PYTHONIOENCODING", "").partition(":")
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        usual = "backslashreplace" if name == "stderr" else "strict"
+        line = 1 if name == "stderr" else -1
+        stream = open(number, mode, line, encoding or "utf-8", errors or usual, closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
 
 
 def settle() -> None:
