@@ -83,6 +83,10 @@ def test_one_that_fits_and_names_another_base_is_taken_with_a_note(config: Confi
     assert note.startswith("adapter=a: was trained on google/gemma-2-2b, and its layers fit google/gemma-2-2b-it too")
 
 
+def test_nothing_is_said_of_a_folder_without_an_adapter(config: Config, tmp_path: Path) -> None:
+    assert adapters.base_note(config, tmp_path, "adapter=a") == ""
+
+
 @pytest.mark.parametrize("base", ["google/gemma-2-2b-it", "meta-llama/Llama-3.2-1B"])
 def test_another_size_is_refused_with_both_sizes_whatever_it_names(config: Config, tmp_path: Path, base: str) -> None:
     (said,) = adapters.problems(config, make_adapter(tmp_path / "a", base, 64, 128))
