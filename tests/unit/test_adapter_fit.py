@@ -13,12 +13,12 @@ import pytest
 from safetensors.numpy import save_file
 
 from ohlora.config.compose import compose_config
-from ohlora.config.schema import Config
 from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.models import adapters
 from ohlora.models.adapter_fit import adapter_sizes, base_name, find_misfit
 from ohlora.models.weights import model_shapes
+from ohlora.running.plan import Plan
 from ohlora.running.preflight import _planned_sizes
 
 LAYER = "model.layers.0.self_attn.q_proj"
@@ -42,11 +42,11 @@ def make_adapter(folder: Path, base: str, inputs: int, outputs: int, module: str
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
+def plan(tmp_path: Path) -> Plan:
     """gemma-2-2b-it of a folder with one layer, 64 → 96."""
     write(tmp_path / "m" / "model.safetensors", **{f"{LAYER}.weight": (96, 64), "model.embed_tokens.weight": (8, 64)})
     where = (f"model.path={tmp_path}/m", "model.repo=google/gemma-2-2b-it", f"outputs={tmp_path}/outputs")
-    return validate(compose_config(["task=infer", "model=local", *where, f"adapter={tmp_path}/a"]))
+    return Plan(validate(compose_config(["task=infer", "model=local", *where, f"adapter={tmp_path}/a"])))
 
 
 @pytest.mark.parametrize(
@@ -71,36 +71,39 @@ def test_names_that_mean_the_same(given: str, meant: str) -> None:
 @pytest.mark.parametrize(
     "base", ["unsloth/gemma-2-2b-it-bnb-4bit", CACHE, "google/gemma-2-2b-it", "", "/x/gemma-2-2b-it"]
 )
-def test_an_adapter_that_fits_is_taken_under_every_form_of_its_name(config: Config, tmp_path: Path, base: str) -> None:
+def test_an_adapter_that_fits_is_taken_under_every_form_of_its_name(plan: Plan, tmp_path: Path, base: str) -> None:
     folder = make_adapter(tmp_path / "a", base, 64, 96)
-    assert list(adapters.problems(config, folder)) == [] and adapters.base_note(config, folder, "adapter=a") == ""
+    assert (
+        list(adapters.problems(f"{tmp_path}/a", plan.model, folder)) == []
+        and adapters.base_note(plan.model, folder, "adapter=a") == ""
+    )
 
 
-def test_one_that_fits_and_names_another_base_is_taken_with_a_note(config: Config, tmp_path: Path) -> None:
+def test_one_that_fits_and_names_another_base_is_taken_with_a_note(plan: Plan, tmp_path: Path) -> None:
     folder = make_adapter(tmp_path / "a", "google/gemma-2-2b", 64, 96)
-    assert list(adapters.problems(config, folder)) == []
-    note = adapters.base_note(config, folder, "adapter=a")
+    assert list(adapters.problems(f"{tmp_path}/a", plan.model, folder)) == []
+    note = adapters.base_note(plan.model, folder, "adapter=a")
     assert note.startswith("adapter=a: was trained on google/gemma-2-2b, and its layers fit google/gemma-2-2b-it too")
 
 
-def test_nothing_is_said_of_a_folder_without_an_adapter(config: Config, tmp_path: Path) -> None:
-    assert adapters.base_note(config, tmp_path, "adapter=a") == ""
+def test_nothing_is_said_of_a_folder_without_an_adapter(plan: Plan, tmp_path: Path) -> None:
+    assert adapters.base_note(plan.model, tmp_path, "adapter=a") == ""
 
 
 @pytest.mark.parametrize("base", ["google/gemma-2-2b-it", "meta-llama/Llama-3.2-1B"])
-def test_another_size_is_refused_with_both_sizes_whatever_it_names(config: Config, tmp_path: Path, base: str) -> None:
-    (said,) = adapters.problems(config, make_adapter(tmp_path / "a", base, 64, 128))
+def test_another_size_is_refused_with_both_sizes_whatever_it_names(plan: Plan, tmp_path: Path, base: str) -> None:
+    (said,) = adapters.problems(f"{tmp_path}/a", plan.model, make_adapter(tmp_path / "a", base, 64, 128))
     assert said == (
         f"adapter={tmp_path}/a: does not fit model=local: {LAYER} is 64 → 128 in the adapter and 64 → 96 in the model; "
         f"its base model is {base}: choose that one"
     )
     with pytest.raises(UserError, match="64 → 128 in the adapter and 64 → 96"):
-        adapters.require_fit(config)
+        adapters.require_fit(f"{tmp_path}/a", plan.model, plan.adapter_folder)
 
 
-def test_a_layer_that_the_model_lacks(config: Config, tmp_path: Path) -> None:
+def test_a_layer_that_the_model_lacks(plan: Plan, tmp_path: Path) -> None:
     folder = make_adapter(tmp_path / "a", "", 64, 96, module="model.layers.7.self_attn.q_proj")
-    (said,) = adapters.problems(config, folder)
+    (said,) = adapters.problems(f"{tmp_path}/a", plan.model, folder)
     assert "model.layers.7.self_attn.q_proj is 64 → 96 in the adapter and no such module in the model" in said
     assert said.endswith("; choose the model it was trained on")
 
@@ -125,11 +128,13 @@ def test_where_a_module_is_found(tmp_path: Path, module: str, tensors: dict[str,
 
 def test_before_a_model_is_here_its_option_tells_the_sizes(tmp_path: Path) -> None:
     """gemma-2-2b-it: 2304 hidden, 8 heads of 256."""
-    config = validate(
-        compose_config(["task=infer", "model=gemma2-2b-it", f"models={tmp_path}", f"adapter={tmp_path}/a"])
+    plan = Plan(
+        validate(compose_config(["task=infer", "model=gemma2-2b-it", f"models={tmp_path}", f"adapter={tmp_path}/a"]))
     )
-    planned = _planned_sizes(config)
+    planned = _planned_sizes(plan)
     folder = make_adapter(tmp_path / "a", CACHE, 2304, 2048)
-    assert list(adapters.problems(config, folder, planned)) == []
-    (said,) = adapters.problems(config, make_adapter(tmp_path / "b", "other/base", 640, 1024), planned)
+    assert list(adapters.problems("a", plan.model, folder, planned)) == []
+    (said,) = adapters.problems(
+        f"{tmp_path}/a", plan.model, make_adapter(tmp_path / "b", "other/base", 640, 1024), planned
+    )
     assert "is 640 → 1024 in the adapter and 2304 → 2048 in the model; its base model is other/base" in said
