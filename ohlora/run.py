@@ -157,7 +157,8 @@ def _chosen_folder() -> Path | None:
 def _compare(config: Config, overrides: list[str], folder: Path | None) -> int:
     """A comparison in interleaved pairs, under one MLflow run; its exit code."""
     from ohlora.models.acceptance import require_acceptance
-    from ohlora.studies.compare import lock_folder, plan_comparison, run_pairs
+    from ohlora.studies.compare import lock_folder, plan_comparison
+    from ohlora.studies.pairs import run_pairs
 
     comparison = plan_comparison(config, overrides, folder)
     for arm in comparison.arm_plans():

@@ -237,6 +237,7 @@ class CompareConfig:
     """
 
     pairs: int = 4
+    redo: int = 2
     arms: list[str] = field(default_factory=list)
     recommended: list[str] = field(default_factory=list)
 

@@ -158,6 +158,7 @@ def _ranges(c: Config) -> Iterator[str]:
         "generation.min_new_tokens": (c.generation.min_new_tokens, 0),
         "launch.threads": (c.launch.threads, 1),
         "compare.pairs": (c.compare.pairs, 1),
+        "compare.redo": (c.compare.redo, 0),
         "device_memory_gib": (c.device_memory_gib, 0.1),
         "repeat": (c.repeat, 0),
         "seed": (c.seed, 0),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -24,6 +24,7 @@ class PlannedRun:
     """One planned run. `overrides` are the command line that makes it; `track` is '' outside a comparison.
 
     `asked` is the configuration that its `run_id` hashes, 'lora.rank' -> 16; empty in a plan of an older version.
+    `redo` counts how often its pair was made again because the machine disturbed it.
     """
 
     overrides: list[str]
@@ -32,6 +33,12 @@ class PlannedRun:
     run_id: str
     track: str = ""
     asked: dict[str, Any] = field(default_factory=dict, hash=False)
+    redo: int = 0
+
+    def make_again(self) -> PlannedRun:
+        """The same run once more, in a folder of its own."""
+        again, base = self.redo + 1, self.run_id.removesuffix(f"-redo{self.redo}")
+        return replace(self, run_id=f"{base}-redo{again}", redo=again)
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,7 @@ def _job(entry: dict[str, Any], shared: dict[str, Any]) -> PlannedRun:
     own = entry.get("asked")
     asked = {} if own is None else {**shared, **own}
     job = PlannedRun(overrides, entry["arm"], entry.get("repeat", 0), entry["run_id"], entry.get("track", ""), asked)
+    job = replace(job, redo=int(entry.get("redo", 0)))
     texts = (job.arm, job.run_id, job.track)
     if not all(isinstance(text, str) for text in texts) or not isinstance(job.repeat, int) or job.track not in TRACKS:
         raise ValueError(f"not a planned run: {entry}")

@@ -29,7 +29,7 @@ class Status(str, Enum):
 
 KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("run_id", "task", "arm", "track"), str),
-    **dict.fromkeys(("repeat", "order"), int),
+    **dict.fromkeys(("repeat", "order", "redo"), int),
     "reason": (dict, type(None)),
     **dict.fromkeys(
         (
@@ -74,7 +74,10 @@ class PhaseRecord:
 
 @dataclass
 class Result:
-    """One run. Numbers in `metrics` follow docs/result.md; absent means not measured, never 0."""
+    """One run. Numbers in `metrics` follow docs/result.md; absent means not measured, never 0.
+
+    `redo` counts how often its pair was made again because the machine disturbed it.
+    """
 
     run_id: str
     status: str
@@ -96,6 +99,7 @@ class Result:
     estimate: dict[str, Any] = field(default_factory=dict)
     disturbance: dict[str, dict[str, Any]] = field(default_factory=dict)
     timings: dict[str, Any] = field(default_factory=dict)
+    redo: int = 0
     schema: int = SCHEMA
 
     def add(self, phase: str, record: PhaseRecord) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ohlora.config.identity import measured
 from ohlora.errors import UserError
-from ohlora.records.manifest import Manifest, read_manifest
+from ohlora.records.manifest import PAIRS, Manifest, read_manifest
 from ohlora.records.result import Result, Status, read_result
 
 
@@ -84,10 +84,11 @@ def read_folder(folder: Path) -> Held:
     foreign = [run.run_id for run in runs if planned and run.run_id not in planned]
     runs = [run for run in runs if run.run_id not in foreign]
     unreadable += [(name, "foreign") for name in foreign]
-    if manifest and manifest.kind == "pairs":  # a run that was changed afterwards is none of its arm's
+    seeds = _planned_seeds(manifest)
+    if manifest and manifest.kind == PAIRS:  # a run that was changed afterwards is none of its arm's
         first: dict[tuple[str, str], Result] = {}
         for run in sorted(runs, key=lambda run: run.repeat):
-            if asked_of(run) != asked_of(first.setdefault((run.track, run.arm), run)):
+            if _work(run, seeds) != _work(first.setdefault((run.track, run.arm), run), seeds):
                 unreadable.append((run.run_id, "foreign"))
         runs = [run for run in runs if (run.run_id, "foreign") not in unreadable]
     if not runs and not manifest:
@@ -99,6 +100,7 @@ def read_folder(folder: Path) -> Held:
 def _arms(runs: list[Result], manifest: Manifest | None) -> Iterator[ArmRuns]:
     arms: dict[tuple[str, str], ArmRuns] = {}
     tracks: dict[str, str] = {}
+    seeds = _planned_seeds(manifest)
     for track, name, overrides in manifest.arms() if manifest else ():
         arms[track, name] = ArmRuns(name, track, overrides)
     for job in manifest.jobs if manifest else ():
@@ -107,7 +109,9 @@ def _arms(runs: list[Result], manifest: Manifest | None) -> Iterator[ArmRuns]:
     for run in sorted(runs, key=lambda run: (run.order, run.repeat)):
         track = tracks.get(run.run_id, run.track)
         arm = arms.setdefault((track, run.arm), ArmRuns(run.arm, track))
-        if arm.runs and _work(arm.runs[0]) != _work(run):  # the same back end, another question asked of it
+        if arm.runs and _work(arm.runs[0], seeds) != _work(
+            run, seeds
+        ):  # the same back end, another question asked of it
             arm = arms.setdefault((track, run.run_id), ArmRuns(run.run_id, track))
         arm.runs.append(run)
     for arm in arms.values():
@@ -124,5 +128,13 @@ def asked_of(run: Result) -> dict[str, Any]:
     return kept
 
 
-def _work(run: Result) -> str:
-    return repr(sorted(asked_of(run).items()))
+def _planned_seeds(manifest: Manifest | None) -> dict[str, Any]:
+    """Run -> the seed that a comparison planned for it; its pairs may differ in that."""
+    return {job.run_id: job.asked.get("seed") for job in manifest.jobs} if manifest and manifest.kind == PAIRS else {}
+
+
+def _work(run: Result, seeds: dict[str, Any]) -> str:
+    asked = asked_of(run)
+    if "seed" in asked and seeds.get(run.run_id) == asked["seed"]:
+        del asked["seed"]
+    return repr(sorted(asked.items()))

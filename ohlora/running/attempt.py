@@ -24,12 +24,16 @@ from ohlora.tracking.mlflow_tracker import Tracker, open_tracker
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run stands: its identity, its place in its sweep's order, the MLflow run above it, its track."""
+    """Where a run stands: its identity, its place in its sweep's order, the MLflow run above it, its track.
+
+    `redo`: how often its pair was made again.
+    """
 
     run_id: str
     order: int = 0
     parent: str | None = None
     track: str = ""
+    redo: int = 0
 
 
 def execute(plan: Plan, folder: Path | None = None, place: Place | None = None) -> tuple[Result, Path]:
@@ -55,6 +59,7 @@ def execute(plan: Plan, folder: Path | None = None, place: Place | None = None) 
         place.order,
         place.track,
         requested=written,
+        redo=place.redo,
     )
     result.reason = {"code": "interrupted", "text": "cancelled before it began"}
     with progress.show_progress(f"{config.task.name} · {arm} · {config.model.name}") as show:

@@ -63,4 +63,4 @@ def _place_before(attempt: Path) -> Place | None:
         before = read_result(attempt / "result.json")
     except (OSError, ValueError):
         return None
-    return Place(before.run_id, before.order, track=before.track)
+    return Place(before.run_id, before.order, track=before.track, redo=before.redo)

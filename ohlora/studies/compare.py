@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -19,22 +17,15 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
 from ohlora.config.compose import compose_config, split_arguments
-from ohlora.config.identity import slug
+from ohlora.config.identity import flatten, measured, slug
 from ohlora.config.schema import Config
 from ohlora.data.rows import DataFiles
 from ohlora.errors import UserError
 from ohlora.files import sha256_of
 from ohlora.records.manifest import EQUAL, MANIFEST, RECOMMENDED, Manifest, PlannedRun, read_manifest
-from ohlora.records.result import Result, Status, read_result
-from ohlora.running.attempt import Place, execute
-from ohlora.running.plan import Plan, plan_run
+from ohlora.running.plan import Plan, plan_run, to_plain
 from ohlora.running.preflight import check
-from ohlora.studies.skipping import write_skipped
 from ohlora.studies.sweep import merge_problems
-
-# A run that ended in one of these is made again, and its partner with it: a pair is two runs next to each other.
-BROKEN_OFF = {Status.cancelled.value, Status.killed.value}
-REFUSED = {Status.unsupported.value, Status.skipped.value}  # by a back end, or because it cannot fit
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,10 @@ def interleave(arms: Sequence[ArmSpec], pairs: int) -> Iterator[tuple[ArmSpec, i
 
 @dataclass
 class ComparisonPlan:
-    """A comparison that is checked and may start: its folder, its arms' configurations, its runs in order."""
+    """A comparison that is checked and may start: its folder, its arms' configurations, its runs in order.
+
+    `seeds`: each arm's own; in the tracks of `moving` every further pair takes the next one, both arms alike.
+    """
 
     folder: Path
     config: Config
@@ -86,6 +80,8 @@ class ComparisonPlan:
     nodes: dict[tuple[str, str], DictConfig]
     before: Manifest | None
     files: DataFiles
+    seeds: dict[tuple[str, str], int]
+    moving: set[str]
 
     def manifest(self, command: Sequence[str], parent: str | None) -> Manifest:
         """The plan of this call, and the runs that an earlier call with more pairs has planned."""
@@ -99,7 +95,8 @@ class ComparisonPlan:
 
     def plan_of(self, job: PlannedRun) -> Plan:
         """A fresh plan: what the runs before it have prepared counts."""
-        return plan_run(self.nodes[job.track, job.arm], self.files, arm=job.arm, repeat=job.repeat)
+        seed = self.seeds[job.track, job.arm] + (job.repeat if job.track in self.moving else 0)
+        return plan_run(self.nodes[job.track, job.arm], self.files, arm=job.arm, repeat=job.repeat, seed=seed)
 
 
 def plan_comparison(config: Config, overrides: Sequence[str], folder: Path | None) -> ComparisonPlan:
@@ -125,13 +122,28 @@ def plan_comparison(config: Config, overrides: Sequence[str], folder: Path | Non
             problems += [f"[{arm.name}] {problem}" for problem in error.problems]
     if problems:
         raise UserError(merge_problems(problems, len(arms)))
-    made = ComparisonPlan(Path(), config, [], nodes, None, files)
+    seeds = {key: int(node.seed) for key, node in nodes.items()}
+    made = ComparisonPlan(Path(), config, [], nodes, None, files, seeds, find_moving_tracks(nodes))
     for arm, pair in interleave(arms, config.compare.pairs):
         job = PlannedRun([*overrides, *arm.overrides, f"repeat={pair}"], arm.name, pair, "", arm.track)
         made.jobs.append(made.plan_of(job).record_request(job))
     made.folder = folder or Path(config.outputs) / _study(config, made.jobs)
     made.before = _read_earlier_plan(made)
     return made
+
+
+def find_moving_tracks(nodes: Mapping[tuple[str, str], DictConfig]) -> set[str]:
+    """The tracks whose arms differ in more than the back end and how a process is started.
+
+    What is learnt then depends on the seed, and pairs of one seed would be one observation made several times.
+    """
+    found = set()
+    for track, _ in nodes:
+        settings = [flatten(measured(to_plain(node))) for (other, _), node in nodes.items() if other == track]
+        keys = {key for one in settings for key in one if any(key not in o or o[key] != one[key] for o in settings)}
+        if any(key.split(".")[0] not in ("backend", "launch") for key in keys):
+            found.add(track)
+    return found
 
 
 @contextlib.contextmanager
@@ -151,60 +163,6 @@ def lock_folder(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def run_pairs(comparison: ComparisonPlan, parent: str | None) -> bool:
-    """Run what is not there yet; False when it was cancelled."""
-    jobs, folder = comparison.jobs, comparison.folder
-    held = {job.run_id: _read_existing(folder / job.run_id) for job in jobs}
-    todo = list(_todo(jobs, held))
-    _report_existing(folder, jobs, held)
-    order = 1 + max((result.order for result in held.values() if result), default=-1)
-    taken: list[float] = []
-    refused: set[tuple[str, str]] = set()
-    for number, job in enumerate(todo, 1):
-        if (job.track, job.arm) in refused:
-            continue
-        left = f", about {_minutes(taken, len(todo) - number + 1)} left" if taken else ""
-        _say(f"[{number}/{len(todo)}] {job.track} settings, pair {job.repeat + 1}: {job.arm}{left}")
-        started = time.monotonic()
-        place = Place(job.run_id, order, parent, job.track)
-        plan = comparison.plan_of(job)
-        result = write_skipped(plan, folder / job.run_id, place) or execute(plan, folder / job.run_id, place)[0]
-        order += 1
-        taken.append(time.monotonic() - started)
-        if result.status == Status.cancelled.value:
-            return False
-        if result.status in REFUSED:  # and would be in every other pair
-            refused.add((job.track, job.arm))
-    return True
-
-
-def _todo(jobs: Sequence[PlannedRun], held: dict[str, Result | None]) -> Iterator[PlannedRun]:
-    """The runs of every pair that is not there whole; an unsupported arm is not tried again."""
-    refused = {(j.track, j.arm) for j in jobs if (r := held[j.run_id]) and r.status in REFUSED}
-    for _, group in groupby(jobs, key=lambda job: (job.track, job.repeat)):
-        pair = [job for job in group if (job.track, job.arm) not in refused]
-        if any((result := held[job.run_id]) is None or result.status in BROKEN_OFF for job in pair):
-            yield from pair
-
-
-def _report_existing(folder: Path, jobs: Sequence[PlannedRun], held: dict[str, Result | None]) -> None:
-    """What an earlier call has left, and how to have it made again."""
-    there = [job for job in jobs if held[job.run_id]]
-    if there:
-        _say(f"{folder}: {len(there)} of {len(jobs)} runs are there; study=<name> makes them anew elsewhere")
-    for job in there:
-        result = held[job.run_id]
-        if result and result.status not in BROKEN_OFF | {Status.finished.value}:
-            _say(f"  {result.status}: {job.arm}, kept as it is; to try it again remove {folder / job.run_id}")
-
-
-def _read_existing(run: Path) -> Result | None:
-    try:
-        return read_result(run / "result.json")
-    except (OSError, ValueError):
-        return None
-
-
 def _read_earlier_plan(comparison: ComparisonPlan) -> Manifest | None:
     """The plan that the folder holds already, if it is this comparison's."""
     folder, jobs = comparison.folder, comparison.jobs
@@ -217,8 +175,9 @@ def _read_earlier_plan(comparison: ComparisonPlan) -> Manifest | None:
         if any(folder.glob("*/result.json")) or any(folder.glob("*/attempt-*")):
             raise UserError(other.format("runs of something else"))
         return None
-    both = min(max(job.repeat for job in side) for side in (before.jobs, jobs))
-    ids = [{job.run_id for job in side if job.repeat <= both} for side in (before.jobs, jobs)]
+    planned = [job for job in before.jobs if not job.redo]
+    both = min(max(job.repeat for job in side) for side in (planned, jobs))
+    ids = [{job.run_id for job in side if job.repeat <= both} for side in (planned, jobs)]
     if before.kind != "pairs" or ids[0] != ids[1]:
         raise UserError(other.format("another comparison (other arms or settings)"))
     return before
@@ -231,12 +190,3 @@ def _study(config: Config, jobs: Sequence[PlannedRun]) -> str:
     first = [job for job in jobs if job.repeat == 0]
     names = "-vs-".join(slug(job.arm) for job in first)
     return f"compare-{names[:60]}-{sha256_of(job.run_id for job in first)[:6]}"
-
-
-def _minutes(taken: Sequence[float], runs: int) -> str:
-    seconds = sum(taken) / len(taken) * runs
-    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

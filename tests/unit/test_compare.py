@@ -12,10 +12,11 @@ from ohlora.config.compose import compose_config, quote_argument
 from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.records.manifest import read_manifest
-from ohlora.records.result import Result
+from ohlora.records.result import Result, read_result
 from ohlora.running.plan import Plan
-from ohlora.studies import compare
-from ohlora.studies.compare import interleave, lock_folder, parse_arms, plan_comparison, run_pairs
+from ohlora.studies import pairs
+from ohlora.studies.compare import ComparisonPlan, interleave, lock_folder, parse_arms, plan_comparison
+from ohlora.studies.pairs import run_pairs
 
 
 @pytest.fixture
@@ -23,24 +24,29 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
     """What was run: (track, arm, pair). `ends` decides how; by default every run finishes."""
     made: list[tuple[str, str, int]] = []
 
-    def execute(plan: Plan, folder: Path, place: compare.Place) -> tuple[Result, Path]:
+    def execute(plan: Plan, folder: Path, place: pairs.Place) -> tuple[Result, Path]:
         config = plan.config
         made.append((place.track, str(config.arm), config.repeat))
         status = ENDS.get((place.track, str(config.arm), config.repeat), "finished")
         result = Result(place.run_id, status, "benchmark", str(config.arm), config.repeat, place.order, place.track)
+        result.redo, result.requested = place.redo, plan.resolved
+        if (str(config.arm), config.repeat, place.redo) in DISTURBED:
+            result.disturbance = {"train": {"longest_pause_s": 3.0}}
         folder.mkdir(parents=True, exist_ok=True)
         result.write(folder)
         return result, folder
 
-    monkeypatch.setattr(compare, "execute", execute)
+    monkeypatch.setattr(pairs, "execute", execute)
     ENDS.clear()
+    DISTURBED.clear()
     return made
 
 
 ENDS: dict[tuple[str, str, int], str] = {}
+DISTURBED: set[tuple[str, int, int]] = set()  # (arm, pair, how often it was made again)
 
 
-def comparison(*overrides: str, folder: Path | None = None) -> compare.ComparisonPlan:
+def comparison(*overrides: str, folder: Path | None = None) -> ComparisonPlan:
     made = plan_comparison(validate(compose_config(list(overrides))), list(overrides), folder)
     made.manifest(overrides, None).write(made.folder)
     return made
@@ -108,9 +114,101 @@ def test_an_unsupported_arm_is_tried_once(runs: list) -> None:
     ENDS["equal", "backend=unsloth", 0] = "unsupported"
     assert run_pairs(comparison(ARMS, "compare.pairs=4", "study=s"), None)
     assert [arm for _, arm, _ in runs].count("backend=unsloth") == 1
-    assert [arm for _, arm, _ in runs].count("backend=hf") == 4
+    assert [arm for _, arm, _ in runs].count("backend=hf") == 1  # its row; there is nothing to compare it with
     runs.clear()
     assert run_pairs(comparison(ARMS, "compare.pairs=4", "study=s"), None) and not runs
+
+
+def test_a_refused_arm_of_three_leaves_two_to_compare(runs: list) -> None:
+    ENDS["equal", "c", 0] = "unsupported"
+    arms = "compare.arms=['a: lora=r16','b: lora=r32','c: lora=r64']"
+    assert run_pairs(comparison(arms, "compare.pairs=2", "study=s"), None)
+    assert [arm for _, arm, _ in runs] == ["a", "b", "c", "b", "a"]
+
+
+def test_a_refused_baseline_leaves_a_row_of_each_other(runs: list) -> None:
+    ENDS["equal", "a", 0] = "unsupported"
+    arms = "compare.arms=['a: lora=r16','b: lora=r32','c: lora=r64']"
+    assert run_pairs(comparison(arms, "compare.pairs=2", "study=s"), None)
+    assert [arm for _, arm, _ in runs] == ["a", "b", "c"]
+
+
+def test_a_disturbed_pair_is_made_again_in_folders_of_its_own(runs: list, capsys: pytest.CaptureFixture[str]) -> None:
+    DISTURBED.update({("backend=hf", 1, 0), ("backend=unsloth", 1, 1)})
+    made = comparison(ARMS, "compare.pairs=2", "study=s")
+    planned = [job.run_id for job in made.jobs]
+    assert run_pairs(made, None)
+    pair = [("backend=unsloth", 1), ("backend=hf", 1)]
+    assert [(arm, pair) for _, arm, pair in runs][2:] == [*pair, *pair, *pair]  # in the order of the first time
+    said = capsys.readouterr().err
+    assert "pair 2 was disturbed and is made again (backend=hf: train longest_pause_s=3.0)" in said
+    assert "[1/2] equal settings, pair 2 again (2 of at most 2): backend=unsloth" in said
+    plan = read_manifest(Path("outputs/s"))
+    assert plan is not None and [job.run_id for job in plan.jobs][:4] == planned
+    assert [job.run_id for job in plan.jobs][4:] == [
+        *(f"{run}-redo1" for run in planned[2:]), *(f"{run}-redo2" for run in planned[2:]),
+    ]  # fmt: skip
+    results = [read_result(Path("outputs/s") / job.run_id / "result.json") for job in plan.jobs]
+    assert [result.redo for result in results] == [0] * 4 + [1] * 2 + [2] * 2
+    assert [result.repeat for result in results[4:]] == [1] * 4
+    runs.clear()
+    assert run_pairs(comparison(ARMS, "compare.pairs=2", "study=s"), None) and not runs
+    plan = read_manifest(Path("outputs/s"))
+    assert plan is not None and len(plan.jobs) == 8
+
+
+def test_no_more_often_than_asked(runs: list) -> None:
+    DISTURBED.update(("backend=hf", 0, redo) for redo in range(9))
+    assert run_pairs(comparison(ARMS, "compare.pairs=1", "compare.redo=0", "study=s"), None)
+    assert len(runs) == 2
+    assert run_pairs(comparison(ARMS, "compare.pairs=1", "compare.redo=1", "study=s"), None)
+    assert len(runs) == 4
+
+
+def test_it_goes_on_in_a_pair_that_is_made_again(runs: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    DISTURBED.add(("backend=hf", 0, 0))
+    execute, stop = pairs.execute, [True]
+
+    def stopping(plan: Plan, folder: Path, place: pairs.Place) -> tuple[Result, Path]:
+        result, folder = execute(plan, folder, place)
+        if place.redo and plan.config.backend.name == "unsloth" and stop:
+            stop.clear()
+            result.status = "cancelled"
+            result.write(folder)
+        return result, folder
+
+    monkeypatch.setattr(pairs, "execute", stopping)
+    assert not run_pairs(comparison(ARMS, "compare.pairs=1", "study=s"), None)
+    runs.clear()
+    assert run_pairs(comparison(ARMS, "compare.pairs=1", "study=s"), None)
+    assert [arm for _, arm, _ in runs] == ["backend=hf", "backend=unsloth"], "the whole pair, and no more"
+
+
+def test_a_disturbed_run_without_a_partner_is_kept(runs: list) -> None:
+    DISTURBED.add(("backend=hf", 0, 0))
+    ENDS["equal", "backend=unsloth", 0] = "oom"
+    assert run_pairs(comparison(ARMS, "compare.pairs=1", "study=s"), None) and len(runs) == 2
+
+
+@pytest.mark.parametrize(
+    ("arms", "seeds"),
+    [
+        ("compare.arms=['backend=hf','backend=unsloth']", [7, 7, 7, 7]),
+        ("compare.arms=['backend=hf','backend=hf launch.threads=1']", [7, 7, 7, 7]),
+        ("compare.arms=['lora=r16','lora=r64']", [7, 7, 8, 8]),
+        ("compare.arms=['backend=hf lora=r16','backend=unsloth']", [7, 7, 8, 8]),
+        ("compare.arms=['seed=1','seed=10']", [1, 10, 11, 2]),
+    ],
+)
+def test_pairs_differ_in_the_seed_where_arms_differ_in_more_than_the_back_end(
+    runs: list, arms: str, seeds: list[int]
+) -> None:
+    made = comparison(arms, "compare.pairs=2", "study=s", "seed=7")
+    assert [made.plan_of(job).config.seed for job in made.jobs] == seeds
+    assert [job.asked["seed"] for job in made.jobs] == seeds
+    assert run_pairs(made, None)
+    runs.clear()
+    assert run_pairs(comparison(arms, "compare.pairs=2", "study=s", "seed=7"), None) and not runs
 
 
 def test_more_pairs_later_keep_the_first(runs: list) -> None:

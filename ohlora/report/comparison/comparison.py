@@ -96,8 +96,18 @@ def read_comparison(folder: Path, lang: str | None = None) -> Comparison:
     tracks = [Track(name, arms, []) for name, arms in by_name.items()]
     everything = [run for arm in held.arms for run in arm.runs]
     for track in tracks:
+        _leave_out_unneeded_runs(track)
         track.contrasts = [contrast(track.arms[0], arm, everything) for arm in track.arms[1:]]
     return Comparison(held, tracks, lang or (held.manifest.lang if held.manifest else "en"))
+
+
+def _leave_out_unneeded_runs(track: Track) -> None:
+    """Where refused arms leave no two to compare, one run of each other arm was enough."""
+    refused = [any(run.status in ("unsupported", "skipped") for run in arm.runs) for arm in track.arms]
+    if len(refused) > 1 and (refused[0] or all(refused[1:])):
+        for arm, is_refused in zip(track.arms, refused, strict=True):
+            if arm.runs and not is_refused:
+                arm.planned = len(arm.runs)
 
 
 def _notes(comparison: Comparison) -> Iterator[Note]:
@@ -132,7 +142,9 @@ def _track_notes(track: Track) -> Iterator[Note]:
         unchecked = tuple(check.code for check in one.checks if check.state == "unknown")
         if unchecked:
             yield Note("unchecked", {**about, "checks": unchecked})
-        if not one.pairs:
+        if one.left_out:
+            yield Note("left_out", {**about, "count": len(one.left_out), "all": len(one.left_out) + len(one.pairs)})
+        if not one.pairs and not one.left_out:
             yield Note("no_pairs", about)
         elif len(one.pairs) < MIN_PAIRS:
             yield Note("few_pairs", {**about, "pairs": len(one.pairs), "needed": MIN_PAIRS})

@@ -8,6 +8,7 @@ from ohlora.records.manifest import RECOMMENDED
 from ohlora.records.result import Result, Status
 from ohlora.report.comparison.comparison import Comparison, Note, Track
 from ohlora.report.comparison.contrast import Contrast, Figure
+from ohlora.report.comparison.disturbances import count_pairs, describe_disturbances, verdict_text
 from ohlora.report.comparison.estimates import estimate_rows
 from ohlora.report.comparison.headline import RESOLUTION_MIB
 from ohlora.report.comparison.labels import change, headline_name, label, value_text
@@ -27,6 +28,8 @@ def document(comparison: Comparison) -> str:
         parts += _test_settings(track, lang)
     parts += [f"## {say(lang, 'verdicts')}", "", *verdicts(comparison), ""]
     parts += [f"## {say(lang, 'know')}", "", *(f"- {text}" for text in known(comparison)), "", MARKER, ""]
+    disturbed = list(describe_disturbances(comparison))
+    parts += [f"## {say(lang, 'disturbed')}", "", *disturbed, ""] if disturbed else []
     parts += [f"## {say(lang, 'all_metrics')}", "", *_per_track(comparison, _all_metrics)]
     parts += [f"## {say(lang, 'parity')}", "", *_per_track(comparison, _parity)]
     parts += [f"## {say(lang, 'settings')}", "", *_per_track(comparison, _settings)]
@@ -119,11 +122,11 @@ def _prefix(track: str, lang: str) -> str:
 def _verdict_line(track: Track, one: Contrast, figure: Figure, lang: str) -> str:
     values = {
         "metric": headline_name(figure, lang),
-        "verdict": say(lang, figure.verdict),
+        "verdict": verdict_text(figure, lang),
         "change": change(figure),
         "arm": label(one.other, track.arms),
         "baseline": label(one.baseline, track.arms),
-        "pairs": figure.paired.pairs,
+        "pairs": count_pairs(one, lang),
     }
     if figure.paired.interval is None:
         sides = {"x": value_text(figure.key, figure.paired.other), "y": value_text(figure.key, figure.paired.baseline)}
@@ -173,7 +176,7 @@ def _figure_cells(figure: Figure | None, lang: str) -> list[str]:
         f"{one.ratio:.3f}",
         NO_VALUE if one.interval is None else f"{one.interval[0]:.3f} – {one.interval[1]:.3f}",
         NO_VALUE if one.spread is None else f"{100 * one.spread:.1f} %",
-        say(lang, figure.verdict),
+        verdict_text(figure, lang),
         NO_VALUE if one.spread is None else str(figure.pairs_needed or "> 1,000"),
     ]
 

@@ -8,7 +8,7 @@ MEMORY = ("peak_vram_mib", "peak_rss_mib")
 HEADLINE = ("infer memory", "infer/infer_time_s", "train memory", "train/train_time_s")
 # What a run was given to do: it must be equal.
 WORK = ("infer/prompts", "infer/generated_tokens", "train/train_steps", "train/train_tokens", "train/padding_ratio")
-RESOLUTION_QUALITY = 0.005  # relative; with one seed a loss repeats itself exactly, so no spread tells its error
+RESOLUTION_QUALITY = 0.005  # relative
 RESOLUTION_MIB = 8.0  # the error that memory is measured with: a smaller difference is none
 
 

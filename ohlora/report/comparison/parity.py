@@ -55,9 +55,9 @@ class Check:
 
 
 def pairs_of(baseline: Sequence[Result], other: Sequence[Result]) -> list[tuple[Result, Result]]:
-    """The runs of two arms that have the same repeat, as pairs."""
-    partners = {run.repeat: run for run in other}
-    return [(run, partners[run.repeat]) for run in baseline if run.repeat in partners]
+    """The runs of two arms that have the same repeat and were made again as often, as pairs."""
+    partners = {(run.repeat, run.redo): run for run in other}
+    return [(run, partners[run.repeat, run.redo]) for run in baseline if (run.repeat, run.redo) in partners]
 
 
 def checks(baseline: Sequence[Result], other: Sequence[Result]) -> list[Check]:
@@ -74,7 +74,7 @@ def checks(baseline: Sequence[Result], other: Sequence[Result]) -> list[Check]:
     if "train" in phases:
         found += [
             _batches(pairs, runs, asked),
-            _hash("adapter", "adapter_init", runs, asked, ADAPTER),
+            _hash_by_seed("adapter", "adapter_init", runs, asked, ADAPTER),
             _float32(runs),
             _closeness("losses", pairs, asked, lambda run: run.parity.get("losses"), 0),
             _closeness("grad_norms", pairs, asked, lambda run: run.parity.get("grad_norms"), 1),
@@ -90,6 +90,7 @@ def checks(baseline: Sequence[Result], other: Sequence[Result]) -> list[Check]:
         _machine(runs),
         _one_value("threads", [run.device.get("threads") for run in runs], _touched(asked, ("launch.threads",))),
         _finite(runs),
+        *_scaler(pairs),
     ]
     return found
 
@@ -103,6 +104,15 @@ def overlapped(runs: Sequence[Result]) -> Check:
 
 def _hash(code: str, key: str, runs: Sequence[Result], asked: list[str], parts: tuple[str, ...]) -> Check:
     return _one_value(code, [run.hashes.get(key) for run in runs], _touched(asked, parts))
+
+
+def _hash_by_seed(code: str, key: str, runs: Sequence[Result], asked: list[str], parts: tuple[str, ...]) -> Check:
+    """The same where pairs differ in the seed: one value for each."""
+    if _touched(asked, ("seed",)):
+        return _hash(code, key, runs, asked, parts)
+    seeds = dict.fromkeys(run.requested.get("seed") for run in runs)
+    found = [_hash(code, key, [run for run in runs if run.requested.get("seed") == s], asked, parts) for s in seeds]
+    return next(check for state in ("broken", "asked", "unknown", "equal") for check in found if check.state == state)
 
 
 def _one_value(code: str, values: Sequence[Any], excused: bool) -> Check:
@@ -121,7 +131,7 @@ def _short(value: str) -> str:
 
 
 def _batches(pairs: Pairs, runs: Sequence[Result], asked: list[str]) -> Check:
-    check = _hash("batches", "batches", runs, asked, (*ROWS, *AMOUNT, "seed"))
+    check = _hash_by_seed("batches", "batches", runs, asked, (*ROWS, *AMOUNT, "seed"))
     if check.state == "broken":
         for left, right in pairs:
             steps = list(zip(left.parity.get("batches", []), right.parity.get("batches", []), strict=False))
@@ -152,7 +162,10 @@ def _closeness(
             return Check(code, "unknown")
         dtype = str(left.effective.get("dtype"))
         tolerance = max(tolerance, TOLERANCE.get(dtype, TOLERANCE["other"])[which])
+        skipped = set(_skipped_steps(left)) & set(_skipped_steps(right))  # counted from 1; their gradients overflowed
         for step, (x, y) in enumerate(list(zip(a, b, strict=True))[: 1 if later else None]):
+            if code == "grad_norms" and step + 1 in skipped:
+                continue
             distance = abs(x - y) / max(abs(x), abs(y), 1e-12) if isfinite(x) and isfinite(y) else float("inf")
             if not distance <= worst:
                 worst, where = distance, step
@@ -249,14 +262,31 @@ def _versions(baseline: Sequence[Result], other: Sequence[Result]) -> Check:
 
 
 def _finite(runs: Sequence[Result]) -> Check:
-    """fp16 overflows on a T4: a loss that is no number, or a step that the scaler left out."""
+    """float16 overflows on a T4: a loss, or another number, that is not finite."""
     broken = [
         f"{run.arm}: {key}"
         for run in runs
         for key, value in run.metrics.items()
-        if not isfinite(value) or (key in ("train/nonfinite_steps", "train/skipped_steps") and value)
+        if not isfinite(value) or (key == "train/nonfinite_steps" and value)
     ]
     return Check("finite", "broken" if broken else "equal", "; ".join(list(dict.fromkeys(broken))[:4]))
+
+
+def _scaler(pairs: Pairs) -> Iterator[Check]:
+    """float16's loss scaler finds its scale by skipping steps: no difference while both arms skip the same ones."""
+    skipped = [[_skipped_steps(run) for run in pair] for pair in pairs]
+    unlike = next((sides for sides in skipped if sides[0] != sides[1]), None)
+    if unlike:
+        yield Check("scaler", "broken", " / ".join(f"step {', '.join(map(str, side)) or ABSENT}" for side in unlike))
+    elif any(side for sides in skipped for side in sides):
+        yield Check("scaler", "equal", f"step {', '.join(map(str, skipped[0][0])) or ABSENT}")
+
+
+def _skipped_steps(run: Result) -> list[Any]:
+    """The numbers of the skipped steps; of a run that recorded only how many, their count."""
+    steps = run.parity.get("scaler_skipped_steps")
+    count = int(run.metrics.get("train/skipped_steps", 0))
+    return list(steps) if steps is not None else [f"× {count}"] if count else []
 
 
 def _touched(asked: list[str], parts: tuple[str, ...]) -> bool:

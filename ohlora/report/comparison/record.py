@@ -9,8 +9,9 @@ from math import isfinite
 from typing import Any
 
 from ohlora.config.identity import slug
+from ohlora.measure.disturbance import find_disturbances
 from ohlora.report.comparison.comparison import Comparison, Track
-from ohlora.report.comparison.contrast import Contrast
+from ohlora.report.comparison.contrast import Contrast, Figure
 from ohlora.report.comparison.document import note_text, unusable
 from ohlora.report.comparison.labels import change
 from ohlora.report.comparison.settings import changed_by_itself, differences
@@ -64,23 +65,30 @@ def _contrast(one: Contrast) -> dict[str, Any]:
         "pairs": len(one.pairs),
         "interleaved": one.interleaved,
         "comparable": one.comparable,
-        "metrics": {
-            key: {
-                "headline": figure.headline,
-                "baseline": figure.paired.baseline,
-                "other": figure.paired.other,
-                "ratio": figure.paired.ratio,
-                "interval": figure.paired.interval,
-                "spread": figure.paired.spread,
-                "p_holm": figure.p,
-                "pairs": figure.paired.pairs,
-                "pairs_to_show_5_percent": figure.pairs_needed,
-                "verdict": figure.verdict,
-            }
-            for key, figure in one.figures.items()
-        },
+        "left_out": [
+            {"repeat": left.pair[0].repeat, "redo": left.pair[0].redo, "reasons": left.reasons} for left in one.left_out
+        ],
+        "metrics": {key: _figure(figure) for key, figure in one.figures.items()},
+        "metrics_with_disturbed": {key: _figure(figure) for key, figure in one.with_disturbed.items()},
         "parity": [vars(check) for check in one.checks],
         "settings": [vars(difference) for difference in differences(left, right)] if left and right else [],
+    }
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    return {
+        "headline": figure.headline,
+        "baseline": figure.paired.baseline,
+        "other": figure.paired.other,
+        "ratio": figure.paired.ratio,
+        "interval": figure.paired.interval,
+        "spread": figure.paired.spread,
+        "p_holm": figure.p,
+        "family": figure.family,
+        "pairs": figure.paired.pairs,
+        "pairs_to_show_5_percent": figure.pairs_needed,
+        "verdict": figure.verdict,
+        "why": figure.why,
     }
 
 
@@ -89,12 +97,24 @@ def as_csv(comparisons: Sequence[Comparison]) -> str:
     keys = sorted({key for comparison in comparisons for run in comparison.runs for key in run.metrics})
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["folder", "run_id", "track", "arm", "repeat", "order", "status", "reason", *keys])
+    writer.writerow(
+        ["folder", "run_id", "track", "arm", "repeat", "redo", "order", "status", "reason", "disturbed", *keys]
+    )
     for comparison in comparisons:
         for run in comparison.runs:
-            identity = [comparison.folder.name, run.run_id, run.track, run.arm, run.repeat, run.order, run.status]
+            identity = [
+                comparison.folder.name,
+                run.run_id,
+                run.track,
+                run.arm,
+                run.repeat,
+                run.redo,
+                run.order,
+                run.status,
+            ]
             values = [run.metrics.get(key, "") for key in keys]
-            writer.writerow([*identity, (run.reason or {}).get("text", ""), *values])
+            disturbed = "; ".join(f"{p} {', '.join(why)}" for p, why in find_disturbances(run.disturbance).items())
+            writer.writerow([*identity, (run.reason or {}).get("text", ""), disturbed, *values])
     return out.getvalue()
 
 
@@ -106,6 +126,9 @@ def tags_of(comparison: Comparison) -> dict[str, str]:
     tags = {"parity": f"NOT COMPARABLE: {'; '.join(broken)}" if broken else whole}
     for track in comparison.tracks:
         for one in track.contrasts:
+            if one.left_out:
+                name = ".".join(part for part in ("disturbed", track.name, slug(one.other.name)) if part)
+                tags[name] = f"{len(one.left_out)} of {len(one.left_out) + len(one.pairs)} pairs left out"
             for figure in one.headline():
                 where = ".".join(part for part in ("verdict", track.name, figure.key.replace("/", ".")) if part)
                 name = where if len(track.contrasts) == 1 else f"{where}.{slug(one.other.name)}"

@@ -52,7 +52,7 @@ def shows_percentages(track: Track) -> bool:
 def _shown(track: Track) -> list[Contrast]:
     """The contrasts with a row of savings; of a sweep with many arms, none."""
     few = track.name or len(track.arms) == 2 or are_backends(track.arms)
-    return [one for one in track.contrasts if one.comparable] if few else []
+    return [one for one in track.contrasts if one.comparable and one.pairs] if few else []
 
 
 def _savings_row(one: Contrast, track: Track, lang: str) -> list[str]:

@@ -82,7 +82,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "versions": ("versions of the libraries", "라이브러리 버전"),
     "weights": ("model files (hash)", "모델 파일 (해시)"),
     "threads": ("CPU threads", "CPU 스레드 수"),
-    "finite": ("all losses finite, no step skipped", "모든 손실이 유한하고 건너뛴 스텝 없음"),
+    "finite": ("all losses finite", "모든 손실이 유한함"),
+    "scaler": ("the same steps skipped by float16's loss scaler", "float16 손실 스케일러가 같은 스텝을 건너뜀"),
     "alone": ("no two runs at the same time", "동시에 실행된 것 없음"),
     "setting {key}": ("setting in effect: {key}", "실제 적용된 설정: {key}"),
     # several folders
@@ -114,6 +115,38 @@ WORDS: dict[str, tuple[str, str]] = {
     "unchecked": (
         "{track}{arm}: not recorded, so not checked: {checks}",
         "{track}{arm}: 기록이 없어 검사하지 못한 것: {checks}",
+    ),
+    "one_seed": ("one seed", "시드 하나"),
+    "pairs_of": ("{pairs}, {left_out} disturbed and left out", "{pairs}, 방해받아 제외 {left_out}"),
+    "left_out": (
+        "{track}{arm}: {count} of {all} pairs were disturbed by the machine and are left out of figures and verdicts",
+        "{track}{arm}: 전체 {all}쌍 가운데 {count}쌍은 실행 중 기기의 방해를 받아 수치와 판정에서 제외했습니다",
+    ),
+    "disturbed": ("Disturbed pairs, left out of the verdicts", "판정에서 제외한, 방해받은 쌍"),
+    "made_again": (" (made again, {n})", " (다시 실행, {n}번째)"),
+    "disturbed_line": ("pair {pair}{again}: {arm}: {phase}: {why}", "{pair}번째 쌍{again}: {arm}: {phase}: {why}"),
+    "reason.longest_pause_s": ("the process stood still for {value} s", "프로세스가 {value}초 동안 멈춤"),
+    "reason.pauses_s": ("the process stood still for {value} s in all", "프로세스가 모두 합해 {value}초 동안 멈춤"),
+    "reason.cpu_wait_share": (
+        "its threads waited {value} of their time for a processor",
+        "스레드가 시간의 {value} 동안 프로세서를 기다림",
+    ),
+    "reason.others_cpu_share": (
+        "other programs took {value} of the processors",
+        "다른 프로그램이 프로세서의 {value}를 사용함",
+    ),
+    "reason.stolen_share": (
+        "the machine's host took {value} of the processors",
+        "가상 머신의 호스트가 프로세서의 {value}를 가져감",
+    ),
+    "reason.swapped_in_mib": ("{value} MiB were read back from swap", "{value} MiB를 스왑에서 다시 읽음"),
+    "reason.gpu_throttle_reasons": (
+        "the GPU's clock was held down for {value} of the time ({what})",
+        "시간의 {value} 동안 GPU 클럭이 낮춰짐 ({what})",
+    ),
+    "reason.other_gpu_processes": (
+        "other processes on the GPU: {value}",
+        "GPU를 사용하는 다른 프로세스 {value}개",
     ),
     "few_pairs": (
         "{track}{arm}: number of pairs: {pairs}; no verdict (a verdict needs {needed})",
@@ -163,11 +196,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "method": (
         "Ratios are {arm} ÷ {baseline}. They and the values beside them are geometric means over the pairs; a value without "
         "a ratio is the median of the arm's runs. The interval is the paired t interval on log "
-        "ratios. A verdict holds the four headline metrics together to 5 % false alarms (Holm), the other metrics as a "
-        "family of their own, so an interval may leave out 1 where no difference is shown. A difference in memory under "
+        "ratios. A verdict holds the headline metrics of one comparison of two arms (four at most) together to 5 % false "
+        "alarms (Holm); its other metrics are a second family, and further comparisons in this report have theirs. An "
+        "interval may therefore leave out 1 where no difference is shown. A difference in memory under "
         "{mib:g} MiB is none.",
-        "비율은 {arm} ÷ {baseline}입니다. 비율과 그 옆의 값은 모든 쌍의 기하 평균이고, 비율이 없는 값은 각 조건의 실행의 중앙값입니다. 구간은 로그 비율의 대응표본 t 신뢰구간입니다. 판정은 네 가지 핵심 지표 "
-        "전체의 오경보를 5 %로 제한하며(Holm), 나머지 지표는 따로 한 묶음입니다. 따라서 구간이 1을 포함하지 않아도 '차이가 확인되지 "
+        "비율은 {arm} ÷ {baseline}입니다. 비율과 그 옆의 값은 모든 쌍의 기하 평균이고, 비율이 없는 값은 각 조건의 실행의 중앙값입니다. 구간은 로그 비율의 대응표본 t 신뢰구간입니다. 판정은 두 조건의 비교 하나의 핵심 지표(최대 네 가지) "
+        "전체의 오경보를 5 %로 제한하며(Holm), 나머지 지표는 따로 한 묶음이고 이 보고서의 다른 비교도 각각 따로입니다. 따라서 구간이 1을 포함하지 않아도 '차이가 확인되지 "
         "않음'일 수 있습니다. {mib:g} MiB 미만의 메모리 차이는 차이로 보지 않습니다.",
     ),
     "test_settings": (
