@@ -178,6 +178,23 @@ def started(*command: str, cwd: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.fixture(scope="session")
+def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database with its tables and nothing in them, which take seconds to make."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    folder = tmp_path_factory.mktemp("store")
+    store = SqlAlchemyStore(f"sqlite:///{folder / 'mlflow.db'}", str(folder / "mlruns"))
+    store.engine.dispose()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def empty_store(own_folder: None, made_store: Path) -> None:
+    """A copy of it in the test's folder, where a run looks for its store."""
+    shutil.copy(made_store, "mlflow.db")
+
+
+@pytest.fixture(scope="session")
 def tiny_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small Gemma tokenizer: byte fallback, BOS, turns and a chat template."""
     from tokenizers import processors

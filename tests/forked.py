@@ -38,15 +38,18 @@ PRELOADED = {
         "ohlora.report.comparison.write", "ohlora.report.selection.write", "ohlora.studies.sweep",
         "ohlora.tracking.mlflow_tracker",
     ),
+    "bare": (),
     "hf": (*HEAVY, *TASKS),
     "unsloth": ("unsloth", *HEAVY, *TASKS),
 }  # fmt: skip
 
 
 def kind_of(arguments: list[str]) -> str | None:
-    """Whose child this is: 'parent' for the command itself, else the back end; None for anything else."""
+    """What it is to have imported: 'parent' for the command itself, else of the back end; 'bare' for a script."""
     if "ohlora.run" in arguments:
         return "parent"
+    if "ohlora.worker" not in arguments and len(arguments) > 1 and arguments[1].endswith(".py"):
+        return "bare"
     if "ohlora.worker" not in arguments or "--phase" not in arguments:
         return None
     attempt, phase = arguments[arguments.index("ohlora.worker") + 1], arguments[arguments.index("--phase") + 1]
@@ -157,7 +160,7 @@ def preload(kind: str) -> None:
     os.environ |= {"OMP_NUM_THREADS": "1", **({} if kind == "parent" else child_env({"HF_HUB_OFFLINE": "1"}))}
     for name in PRELOADED[kind]:
         importlib.import_module(name)
-    if kind != "parent":  # they import on first use
+    if "trl" in PRELOADED[kind]:  # they import on first use
         for name in ("AutoModelForCausalLM", "AutoTokenizer", "MODEL_FOR_CAUSAL_LM_MAPPING"):
             getattr(sys.modules["transformers"], name)
         for name in ("SFTConfig", "SFTTrainer"):

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import checkout
 import pytest
 from checkout import ROOT, CheckoutTouched
 
@@ -37,3 +38,21 @@ def test_the_checkout_is_out_of_reach(touch: Callable[[Path], object], name: str
 
 def test_the_rest_of_the_checkout_can_be_read() -> None:
     assert (ROOT / "pyproject.toml").read_text() and list((ROOT / "ohlora" / "models").iterdir())
+
+
+def test_what_is_planted_is_what_a_wrong_reader_would_find(tmp_path: Path) -> None:
+    """In a folder of its own: the estimate counts its tokens, and reading them is seen."""
+    from ohlora.config.compose import compose_config
+    from ohlora.models.folder import is_there
+    from ohlora.running.plan import plan_run
+
+    plan = plan_run(compose_config([]))
+    assert not plan.refresh().work.exact and not is_there(plan.config)
+    assert checkout.plant(tmp_path) == 0 and is_there(plan.config)
+    assert checkout.remove(tmp_path) == int(checkout.keeps_access_times(tmp_path)), "the model's marker was read"
+    assert checkout.plant(tmp_path) == 0 and checkout.remove(tmp_path) == 0 and not any(tmp_path.iterdir())
+    checkout.plant(tmp_path)
+    assert plan.refresh().work.exact
+    (tmp_path / "outputs" / "mine.txt").write_text("a user's")
+    assert checkout.plant(tmp_path) == 0 and checkout.remove(tmp_path) == 1
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["mine.txt"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -33,6 +34,7 @@ PUBLISHED = {
 GPU = Capacity("cuda", 15 * 1024, "a card", "float16")
 
 
+@cache
 def config(*overrides: str) -> Config:
     return validate(compose_config(list(overrides)))
 

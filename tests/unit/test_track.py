@@ -25,7 +25,7 @@ def config() -> Config:
 
 
 @pytest.fixture
-def tracker(config: Config) -> Tracker:
+def tracker(empty_store: None, config: Config) -> Tracker:
     said: list[str] = []
     made = open_tracker(config, said.append)
     assert made is not None and said == []
@@ -110,6 +110,13 @@ def test_the_store_is_what_a_bare_mlflow_ui_opens(config: Config, tmp_path: Path
     other = replace(config, tracking=replace(config.tracking, uri="http://127.0.0.1:5000"))
     assert store_uri(other) == "http://127.0.0.1:5000"
     assert open_tracker(replace(config, tracking=replace(config.tracking, name="none")), print) is None
+
+
+def test_a_store_is_made_where_there_is_none(config: Config, tmp_path: Path) -> None:
+    said: list[str] = []
+    made = open_tracker(config, said.append)
+    assert made and said == [] and (tmp_path / "mlflow.db").is_file()
+    assert made.client.get_experiment_by_name(config.tracking.experiment)
 
 
 def test_a_comparison_goes_on_in_its_run_and_says_what_is_broken(tracker: Tracker, tmp_path: Path) -> None:
