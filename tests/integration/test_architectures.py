@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY, Ran, run_cli
+from conftest import Ran, run_cli
+from tiny_models import TINY
 
 from ohlora.backends import LoadSpec
 from ohlora.backends.hf import HFBackend

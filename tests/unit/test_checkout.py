@@ -43,12 +43,12 @@ def test_the_rest_of_the_checkout_can_be_read() -> None:
 def test_what_is_planted_is_what_a_wrong_reader_would_find(tmp_path: Path) -> None:
     """In a folder of its own: the estimate counts its tokens, and reading them is seen."""
     from ohlora.config.compose import compose_config
-    from ohlora.models.folder import is_there
+    from ohlora.models.folder import is_prepared
     from ohlora.running.plan import plan_run
 
     plan = plan_run(compose_config([]))
-    assert not plan.refresh().work.exact and not is_there(plan.config)
-    assert checkout.plant(tmp_path) == 0 and is_there(plan.config)
+    assert not plan.refresh().work.exact and not is_prepared(plan.model_folder)
+    assert checkout.plant(tmp_path) == 0 and is_prepared(plan.model_folder)
     assert checkout.remove(tmp_path) == int(checkout.keeps_access_times(tmp_path)), "the model's marker was read"
     assert checkout.plant(tmp_path) == 0 and checkout.remove(tmp_path) == 0 and not any(tmp_path.iterdir())
     checkout.plant(tmp_path)
