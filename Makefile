@@ -59,8 +59,8 @@ infer: setup  ## Answers of a fine-tuned model: make infer RUN=<run directory>
 	@test -n "$(RUN)" || { echo "error: give the run, for example: make infer RUN=outputs/runs/<run_id>"; exit 2; }
 	$(ENTRY) task=infer adapter=$(RUN) $(ALL_ARGS)
 
-ui: setup  ## MLflow in the browser, on http://127.0.0.1:5000
-	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui $(ARGS)
+ui: setup  ## MLflow in the browser, at the newest comparison (another port: ARGS='--port 5001')
+	$(BIN)/python -m ohlora.tracking.ui $(ARGS)
 
 test: lint  ## Lint and all tests
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -136,12 +136,14 @@ def _single_job(node: DictConfig) -> Result:
     from ohlora.running.attempt import execute
     from ohlora.running.plan import plan_run
     from ohlora.running.preflight import check
+    from ohlora.tracking.links import print_links
 
     plan = plan_run(node)
     check(plan)
     require_acceptance(plan.model, plan.licence)
     result, attempt = execute(plan, _chosen_folder())
     show_run(result, attempt)
+    print_links(plan.config, attempt)
     return result
 
 

@@ -81,6 +81,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def own_folder(guarded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test works in a folder of its own; one that touched the checkout fails, whatever swallowed the error."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     yield
     if guarded.exists():
         told = guarded.read_text()

@@ -7,6 +7,7 @@ from pathlib import Path
 from ohlora.errors import UserError
 
 PLAN_FILE = "plan.json"  # beside config.yaml: what the child must see as its parent did
+MLFLOW_RUN = "mlflow.json"  # in an attempt: the experiment and the run that it has in MLflow
 
 
 def adapter_folder(given: str) -> Path | None:

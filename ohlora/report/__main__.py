@@ -37,7 +37,9 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, help="where to write (default: one folder into itself, several into outputs/side-by-side)"
     )
-    parser.add_argument("--tracking-uri", help="the MLflow store of mlflow:<id> (default: mlflow.db in this folder)")
+    parser.add_argument(
+        "--tracking-uri", help="the store of mlflow:<id> (default: MLFLOW_TRACKING_URI, else mlflow.db here)"
+    )
     parser.add_argument("--weights", help="of a model selection: quality=…,memory=…,time=…,grade=…; not named is 0")
     parser.add_argument("--grades", type=Path, help="of a model selection: a person's grades (model,rank,grade 1-5)")
     given = parser.parse_args()

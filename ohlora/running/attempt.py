@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +65,8 @@ def execute(plan: Plan, folder: Path | None = None, place: Place | None = None) 
         tracker = open_tracker(config, show.line) if plan.task.tracked else None
         try:
             if tracker:
-                tracker.begin(config, result, attempt, place.parent)
-            run_phases(config.launch, attempt, plan.phases, result, _both(show.event, tracker))
+                tracker.begin(config, result, attempt, place.parent, plan.selection)
+            run_phases(config.launch, attempt, plan.phases, result, feed_between_phases(show.event, tracker))
         except Exception as error:  # a defect of ours or a full disk: the run has ended all the same
             result.status, result.reason = Status.failed.value, {"code": type(error).__name__, "text": str(error)}
             raise
@@ -125,17 +124,19 @@ def _rerunnable(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _both(show: Callable[[dict[str, Any]], None], tracker: Tracker | None) -> Callable[[dict[str, Any]], None]:
-    """Events go to the screen; every few seconds the tracker takes in what metrics.jsonl has gained."""
+def feed_between_phases(
+    show: Callable[[dict[str, Any]], None], tracker: Tracker | None
+) -> Callable[[dict[str, Any]], None]:
+    """Events go to the screen; when a phase's process has ended the tracker takes in what metrics.jsonl has gained.
+
+    Never earlier: a child that is being timed must not share the processor with MLflow.
+    """
     if tracker is None:
         return show
-    fed = time.monotonic()
 
     def sink(event: dict[str, Any]) -> None:
-        nonlocal fed
         show(event)
-        if time.monotonic() - fed > tracker.FEED_EVERY_S:
+        if event["event"] == "end":
             tracker.feed()
-            fed = time.monotonic()
 
     return sink

@@ -15,6 +15,7 @@ from ohlora.models.folder import is_prepared, prepared_otherwise
 from ohlora.models.weights import pickle_problems
 from ohlora.records.manifest import SELECTION
 from ohlora.running.plan import Plan
+from ohlora.tracking.store import local_path, store_uri
 
 
 def check(plan: Plan, alone: bool = True) -> None:
@@ -39,7 +40,7 @@ def check(plan: Plan, alone: bool = True) -> None:
 def _problems(plan: Plan) -> Iterator[str]:
     config = plan.config
     yield from _writable("outputs", Path(config.outputs))
-    if config.tracking.name == "mlflow" and config.tracking.uri is None:
+    if config.tracking.name == "mlflow" and local_path(store_uri(config)) == Path.cwd() / "mlflow.db":
         yield from _writable("tracking.uri (the working directory)", Path.cwd())
     yield from _model_problems(plan)
     if config.task.name != "prepare":

@@ -18,6 +18,7 @@ from ohlora.running.plan import Plan, plan_run
 from ohlora.running.preflight import check
 from ohlora.running.process import sigterm_as_interrupt
 from ohlora.tasks.job import read_node
+from ohlora.tracking.links import print_links
 
 
 def rerun(directory: Path) -> int:
@@ -34,6 +35,7 @@ def rerun(directory: Path) -> int:
     except KeyboardInterrupt:
         return 130
     show_run(result, attempt)
+    print_links(plan.config, attempt)
     return exit_code([result])
 
 

@@ -30,7 +30,7 @@ def report_runs(config: Config, folder: Path, note: str, before: str | None = No
 
     tracker = open_tracker(config, lambda text: print(text, file=sys.stderr))
     reported = StudyOutcome(tracker.begin_sweep(folder.name, note, before) if tracker else None)
-    report = None
+    report, links = None, list[str]()
     try:
         with contextlib.suppress(KeyboardInterrupt):
             yield reported
@@ -39,4 +39,6 @@ def report_runs(config: Config, folder: Path, note: str, before: str | None = No
         reported.code = report.code if reported.finished else CANCELLED
     finally:
         if tracker:
-            tracker.end_sweep(folder, report, finished=reported.code == 0)
+            links = tracker.end_sweep(folder, report, finished=reported.code == 0)
+        for line in links:
+            print(line, file=sys.stderr)

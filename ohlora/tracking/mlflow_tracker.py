@@ -1,25 +1,27 @@
-"""Results into MLflow. The run folders are the truth; this is a view of them (`report/fetched.py` reads it back).
+"""Results into MLflow. The run folders are the truth; this is a view of them (`tracking/fetch.py` reads it back).
 
-`mlflow ui` in the folder where the run was started shows everything.
+`make ui`, or `python -m ohlora.tracking.ui`, in the folder where the run was started shows everything.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock
+from typing import TYPE_CHECKING
 
 from ohlora.config.schema import Config
-from ohlora.files import read_jsonl
+from ohlora.data.rows import Selection
+from ohlora.files import read_jsonl, write_json
+from ohlora.records.layout import MLFLOW_RUN
 from ohlora.records.manifest import MANIFEST, RECOMMENDED
 from ohlora.records.result import Result, Status
+from ohlora.tracking.inputs import dataset_inputs, source_tags
+from ohlora.tracking.links import Shown, link_lines
+from ohlora.tracking.open_run import OpenRun
+from ohlora.tracking.store import shorten, store_uri
+from ohlora.tracking.studies import newest_finished, runs_under
+from ohlora.tracking.view import saved_view
 
 if TYPE_CHECKING:
     from ohlora.report.folder import FolderReport
@@ -28,58 +30,33 @@ ENDED = {Status.finished: "FINISHED", Status.killed: "KILLED", Status.cancelled:
 MAX_VALUE = 6000
 MAX_NOTE = 8000  # MLflow cuts a description there
 RUN_FILES = ("config.yaml", "result.json", "metrics.jsonl", "memory.jsonl")
-BATCH = 500
 
 
 def open_tracker(config: Config, say: Callable[[str], None]) -> Tracker | None:
     """A tracker on its store, database and experiment made; None for tracking=none.
 
-    A store that cannot be opened is said, and the run goes on: its files can be read later.
+    A store that cannot be opened is reported, and the run goes on: its files can be read later.
     """
     if config.tracking.name == "none":
         return None
     try:
-        return Tracker(store_uri(config), config.tracking.experiment, say)
+        tracker = Tracker(store_uri(config), config.tracking.experiment, say)
     except Exception as error:
-        say(f"MLflow: {_short(error)}; the run goes on, its results are in its folder")
+        say(f"MLflow: {shorten(error)}; the run goes on, its results are in its folder")
         return None
+    tracker.given = config.tracking.uri is not None
+    return tracker
 
 
-def store_uri(config: Config) -> str:
-    """Absolute: what a bare `mlflow ui` in this folder opens."""
-    return config.tracking.uri or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+class Tracker(OpenRun):
+    """What our runs and studies write into their MLflow runs."""
 
+    given = False  # whether tracking.uri names the store
 
-class Tracker:
-    """One MLflow run of ours at a time. Nothing here raises: tracking must never end a training."""
-
-    FEED_EVERY_S = 10.0
-
-    def __init__(self, uri: str, experiment: str, say: Callable[[str], None]) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_DISABLE_AGENT_SKILLS_HINT", "true")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a dead server must not hold a run up
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-        from mlflow import MlflowClient
-
-        for name in ("alembic", "mlflow", "mlflow.store.db.utils"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-
-        self.say = say
-        local = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
-        # Two processes that make one database at once break it, so the second waits for the first.
-        with FileLock(f"{local}.lock") if local else contextlib.nullcontext():
-            self.client = MlflowClient(uri)
-            found = self.client.get_experiment_by_name(experiment)
-            location = (local.parent / "mlruns").as_uri() if local else None
-            self.experiment_id = (
-                found.experiment_id if found else self.client.create_experiment(experiment, artifact_location=location)
-            )
-        self.run_id: str | None = None
-        self._close_orphans()
-
-    def begin(self, config: Config, result: Result, attempt: Path, parent: str | None) -> None:
-        """Start the MLflow run of one attempt: a name to read, its parameters, whose it is."""
+    def begin(
+        self, config: Config, result: Result, attempt: Path, parent: str | None, rows: Selection | None = None
+    ) -> None:
+        """Start the MLflow run of one attempt: a name to read, its parameters, its data, whose it is."""
         from mlflow.entities import Param
 
         from ohlora.config.identity import flatten
@@ -96,6 +73,7 @@ class Tracker:
             "ohlora.run_id": result.run_id,
             "ohlora.folder": str(attempt),
             **self._owner(),
+            **source_tags(),
         }
         if parent:
             tags["mlflow.parentRunId"] = parent
@@ -104,10 +82,15 @@ class Tracker:
             Param(key, str(value)[:MAX_VALUE]) for key, value in flatten(result.requested).items() if value is not None
         ]
         self._safely(self._log, params=params)
+        if self.run_id:
+            write_json(attempt / MLFLOW_RUN, {"experiment_id": self.experiment_id, "run_id": self.run_id})
+            if rows:
+                self._safely(self.client.log_inputs, self.run_id, dataset_inputs(config, rows))
 
     def begin_sweep(self, name: str, note: str, before: str | None = None) -> str | None:
         """Start the run above a sweep's, or go on with that of an earlier call; returns its id for the children."""
-        tags = {**self._owner(), "mlflow.note.content": note, "ohlora.sweep": name}
+        self.study = name
+        tags = {**self._owner(), **source_tags(), "mlflow.note.content": note, "ohlora.sweep": name}
         if before is None or not self._goes_on(before, tags):
             self._start(name, tags)
         return self.run_id
@@ -167,10 +150,10 @@ class Tracker:
         self._safely(self.client.log_text, run, single_table(result), "table.md")
         self._close(ENDED.get(Status(result.status), "FAILED"))
 
-    def end_sweep(self, folder: Path, report: FolderReport | None, finished: bool) -> None:
-        """Attach the report to the parent run, put it into the run's description, and the verdicts into its tags."""
+    def end_sweep(self, folder: Path, report: FolderReport | None, finished: bool) -> list[str]:
+        """Attach the report to the parent run, as its description too, the verdicts as tags; the lines with links."""
         if self.run_id is None:
-            return
+            return []
         run = self.run_id
         if report:
             from ohlora.report.comparison.write import ARTIFACTS
@@ -181,49 +164,23 @@ class Tracker:
             for key, value in report.tags.items():
                 self._safely(self.client.set_tag, run, key, value[:MAX_VALUE])
         self._close("FINISHED" if finished else "FAILED")
-
-    def _start(self, name: str, tags: dict[str, str]) -> None:
-        def start() -> None:
-            self.run_id = self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
-
-        self.run_id = None
-        self._safely(start)
-
-    def _close(self, status: str) -> None:
-        run = self.run_id
-        self._safely(self.client.set_terminated, run, status)
-        self.run_id = None
-
-    def _log(self, params: list[Any] | None = None, metrics: list[Any] | None = None) -> None:
-        if self.run_id is None:
-            return
-        for start in range(0, len(params or []), 100):
-            self.client.log_batch(self.run_id, params=(params or [])[start : start + 100])
-        for start in range(0, len(metrics or []), BATCH):
-            self.client.log_batch(self.run_id, metrics=(metrics or [])[start : start + BATCH])
-
-    def _safely(self, do: Callable[..., object], *arguments: Any, **named: Any) -> None:
+        shown = Shown(self.experiment_id, run)
         try:
-            do(*arguments, **named)
+            shown = self._show_study(run)
         except Exception as error:
-            self.say(f"MLflow: {_short(error)}; the run goes on, its results are in its folder")
+            self.say(f"MLflow: {shorten(error)}; the study has no view there")
+        return link_lines(self.uri, shown, self.given)
 
-    @staticmethod
-    def _owner() -> dict[str, str]:
-        return {"ohlora.host": socket.gethostname(), "ohlora.pid": str(os.getpid())}
-
-    def _close_orphans(self) -> None:
-        """Runs of this host whose process is gone (killed before it could say so) are closed as KILLED."""
-        import psutil
-
-        running = self.client.search_runs([self.experiment_id], filter_string="attributes.status = 'RUNNING'")
-        for run in running:
-            tags = run.data.tags
-            if tags.get("ohlora.host") == socket.gethostname() and not psutil.pid_exists(
-                int(tags.get("ohlora.pid", 0))
-            ):
-                self._safely(self.client.set_tag, run.info.run_id, "status", "killed")
-                self._safely(self.client.set_terminated, run.info.run_id, "KILLED")
+    def _show_study(self, parent: str) -> Shown:
+        """Save the study's view; what there is to open of it."""
+        runs = runs_under(self.client, self.experiment_id, parent)
+        view = ""
+        if runs:
+            there = sorted({key for run in runs for key in run.data.metrics})
+            tag, value = saved_view(self.study, parent, there, int(time.time() * 1000))
+            self.client.set_experiment_tag(self.experiment_id, tag, value)
+            view = parent
+        return Shown(self.experiment_id, parent, view, newest_finished(runs))
 
 
 def licence_tag(result: Result) -> str:
@@ -231,8 +188,3 @@ def licence_tag(result: Result) -> str:
     accepted = result.model.get("licence_accepted")
     said = f", terms of {accepted['version']}, accepted {accepted['accepted']}" if accepted else ""
     return f"{result.model.get('licence', '')}{said}"
-
-
-def _short(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]

@@ -16,7 +16,8 @@ from ohlora.records.result import Result, read_result
 from ohlora.report.folder import write_report
 from ohlora.running.plan import to_plain
 from ohlora.tracking.fetch import fetch
-from ohlora.tracking.mlflow_tracker import Tracker, open_tracker, store_uri
+from ohlora.tracking.mlflow_tracker import Tracker, open_tracker
+from ohlora.tracking.store import store_uri
 
 
 @pytest.fixture

@@ -1,0 +1,69 @@
+"""What a run was made from, as MLflow records it: the rows of its data, the command, the commit."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ohlora.config.schema import Config
+from ohlora.config.tasks import TASKS
+from ohlora.data.rows import PACKAGED, Row, Selection
+from ohlora.files import encode_json, sha256_of
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
+
+DIGEST_CHARS = 16
+
+
+def dataset_inputs(config: Config, rows: Selection) -> list[DatasetInput]:
+    """The rows that the run uses, each set with its name, a digest of its texts and its number."""
+    path = Path(config.data.path).absolute() if config.data.path else PACKAGED
+    sets = {"inference": rows.prompts}
+    if TASKS[config.task.name].trains:
+        sets = {"training": rows.train, "validation": rows.validation, **sets}
+    return [_input(path, context, found) for context, found in sets.items() if found]
+
+
+def _input(path: Path, context: str, rows: Sequence[Row]) -> DatasetInput:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(
+        name=f"{path.name} ({context})",
+        digest=sha256_of(astuple(row) for row in rows)[:DIGEST_CHARS],
+        source_type="local",
+        source=encode_json({"uri": str(path)}),
+        profile=encode_json({"num_rows": len(rows)}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
+
+
+def source_tags() -> dict[str, str]:
+    """The command of this process as MLflow's source, and the commit where the package lies in a checkout."""
+    name = f"python -m ohlora.run {shlex.join(sys.argv[1:])}".rstrip()
+    commit = _commit()
+    return {
+        "mlflow.source.name": name,
+        "mlflow.source.type": "LOCAL",
+        **({"mlflow.source.git.commit": commit} if commit else {}),
+    }
+
+
+@functools.lru_cache(maxsize=1)
+def _commit() -> str:
+    checkout = Path(__file__).resolve().parents[2]
+    if not (checkout / ".git").exists():
+        return ""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
