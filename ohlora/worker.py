@@ -16,8 +16,9 @@ from typing import Any
 
 from ohlora.config.tasks import PHASES
 from ohlora.files import encode_json
+from ohlora.measure.gpus import narrow_process
 from ohlora.running.process import EVENT_FD, LIFE_FD
-from ohlora.tasks.job import run_phase
+from ohlora.tasks.job import read_config, run_phase
 from ohlora.terminal import replace_unprintable
 
 
@@ -54,6 +55,7 @@ def main() -> int:
         if life is not None:
             die_with_parent(int(life))
         (given.directory / "phases").mkdir(exist_ok=True)
+        narrow_process(read_config(given.directory).device)
         run_phase(given.directory.resolve(), given.phase, _event_writer())
         return 0
     from ohlora.running.rerun import rerun

@@ -106,3 +106,68 @@ class FakeNvml:
 
     def _own(self) -> int:
         return self.cuda.reserved + self.context * MIB if self.cuda.reserved else 0
+
+
+@dataclass
+class Board:
+    """A GPU as the driver shows it; `instances` are the MIG instances that split it. Sizes in MiB."""
+
+    uuid: str
+    name: str = "NVIDIA A100"
+    capability: tuple[int, int] = (8, 0)
+    total: int = 40000
+    free: int = 39000
+    instances: tuple[str, ...] = ()
+
+
+@dataclass
+class FakeBoards:
+    """pynvml of a machine with these boards: what the look-up of devices asks. A handle is (board, instance)."""
+
+    boards: list[Board]
+    cuda: int = 13000
+    NVMLError: type[Exception] = NVMLError
+
+    def nvmlInit(self) -> None:
+        pass
+
+    def nvmlShutdown(self) -> None:
+        pass
+
+    def nvmlSystemGetDriverVersion(self) -> str:
+        return "580.65.06" if self.cuda >= 13000 else "470.57.02"
+
+    def nvmlSystemGetCudaDriverVersion(self) -> int:
+        return self.cuda
+
+    def nvmlDeviceGetCount(self) -> int:
+        return len(self.boards)
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> tuple[Board, str]:
+        return self.boards[index], ""
+
+    def nvmlDeviceGetMigMode(self, handle: tuple[Board, str]) -> list[int]:
+        if handle[0].capability < (8, 0):
+            raise NVMLError("Not Supported")
+        return [int(bool(handle[0].instances))] * 2
+
+    def nvmlDeviceGetMaxMigDeviceCount(self, handle: tuple[Board, str]) -> int:
+        return 7
+
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle: tuple[Board, str], index: int) -> tuple[Board, str]:
+        if index >= len(handle[0].instances):
+            raise NVMLError("Not Found")
+        return handle[0], handle[0].instances[index]
+
+    def nvmlDeviceGetMemoryInfo(self, handle: tuple[Board, str]) -> Any:
+        share = len(handle[0].instances) or 1
+        return SimpleNamespace(total=handle[0].total * MIB // share, free=handle[0].free * MIB // share)
+
+    def nvmlDeviceGetName(self, handle: tuple[Board, str]) -> str:
+        return handle[0].name
+
+    def nvmlDeviceGetUUID(self, handle: tuple[Board, str]) -> str:
+        return handle[1] or handle[0].uuid
+
+    def nvmlDeviceGetCudaComputeCapability(self, handle: tuple[Board, str]) -> tuple[int, int]:
+        return handle[0].capability

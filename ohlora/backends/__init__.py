@@ -10,10 +10,10 @@ import pkgutil
 from importlib import import_module
 from pathlib import Path
 
-from ohlora.backends.interface import Backend, Loaded, LoadSpec, LoraSpec, Mode, Support
+from ohlora.backends.interface import Backend, Loaded, LoadSpec, LoraSpec, Mode, Setting, Support
 
 __all__ = [
-    "Backend", "LoadSpec", "Loaded", "LoraSpec", "Mode", "Support", "backend", "backends",
+    "Backend", "LoadSpec", "Loaded", "LoraSpec", "Mode", "Setting", "Support", "backend", "backends",
     "env_prefixes", "label", "shared_env",
 ]  # fmt: skip
 

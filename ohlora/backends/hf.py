@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ohlora.backends.effective import in_effect, keep_unscaled, lora_places, require_as_asked, versions
-from ohlora.backends.interface import Backend, Loaded, LoadSpec, Mode, Support
+from ohlora.backends.interface import Backend, Loaded, LoadSpec, Mode
 
 
 class HFBackend(Backend):
@@ -14,13 +14,6 @@ class HFBackend(Backend):
     title = "transformers + PEFT + TRL"
     libraries_mib = 1025.0
     estimated_on = ("cpu", "cuda")
-
-    def probe(self, device: str) -> Support:
-        import torch
-
-        if device == "cuda" and not torch.cuda.is_available():
-            return Support(False, "no_cuda", "device=cuda, but torch sees no CUDA device here; use device=cpu or auto")
-        return Support(True)
 
     def prepare(self) -> dict[str, str]:
         import peft  # noqa: F401

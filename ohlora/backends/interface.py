@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from ohlora.measure.device import find_gpu_problem
+
 if TYPE_CHECKING:
     from ohlora.config.schema import Config
 
@@ -21,6 +23,20 @@ class Support:
     supported: bool
     code: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What decides before a run whether a back end will do as asked. `architecture`: the model class, if known.
+
+    `capability`: the GPU's compute capability; None on a CPU, and where no driver can be asked.
+    """
+
+    architecture: str | None
+    device: str
+    dtype: str
+    capability: tuple[int, int] | None
+    trains: bool
 
 
 @dataclass(frozen=True)
@@ -75,6 +91,7 @@ class Backend(ABC):
     route_notes: route in effect -> language -> what a reader must know of a run that took it;
     libraries_mib: resident memory of its libraries before a model is loaded, measured on Linux x86-64;
     estimated_on: the devices on which it allocates what the estimate counts; elsewhere it may take less;
+    least_capability: the compute capability that its own kernels need, beside torch's;
     checkpointing: the values of trainer.gradient_checkpointing that it knows;
     offloading: those of them that keep the layers' inputs off the GPU;
     env: environment variables of its libraries, set in every child of every back end;
@@ -90,6 +107,7 @@ class Backend(ABC):
     route_notes: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     libraries_mib: ClassVar[float] = 1025.0
     estimated_on: ClassVar[tuple[str, ...]] = ()
+    least_capability: ClassVar[tuple[int, int]] = (0, 0)
     checkpointing: ClassVar[tuple[str, ...]] = ("none", "standard")
     offloading: ClassVar[tuple[str, ...]] = ()
     env: ClassVar[Mapping[str, str]] = {}
@@ -107,9 +125,14 @@ class Backend(ABC):
                 f"trainer.gradient_checkpointing={asked}: backend={self.name} has no such thing; choose from {allowed}"
             )
 
-    @abstractmethod
+    def warnings(self, setting: Setting) -> Iterator[str]:
+        """What this back end would do otherwise than asked on this device, and what to take instead."""
+        yield from ()
+
     def probe(self, device: str) -> Support:
-        """Can it run on this device, 'cpu' or 'cuda'?"""
+        """Can it run on this device, 'cpu' or 'cuda'? Asked in the child, before anything else is imported."""
+        found = find_gpu_problem(self.least_capability, f"{self.title}'s own kernels") if device == "cuda" else None
+        return Support(True) if found is None else Support(False, *found)
 
     @abstractmethod
     def prepare(self) -> dict[str, str]:

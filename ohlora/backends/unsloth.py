@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ohlora.backends.effective import in_effect, keep_unscaled, lora_places, require_as_asked, versions
-from ohlora.backends.interface import Backend, Loaded, LoadSpec, Mode, Support
+from ohlora.backends.interface import Backend, Loaded, LoadSpec, Mode, Setting, Support
 from ohlora.files import read_json, write_json
+from ohlora.measure.device import BF16_CAPABILITY
 
-TRITON_NEEDS = (7, 0)  # compute capability; Unsloth has no gate of its own at import
+# Unsloth trains these in float32 where float16 would overflow (FORCE_FLOAT32 in its loader), hf does not.
+NO_FLOAT16 = ("Gemma3ForCausalLM",)
 CHECKPOINTING: dict[str, bool | str] = {"none": False, "standard": True, "unsloth": "unsloth"}
 INSTALL = 'pip install "ohlora[unsloth]", or `make setup` in a checkout'
 
@@ -32,6 +35,7 @@ class UnslothBackend(Backend):
     }
     libraries_mib = 1065.0
     estimated_on = ("cpu",)  # its GPU kernels keep less than autograd does
+    least_capability = (7, 0)  # Triton's; Unsloth has no gate of its own at import
     checkpointing = ("none", "standard", "unsloth")
     offloading = ("unsloth",)
     env: ClassVar[dict[str, str]] = {"UNSLOTH_DISABLE_STATISTICS": "1", "UNSLOTH_MEGA_CACHE": "0"}
@@ -43,28 +47,34 @@ class UnslothBackend(Backend):
     def probe(self, device: str) -> Support:
         if util.find_spec("unsloth") is None:
             return Support(False, "not_installed", f"backend=unsloth: Unsloth is not installed; {INSTALL}")
-        import torch
-
         if device == "cpu":
-            if torch.cuda.is_available():
+            import torch
+
+            if torch.cuda.is_available():  # a process that was not narrowed to its device
                 return Support(
                     False,
                     "cpu_not_selectable",
                     "device=cpu: Unsloth uses the GPU it sees; hide it with "
                     "CUDA_VISIBLE_DEVICES= to use its CPU back end",
                 )
-            return Support(True)
-        if not torch.cuda.is_available():
-            return Support(False, "no_cuda", "device=cuda, but torch sees no CUDA device here; use device=cpu or auto")
-        capability = torch.cuda.get_device_capability()
-        if capability < TRITON_NEEDS:
-            return Support(
-                False,
-                "compute_capability",
-                f"Unsloth's Triton kernels need compute capability {TRITON_NEEDS[0]}.{TRITON_NEEDS[1]} or more; "
-                f"{torch.cuda.get_device_name()} has {capability[0]}.{capability[1]}",
+        return super().probe(device)
+
+    def warnings(self, setting: Setting) -> Iterator[str]:
+        if setting.device != "cuda" or setting.capability is None:
+            return
+        bfloat16 = setting.capability >= BF16_CAPABILITY
+        if setting.architecture in NO_FLOAT16 and (setting.dtype == "float16" or not bfloat16):
+            instead = "model.dtype=bfloat16" if bfloat16 else "a model of another class, such as smollm2-135m-instruct"
+            why = "" if bfloat16 else " on this GPU, which has no bfloat16"
+            yield (
+                f"model.dtype={setting.dtype}: backend=unsloth runs {setting.architecture} in float32{why}, so it "
+                f"cannot be compared with a back end that does as asked; take {instead}"
             )
-        return Support(True)
+        elif setting.trains and setting.dtype == "float32" and bfloat16:
+            yield (
+                "model.dtype=float32: backend=unsloth trains in bfloat16 mixed precision on this GPU all the same, so "
+                "it cannot be compared with a back end that computes in float32; take model.dtype=bfloat16"
+            )
 
     def prepare(self) -> dict[str, str]:
         import unsloth

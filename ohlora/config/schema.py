@@ -94,12 +94,6 @@ class Split(Enum):
     test = "test"
 
 
-class Device(Enum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
 @dataclass
 class TaskConfig:
     name: str = MISSING
@@ -266,7 +260,7 @@ class Config:
     outputs: str = "outputs"
     models: str = "models"
     adapter: str | None = None
-    device: Device = Device.auto
+    device: str = "auto"
     device_memory_gib: float | None = None
     preflight: Preflight = Preflight.stop
     seed: int = 42

@@ -15,6 +15,7 @@ from ohlora.backends import backend, backends
 from ohlora.config.schema import Config, LoraMethod, Quantization, Source
 from ohlora.config.tasks import TASKS
 from ohlora.errors import UserError, choose_from, suggest
+from ohlora.measure.gpus import is_device
 from ohlora.models.architectures import ARCHITECTURES, known
 from ohlora.models.card import CUSTOM
 from ohlora.models.licences import ACCEPT_ANSWERS, LICENCES
@@ -123,6 +124,8 @@ def _choices(c: Config) -> Iterator[str]:
         yield choose_from("backend.name", c.backend.name, backends())
     else:
         yield from backend(c.backend.name).problems(c)
+    if not is_device(c.device):
+        yield f"device={c.device}: choose from auto, cpu, cuda, or cuda:<number> where there are several GPUs"
     if c.data.format not in DATA_FORMATS:
         yield choose_from("data.format", c.data.format, DATA_FORMATS)
     if c.tracking.name not in TRACKERS:
@@ -191,7 +194,7 @@ def _combinations(c: Config) -> Iterator[str]:
         yield f"lora=none: task={c.task.name} trains an adapter; choose another lora, or task=infer"
     if c.adapter is not None and c.task.name != "infer":
         yield f"adapter={c.adapter}: only task=infer takes an adapter; leave it out or give task=infer"
-    if c.lora.quantization is Quantization.nf4 and c.model.dtype.value == "float16" and c.device.value == "cpu":
+    if c.lora.quantization is Quantization.nf4 and c.model.dtype.value == "float16" and c.device == "cpu":
         yield "model.dtype=float16: 4-bit on CPU computes in bfloat16 or float32; choose one of them"
     lawful = known(c.model.architecture)
     if lawful and lawful.licence and c.model.license not in (None, lawful.licence):

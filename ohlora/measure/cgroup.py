@@ -53,6 +53,26 @@ def limit_bytes(folder: Path | None) -> int | None:
     return lowest if lowest < UNLIMITED else None
 
 
+def free_bytes(folder: Path | None) -> int | None:
+    """What is left of the limits on the way up from this group, the least of them; None where there is none.
+
+    File pages that nobody has used lately count as free: the kernel gives them back before it kills.
+    """
+    left = []
+    while folder and folder.is_relative_to(ROOT):
+        for limit, usage, idle in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            with contextlib.suppress(OSError, ValueError):
+                allowed = int((folder / limit).read_text())
+                used = int((folder / usage).read_text()) - (_value(folder / "memory.stat", idle) or 0)
+                if allowed < UNLIMITED:
+                    left.append(max(0, allowed - used))
+        folder = folder.parent
+    return min(left, default=None)
+
+
 class OomKills:
     """Kills for memory since the start: in our group where that is counted, else on the whole machine.
 

@@ -1,4 +1,4 @@
-"""What this machine computes on: the device, its native precision, and what it is called in a result."""
+"""What this process computes on: the device, whether torch can use it, its native precision, its name in a result."""
 
 from __future__ import annotations
 
@@ -7,18 +7,71 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Device, Dtype
+from ohlora.config.schema import Dtype
+from ohlora.errors import Unsupported
+from ohlora.measure.gpus import Gpu, chosen_gpu
+from ohlora.measure.kernels import explain_missing, has_kernels
 
 BF16_CAPABILITY = (8, 0)
 
 
-def resolve_device(asked: Device) -> str:
-    """'cuda' or 'cpu'; `auto` takes the GPU where torch sees one."""
+def resolve_device(asked: str) -> str:
+    """'cuda' or 'cpu'; `auto` takes the GPU where there is one.
+
+    Raises:
+        Unsupported: the driver shows a GPU that torch cannot use. Only device=cpu puts the CPU in its place.
+    """
+    if asked == "cpu":
+        return "cpu"
     import torch
 
-    if asked is Device.auto:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return asked.value
+    if torch.cuda.is_available():
+        return "cuda"
+    seen = chosen_gpu(asked)
+    if seen is not None:
+        raise Unsupported("gpu_unusable", _explain_unusable(seen))
+    return "cpu" if asked == "auto" else "cuda"
+
+
+def find_gpu_problem(least: tuple[int, int], needs: str) -> tuple[str, str] | None:
+    """(code, reason) why this process's GPU cannot be computed on; None where it can.
+
+    `least`: the compute capability that a back end's own kernels need, `needs` names them. In the child only.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        return "no_cuda", "device=cuda, but torch sees no CUDA device here; use device=cpu or auto"
+    capability, name = torch.cuda.get_device_capability(), torch.cuda.get_device_name()
+    compiled_for = torch.cuda.get_arch_list()
+    if not has_kernels(capability, compiled_for):
+        build = f"{torch.__version__}, CUDA {torch.version.cuda}"
+        return "compute_capability", explain_missing(name, capability, compiled_for, build)
+    if capability < least:
+        wanted, has = f"{least[0]}.{least[1]}", f"{capability[0]}.{capability[1]}"
+        return "compute_capability", f"{needs} need compute capability {wanted} or more; {name} has {has}"
+    return None
+
+
+def _explain_unusable(gpu: Gpu) -> str:
+    """Why torch cannot use a GPU that the driver shows: its own CUDA against the driver's, and what would help."""
+    import torch
+
+    build = torch.version.cuda
+    shown = f"the driver ({gpu.driver}, for CUDA {gpu.cuda} or older) shows {gpu.name}, but torch {torch.__version__}"
+    if build is None:
+        return f"{shown} is a build without CUDA; install one for CUDA {gpu.cuda} or older, or give device=cpu"
+    if [int(part) for part in build.split(".")] > [int(part) for part in gpu.cuda.split(".")]:
+        return (
+            f"{shown} is built for CUDA {build} and cannot use it; update the driver, install a torch build for CUDA "
+            f"{gpu.cuda} or older, or give device=cpu"
+        )
+    try:
+        torch.cuda.init()
+        why = "it does not say why"
+    except Exception as error:
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"{shown} (CUDA {build}) cannot use it: {why}; give device=cpu to compute on the CPU"
 
 
 def resolve_dtype(asked: Dtype, device: str) -> str:
@@ -62,6 +115,8 @@ def describe(device: str) -> dict[str, Any]:
             "vram_mib": round(properties.total_memory / 2**20),
             "cuda": torch.version.cuda,
         }
+        gpu = chosen_gpu(device)
+        facts |= {"uuid": gpu.uuid, "driver": gpu.driver} if gpu else {"uuid": f"GPU-{properties.uuid}"}
     else:
         facts["name"] = f"CPU ({facts['cpu']}, {facts['cores']} cores)"
     return facts

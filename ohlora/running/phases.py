@@ -13,11 +13,12 @@ from ohlora.backends import shared_env
 from ohlora.config.schema import LaunchConfig
 from ohlora.config.tasks import Phase
 from ohlora.files import encode_json, write_json
+from ohlora.measure.gpus import narrow_process
 from ohlora.measure.sampler import MEMORY_TIMELINE
 from ohlora.measure.shortage import killed_for_memory
 from ohlora.records.result import PhaseRecord, Result, Status, read_phase
 from ohlora.running import process
-from ohlora.tasks.job import run_phase
+from ohlora.tasks.job import read_config, run_phase
 
 EventSink = Callable[[dict[str, Any]], None]
 LOG_TAIL_LINES = 12
@@ -48,6 +49,7 @@ def _run_phase(launch: LaunchConfig, attempt: Path, phase: Phase, on_event: Even
     record_path = attempt / "phases" / f"{phase.name}.json"
     record_path.unlink(missing_ok=True)
     if not launch.isolate:
+        narrow_process(read_config(attempt).device)
         run_phase(attempt, phase.name, on_event)
         return read_phase(record_path)
     log = attempt / "phases" / f"{phase.name}.log"

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from ohlora.backends import Setting, backend
 from ohlora.config.schema import LoraMethod
 from ohlora.errors import UserError
+from ohlora.measure.gpus import device_problems
 from ohlora.models import adapters
+from ohlora.models.architectures import architecture
 from ohlora.models.checks import code_problems, folder_problems, small_problems, subject
 from ohlora.models.folder import is_prepared, prepared_otherwise
 from ohlora.models.weights import pickle_problems
@@ -33,8 +36,19 @@ def check(plan: Plan, alone: bool = True) -> None:
     problem = plan.fit_problem
     if problem and problem.stops and alone:
         raise UserError(problem.text)
-    if problem and not problem.stops:
-        print(f"warning: {problem.text}", file=sys.stderr)
+    warnings = [problem.text] if problem and not problem.stops else []
+    for warning in [*warnings, *device_warnings(plan)]:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def device_warnings(plan: Plan) -> Iterator[str]:
+    """What the back end would do otherwise than asked on this run's device."""
+    if any(phase.backend for phase in plan.task.phases):
+        name = architecture(plan.config.model, plan.model_folder if plan.model_folder.is_dir() else None)
+        there = plan.capacity
+        capability = there.gpu.capability if there.gpu else None
+        setting = Setting(name, there.device, there.dtype, capability, plan.task.trains)
+        yield from backend(plan.config.backend.name).warnings(setting)
 
 
 def _problems(plan: Plan) -> Iterator[str]:
@@ -42,6 +56,7 @@ def _problems(plan: Plan) -> Iterator[str]:
     yield from _writable("outputs", Path(config.outputs))
     if config.tracking.name == "mlflow" and local_path(store_uri(config)) == Path.cwd() / "mlflow.db":
         yield from _writable("tracking.uri (the working directory)", Path.cwd())
+    yield from device_problems(config.device)
     yield from _model_problems(plan)
     if config.task.name != "prepare":
         try:

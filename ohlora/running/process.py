@@ -17,6 +17,7 @@ from typing import Any
 
 from ohlora.backends import env_prefixes
 from ohlora.measure.cgroup import OomKills
+from ohlora.running.allocator import allocator_setting
 
 EVENT_FD, LIFE_FD = "OHLORA_EVENT_FD", "OHLORA_LIFE_FD"
 GRACE_S = 5.0
@@ -24,7 +25,6 @@ GRACE_S = 5.0
 FIXED_ENV = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "PYTHONIOENCODING": "utf-8",  # of its log, whatever the terminal's is
-    "PYTORCH_ALLOC_CONF": "expandable_segments:True",
     "TOKENIZERS_PARALLELISM": "false",
 }
 DROPPED_ENV = ("PYTORCH_ALLOC", "PYTORCH_CUDA_ALLOC", "ACCELERATE_", "OHLORA_")
@@ -48,7 +48,7 @@ def child_env(extra: dict[str, str]) -> dict[str, str]:
     """Our environment without what would make two arms differ, plus what all arms share."""
     dropped = (*DROPPED_ENV, *env_prefixes())
     kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
-    return {**kept, **FIXED_ENV, **extra}
+    return {**kept, **FIXED_ENV, "PYTORCH_ALLOC_CONF": allocator_setting(), **extra}
 
 
 def run(

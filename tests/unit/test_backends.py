@@ -7,16 +7,19 @@ from importlib import util
 import pytest
 import torch
 
-from ohlora.backends import backend, backends, label
+from ohlora.backends import Setting, backend, backends, label
 from ohlora.config.paths import options
 from ohlora.config.schema import Dtype
 from ohlora.measure.device import resolve_dtype
+
+LOCKED = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]  # torch 2.14.1, CUDA 13.0
 
 
 def gpu(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int] | None, name: str = "GPU") -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: capability is not None)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: name)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: LOCKED)
 
 
 def test_every_backend_has_its_option() -> None:
@@ -24,11 +27,45 @@ def test_every_backend_has_its_option() -> None:
 
 
 def test_an_old_gpu_is_named_with_its_capability(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no kernels in this torch, so neither back end runs on it; what would do is named."""
     gpu(monkeypatch, (5, 2), "Quadro M6000")
-    support = backend("unsloth").probe("cuda")
-    assert (support.supported, support.code) == (False, "compute_capability")
-    assert "need compute capability 7.0 or more; Quadro M6000 has 5.2" in support.reason
+    for name in backends():
+        support = backend(name).probe("cuda")
+        assert (support.supported, support.code) == (False, "compute_capability")
+        assert support.reason.startswith("Quadro M6000 has compute capability 5.2, but this torch (")
+        assert "kernels for 7.5, 8.0, 8.6, 9.0, 10.0, 12.0 only" in support.reason
+        assert "a torch build with sm_52 for CUDA 12" in support.reason and "device=cpu" in support.reason
+
+
+def test_unsloth_needs_more_than_a_torch_that_has_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu(monkeypatch, (6, 0), "Tesla P100")
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_60", "sm_70"])
     assert backend("hf").probe("cuda").supported
+    support = backend("unsloth").probe("cuda")
+    assert support.reason == "Unsloth's own kernels need compute capability 7.0 or more; Tesla P100 has 6.0"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "dtype", "capability", "said"),
+    [
+        ("Gemma3ForCausalLM", "float16", (7, 5), "smollm2-135m-instruct"),
+        ("Gemma3ForCausalLM", "float32", (7, 5), "smollm2-135m-instruct"),
+        ("Gemma3ForCausalLM", "float16", (8, 0), "take model.dtype=bfloat16"),
+        ("Gemma3ForCausalLM", "bfloat16", (8, 0), ""),
+        ("Gemma3ForCausalLM", "float32", None, ""),
+        ("LlamaForCausalLM", "float16", (7, 5), ""),
+        ("LlamaForCausalLM", "float32", (7, 5), ""),
+        ("LlamaForCausalLM", "float32", (8, 6), "bfloat16 mixed precision on this GPU"),
+        (None, "float32", (9, 0), "bfloat16 mixed precision on this GPU"),
+    ],
+)
+def test_what_unsloth_does_otherwise_is_known_before(
+    architecture: str | None, dtype: str, capability: tuple[int, int] | None, said: str
+) -> None:
+    setting = Setting(architecture, "cuda" if capability else "cpu", dtype, capability, trains=True)
+    assert list(backend("hf").warnings(setting)) == []
+    warned = list(backend("unsloth").warnings(setting))
+    assert len(warned) == bool(said) and all(said in text for text in warned)
 
 
 @pytest.mark.parametrize(("capability", "dtype"), [((7, 5), "float16"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")])

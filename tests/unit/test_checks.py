@@ -54,6 +54,12 @@ def states(**changed: Any) -> dict[str, str]:
     return {check.code: check.state for check in checks([run("A")], [run("B", **changed)])}
 
 
+def test_another_gpu_of_the_same_kind_is_another_machine() -> None:
+    gpu = {"name": "NVIDIA T4", "type": "cuda", "vram_mib": 15000, "cuda": "13.0", "threads": 2}
+    sides = [[run("A", device={**gpu, "uuid": "GPU-1"})], [run("B", device={**gpu, "uuid": "GPU-2"})]]
+    assert {check.code: check.state for check in checks(*sides)}["machine"] == "broken"
+
+
 def test_equal_runs() -> None:
     assert set(states().values()) == {"equal"}
 

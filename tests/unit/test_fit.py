@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import cache
 
 import pytest
+from fake_gpu import Board, FakeBoards
 
 from ohlora.config.compose import compose_config
 from ohlora.config.paths import options
@@ -192,19 +194,11 @@ def test_an_unknown_shape_is_said(ohlora) -> None:
 
 
 def test_a_gpu_is_asked_through_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read against nvidia-ml-py: the calls that are made, on a card that cannot do bfloat16."""
-    import pynvml
-
-    class Memory:
-        free, total = 14 * 2**30, 15 * 2**30
-
+    """A card that cannot do bfloat16, and the one that device=cuda:1 chooses."""
+    t4 = Board("GPU-t4", "Tesla T4", (7, 5), total=15 * 1024, free=14 * 1024)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
-    monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: None)
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: index)
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", lambda handle: Memory)
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lambda handle: "Tesla T4")
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetCudaComputeCapability", lambda handle: (7, 5))
+    monkeypatch.setitem(sys.modules, "pynvml", FakeBoards([t4, Board("GPU-a100")]))
+    assert capacity(config("device=cuda:1")).said == "NVIDIA A100: 39,000 MiB free of 40,000"
     found = capacity(config())
     assert (found.device, found.mib, found.dtype) == ("cuda", 14 * 1024, "float16")
     assert found.said == "Tesla T4: 14,336 MiB free of 15,360"
@@ -213,5 +207,9 @@ def test_a_gpu_is_asked_through_its_driver(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_control_group_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of its limit, not the limit: another run in the same container holds 2 of 3 GiB."""
     monkeypatch.setattr(capacities, "limit_bytes", lambda folder: 3 * 2**30)
-    assert capacity(config("device=cpu")).mib == 3 * 1024
+    monkeypatch.setattr(capacities, "free_bytes", lambda folder: 2**30)
+    found = capacity(config("device=cpu"))
+    assert found.mib == 1024
+    assert found.said == "1,024 MiB left of the 3,072 that the control group allows"

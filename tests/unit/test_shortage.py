@@ -103,6 +103,10 @@ def test_control_groups_of_both_versions(tmp_path: Path, monkeypatch: pytest.Mon
     assert cgroup.oom_kills(found) == 3 and cgroup.limit_bytes(found) is None
     (folder / limit).write_text(f"{2**30}\n")
     assert cgroup.limit_bytes(found) == 2**30
+    second = limit == "memory.max"
+    (folder / ("memory.current" if second else "memory.usage_in_bytes")).write_text(f"{700 * 2**20}\n")
+    (folder / "memory.stat").write_text(f"{'' if second else 'total_'}inactive_file {200 * 2**20}\n")
+    assert cgroup.free_bytes(found) == (1024 - 500) * 2**20
 
     kills = cgroup.OomKills()
     (proc / "vmstat").write_text("oom_kill 6\n")

@@ -241,7 +241,8 @@ def _machine(runs: Sequence[Result]) -> Check:
 
 
 def _hardware(device: dict[str, Any]) -> str | None:
-    beside = ("cpu", "cores", "vram_mib", "cuda") if device.get("type") == "cuda" else ()  # a CPU's name says them
+    # A CPU's name says the rest of it.
+    beside = ("cpu", "cores", "vram_mib", "cuda", "uuid") if device.get("type") == "cuda" else ()
     return ", ".join(str(device[key]) for key in ("name", *beside) if key in device) or None
 
 
