@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ohlora.config.schema import Config
-from ohlora.models.acceptance import REMEMBERED, read_acceptance, remembered
+from ohlora.models.acceptance import REMEMBERED, read_acceptance, read_accepted
 from ohlora.models.licences import ENTRIES, LICENCES, Licence, described_folder, find_licence, licence_of
 from ohlora.report.markdown import NO_VALUE, markdown
 from ohlora.running.plan import Plan
@@ -29,7 +29,7 @@ def show(config: Config) -> tuple[int, str]:
         if entry.restrictions:
             checked = f"checked {entry.checked}: " if entry.checked else ""
             parts += [f"{entry.title} ({entry.url}), {checked}{entry.restrictions}", ""]
-    for tag, record in sorted(remembered(Path(config.models)).items()):
+    for tag, record in sorted(read_accepted(Path(config.models)).items()):
         if tag in ENTRIES and record.get("version") != LICENCES[tag].version:
             parts += [f"{tag}: accepted in the version of {record.get('version')}; the terms are newer", ""]
     parts.append(f"Accept one with model.accept_license=<tag>; {Path(config.models) / REMEMBERED} remembers it")

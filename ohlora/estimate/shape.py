@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ohlora.config.schema import ModelConfig, ShapeConfig
-from ohlora.models.architectures import architecture, described
+from ohlora.models.architectures import architecture, read_model_config
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Shape:
 def shape_of(model: ModelConfig, folder: Path | None) -> Shape | None:
     """The shape of this run's model: its folder's config.json, else the option's facts; None where neither tells."""
     name = architecture(model, folder)
-    described_shape = _of_folder(described(folder)) if folder else None
+    described_shape = _of_folder(read_model_config(folder)) if folder else None
     facts = described_shape or model.shape
     build = BUILDERS.get(name or "")
     return build(facts, str(name)) if facts and build else None

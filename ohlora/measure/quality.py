@@ -32,7 +32,7 @@ def quality(samples: Sequence[Sample]) -> dict[str, float]:
         found[f"{key}_share"] = _share([is_defect(sample) for sample in samples])
     if all(sample.ended is not None for sample in samples):
         found["never_ending_share"] = _share([sample.ended is False for sample in samples])
-        found["usable_share"] = _share([not defects(sample) for sample in samples])
+        found["usable_share"] = _share([not find_defects(sample) for sample in samples])
     for n in (1, 2):
         value = distinct([sample.answer for sample in samples], n)
         if value is not None:
@@ -40,7 +40,7 @@ def quality(samples: Sequence[Sample]) -> dict[str, float]:
     return {f"quality/{key}": value for key, value in found.items()}
 
 
-def defects(sample: Sample) -> list[str]:
+def find_defects(sample: Sample) -> list[str]:
     """Why an answer is not well-formed: 'empty', 'repeated', 'wrong_language', 'never_ending'; [] where it is."""
     seen = {
         "empty": is_empty(sample),
@@ -70,17 +70,17 @@ def is_wrong_language(sample: Sample) -> bool:
 
     Latin is foreign to nobody: names and terms are written in it. An answer without letters is in no language.
     """
-    letters = scripts(sample.answer)
-    given = scripts(sample.reference) or scripts(sample.question)
+    letters = count_scripts(sample.answer)
+    given = count_scripts(sample.reference) or count_scripts(sample.question)
     if not letters or not given:
         return False
     total, expected = letters.total(), given.most_common(1)[0][0]
-    known = {"LATIN", *given, *scripts(sample.question)}
+    known = {"LATIN", *given, *count_scripts(sample.question)}
     foreign = sum(count for script, count in letters.items() if script not in known)
     return letters[expected] < OWN_SCRIPT * total or foreign > FOREIGN_SCRIPT * total
 
 
-def scripts(text: str) -> Counter[str]:
+def count_scripts(text: str) -> Counter[str]:
     """How many letters of each script; full-width and compatibility forms count as what they stand for."""
     letters = (character for character in normalize("NFKC", text) if character.isalpha())
     return Counter(name(letter, "UNNAMED").split()[0] for letter in letters)
@@ -113,7 +113,7 @@ def _chrf(samples: Sequence[Sample]) -> dict[str, float]:
     answers = [normalize("NFC", sample.answer) for sample in samples]
     found = {"chrf": float(chrf.corpus_score(answers, [references]).score)}
     if all(sample.ended is not None for sample in samples):
-        kept = ["" if defects(sample) else answer for sample, answer in zip(samples, answers, strict=True)]
+        kept = ["" if find_defects(sample) else answer for sample, answer in zip(samples, answers, strict=True)]
         found["usable_chrf"] = float(chrf.corpus_score(kept, [references]).score)
     return found
 

@@ -34,7 +34,7 @@ class Paired:
     pairs: int
 
 
-def paired(baseline: Sequence[float], other: Sequence[float], resolution: float = 1e-6) -> Paired:
+def compare_pairs(baseline: Sequence[float], other: Sequence[float], resolution: float = 1e-6) -> Paired:
     """Compare values of equal length, one pair at each position; all must be > 0.
 
     `resolution` > 0 is the relative error of one measurement. Pairs that agree more closely than that, as counts do,

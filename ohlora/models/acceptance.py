@@ -104,11 +104,11 @@ def read_acceptance(model: LocalModel, tag: str | None = None, entry: Licence | 
     """How and when the terms that this run's model is under were accepted; None where they were not, or are newer."""
     tag = tag or licence_of(model)
     entry = entry or _find(model, tag)
-    found = remembered(model.models).get(_key(tag, entry))
+    found = read_accepted(model.models).get(_key(tag, entry))
     return found if found and found.get("version") == entry.version else None
 
 
-def remembered(models: Path) -> dict[str, dict[str, Any]]:
+def read_accepted(models: Path) -> dict[str, dict[str, Any]]:
     """Licence tag -> {title, url, version, accepted, how} of everything accepted beside these models."""
     try:
         read = read_json(models / REMEMBERED)
@@ -148,4 +148,4 @@ def _remember(model: LocalModel, tag: str, entry: Licence, how: str) -> None:
     when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     with FileLock(models / f".{REMEMBERED}.lock"):
         record = {"title": entry.title, "url": entry.url, "version": entry.version, "accepted": when, "how": how}
-        write_json(models / REMEMBERED, {**remembered(models), _key(tag, entry): record})
+        write_json(models / REMEMBERED, {**read_accepted(models), _key(tag, entry): record})

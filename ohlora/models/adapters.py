@@ -22,7 +22,7 @@ DESCRIBED, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 TEXTS = (ADAPTER_CARD, "README.md", "GEMMA_TERMS.html", "USE_POLICY.md")
 
 
-def published(adapter: str | None, models: Path) -> Repository | None:
+def find_repository(adapter: str | None, models: Path) -> Repository | None:
     """The repository of `adapter=hub:<owner>/<name>[@<revision>]`, also of the folder that it is fetched into.
 
     Raises:
@@ -49,7 +49,7 @@ def published(adapter: str | None, models: Path) -> Repository | None:
 
 def published_folder(adapter: str | None, models: Path) -> Path | None:
     """Where a published adapter lies once it is fetched; None for any other."""
-    repository = published(adapter, models)
+    repository = find_repository(adapter, models)
     if repository is None:
         return None
     at = f"@{repository.revision}" if repository.revision else ""
@@ -71,14 +71,14 @@ def fetch(adapter: str | None, model: LocalModel, show: Show) -> None:
     """
     from ohlora.models.prepare import made_whole  # only where something is made: the parent process stays light
 
-    repository, target = published(adapter, model.models), published_folder(adapter, model.models)
+    repository, target = find_repository(adapter, model.models), published_folder(adapter, model.models)
     if repository is None or target is None:
         return
 
     def fill(partial: Path) -> dict[str, Any]:
         assert repository is not None
         show.stage(f"asking the hub for {repository.name}")
-        commit, files = hub.listing(repository)
+        commit, files = hub.list_files(repository)
         for name in (DESCRIBED, WEIGHTS):
             if name not in files:
                 raise UserError(_incomplete(repository.key, name, set(files)))
@@ -86,14 +86,14 @@ def fetch(adapter: str | None, model: LocalModel, show: Show) -> None:
             file for name, file in sorted(files.items()) if name in TEXTS or name.startswith(("LICENSE", "NOTICE"))
         ]
         hub.fetch(repository, commit, [files[DESCRIBED], *texts], partial, show)
-        found = list(base_problems(model, partial, repository.key))
+        found = list(find_base_problems(model, partial, repository.key))
         if found:
             raise UserError(found)
         _accepted(model, partial, repository, show)
         hub.fetch(repository, commit, [files[DESCRIBED], *texts, files[WEIGHTS]], partial, show)
         if safetensors_bytes(partial / WEIGHTS) != files[WEIGHTS].size:
             raise UserError(f"{repository.key}: {WEIGHTS} is cut short or no safetensors; choose another revision")
-        found = list(base_problems(model, partial, repository.key))
+        found = list(find_base_problems(model, partial, repository.key))
         if found:
             raise UserError(found)
         if note := base_note(model, partial, repository.key):
@@ -112,7 +112,7 @@ def _accepted(model: LocalModel, folder: Path, repository: Repository, show: Sho
         acceptance.require_acceptance(model, tag, key, find_licence(tag, folder, repository.name))
 
 
-def problems(
+def find_problems(
     adapter: str, model: LocalModel, folder: Path | None, planned: Mapping[str, set[Sizes]] | None = None
 ) -> Iterator[str]:
     """What stops the adapter in `folder` from being loaded onto this run's model.
@@ -128,10 +128,10 @@ def problems(
     elif not (folder / WEIGHTS).is_file():
         yield _incomplete(key, WEIGHTS, {path.name for path in folder.iterdir()})
     else:
-        yield from base_problems(model, folder, key, planned)
+        yield from find_base_problems(model, folder, key, planned)
 
 
-def base_problems(
+def find_base_problems(
     model: LocalModel, folder: Path, key: str, planned: Mapping[str, set[Sizes]] | None = None
 ) -> Iterator[str]:
     """Does the adapter belong to this run's model? By its card's hash, else by the sizes of the layers it changes."""
@@ -189,7 +189,7 @@ def require_fit(adapter: str | None, model: LocalModel, folder: Path | None) -> 
     Raises:
         UserError: it was trained on another model.
     """
-    if adapter and (found := list(problems(adapter, model, folder))):
+    if adapter and (found := list(find_problems(adapter, model, folder))):
         raise UserError(found)
 
 

@@ -45,13 +45,13 @@ def architecture(model: ModelConfig, folder: Path | None = None) -> str | None:
     """The model class: what the option says, else the config.json of its folder; None where neither does."""
     if model.architecture:
         return model.architecture
-    named = described(folder).get("architectures") if folder else None
+    named = read_model_config(folder).get("architectures") if folder else None
     return str(named[0]) if named else None
 
 
 def class_licence(model: ModelConfig, folder: Path | None) -> str:
     """What every model of this class is under, whatever a card or an option says; '' where that is its own affair."""
-    read = described(folder) if folder else {}
+    read = read_model_config(folder) if folder else {}
     named = read.get("architectures")
     for name in (model.architecture, *(named if isinstance(named, list) else ())):
         found = known(name) if isinstance(name, str) else None
@@ -87,7 +87,7 @@ def attention(model: ModelConfig, folder: Path | None) -> Attention:
     return found.attention if found and model.attention is Attention.auto else model.attention
 
 
-def described(folder: Path) -> dict[str, Any]:
+def read_model_config(folder: Path) -> dict[str, Any]:
     """A folder's config.json; empty where it cannot be read."""
     try:
         read = read_json(folder / "config.json")

@@ -153,7 +153,7 @@ def tokenizer_hash(folder: Path) -> str:
     )
 
 
-def facts(model: LocalModel, licence: str) -> dict[str, Any]:
+def describe_model(model: LocalModel, licence: str) -> dict[str, Any]:
     """The `model` part of result.json, of a model whose folder is there; `licence`: the tag that acceptance went by."""
     folder = model.folder
     marker = read_json(folder / MARKER) if is_prepared(folder) else {}

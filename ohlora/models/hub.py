@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ohlora.files import sha256_file
-from ohlora.models.hub_errors import Interrupted, Repository, in_words, token
+from ohlora.models.hub_errors import Interrupted, Repository, in_words, read_token
 
 MIB = 2**20
 SPARE = 64 * MIB  # left free on the disk
@@ -50,7 +50,7 @@ class Remote:
         return self.blob in (None, _git_hash(path))
 
 
-def listing(repository: Repository) -> tuple[str, dict[str, Remote]]:
+def list_files(repository: Repository) -> tuple[str, dict[str, Remote]]:
     """(commit, files by name) of the revision that is asked for, or of the newest.
 
     Raises:
@@ -59,8 +59,8 @@ def listing(repository: Repository) -> tuple[str, dict[str, Remote]]:
     from huggingface_hub import HfApi
 
     with in_words(repository):
-        info = HfApi(token=token()).model_info(
-            repository.name, revision=repository.revision, files_metadata=True, token=token()
+        info = HfApi(token=read_token()).model_info(
+            repository.name, revision=repository.revision, files_metadata=True, token=read_token()
         )
     files = {
         s.rfilename: Remote(s.rfilename, s.size or 0, s.lfs.sha256 if s.lfs else None, s.blob_id)
@@ -109,7 +109,7 @@ def _fetch_one(repository: Repository, commit: str, file: Remote, folder: Path, 
     disable_progress_bars()
     part = _part(folder, file)
     (folder / file.name).unlink(missing_ok=True)
-    url, headers = hf_hub_url(repository.name, file.name, revision=commit), build_hf_headers(token=token())
+    url, headers = hf_hub_url(repository.name, file.name, revision=commit), build_hf_headers(token=read_token())
     try:
         with in_words(repository), _Growing(part, grown) as growing:
             http_get(url, growing, resume_size=_begun(folder, file), headers=headers, expected_size=file.size)

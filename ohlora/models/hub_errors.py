@@ -25,7 +25,7 @@ class Repository:
     by_hand: str = "or download it elsewhere and give model.path=<folder>"
 
 
-def token() -> str | bool:
+def read_token() -> str | bool:
     """The token of the environment; never one that lies in a cache."""
     return os.environ.get("HF_TOKEN") or False
 
@@ -43,7 +43,7 @@ def in_words(repository: Repository) -> Iterator[None]:
         RevisionNotFoundError,
     )
 
-    key, has_token = repository.key, bool(token())
+    key, has_token = repository.key, bool(read_token())
     go_on = f"call again to go on where it stopped, {repository.by_hand}"
     try:
         yield

@@ -226,7 +226,7 @@ def screen_notice(licence: str, label: str, found: Licence | None = None) -> str
     return "\n".join(part for part in parts if part)
 
 
-def terms(licence: str, folder: Path, repo: str | None = None) -> str:
+def format_terms(licence: str, folder: Path, repo: str | None = None) -> str:
     """Title, address, notice and restrictions, as they stand in the card of something derived from `folder`."""
     entry = find_licence(licence, folder, repo)
     title = f"{entry.title}: {entry.url}" if entry.url else entry.title

@@ -11,7 +11,7 @@ from typing import Any
 
 from ohlora.errors import UserError
 from ohlora.files import read_json, write_json
-from ohlora.models.weights import PICKLED, SAFE, named
+from ohlora.models.weights import PICKLED, SAFE, list_weight_files
 
 SMALL = (".json", ".model", ".txt", ".jinja", ".md")
 
@@ -23,7 +23,7 @@ def convert(source: Path, target: Path, key: str, say: Callable[[str], None]) ->
         UserError: a file holds more than tensors, or is cut short.
     """
     tied = _ties_embeddings(source)
-    names = named(source, *PICKLED)
+    names = list_weight_files(source, *PICKLED)
     renamed = {name: name.replace("pytorch_model", "model").replace(".bin", ".safetensors") for name in names}
     for name in names:
         say(f"rewriting {name} as safetensors")
@@ -34,7 +34,7 @@ def convert(source: Path, target: Path, key: str, say: Callable[[str], None]) ->
 
 def remove(folder: Path) -> None:
     """The pickles, once their tensors lie beside them."""
-    for name in {*named(folder, *PICKLED), PICKLED[1]}:
+    for name in {*list_weight_files(folder, *PICKLED), PICKLED[1]}:
         (folder / name).unlink(missing_ok=True)
 
 

@@ -14,7 +14,7 @@ from ohlora.models.folder import LocalModel, source_hash
 from ohlora.models.hub import Remote, Show
 from ohlora.models.hub_errors import Repository
 from ohlora.models.licences import find_licence, licence_of
-from ohlora.models.weights import PICKLE_RISK, PICKLED, SAFE, named, pickle_problems
+from ohlora.models.weights import PICKLE_RISK, PICKLED, SAFE, list_weight_files, pickle_problems
 
 DESCRIBED = ("config.json", "generation_config.json")
 TOKENIZER = (
@@ -61,7 +61,7 @@ def _from_pickles(model: LocalModel, partial: Path, show: Show) -> dict[str, Any
     given, key = Path(str(model.option.path)), subject(model.option)
     pickled.copy_small(given, partial, with_code=model.option.remote_code is not None)
     _refuse([*small_problems(model.option, partial), *pickle_problems(given, key)])
-    hub.ask_disk(key, partial, sum((given / name).stat().st_size for name in named(given, *PICKLED)))
+    hub.ask_disk(key, partial, sum((given / name).stat().st_size for name in list_weight_files(given, *PICKLED)))
     _accepted(model, partial, show)
     notes = loadable(model.option, partial)
     pickled.convert(given, partial, key, show.stage)
@@ -79,7 +79,7 @@ def _from_hub(model: LocalModel, partial: Path, show: Show) -> dict[str, Any]:
     """Small files first: what they show to be wrong is said before gigabytes are fetched."""
     repository = Repository(subject(model.option), str(model.option.repo), model.option.revision)
     show.stage(f"asking the hub for {repository.name}{f' at {repository.revision}' if repository.revision else ''}")
-    commit, files = hub.listing(repository)
+    commit, files = hub.list_files(repository)
     names = _weights_of(files, repository, model)
     small = [files[name] for name in sorted(files) if _is_small(name, names)]
     hub.fetch(repository, commit, small, partial, show)
@@ -135,7 +135,7 @@ def _listed(partial: Path, names: tuple[str, str], files: dict[str, Remote], rep
     if names[0] in files:
         return [names[0]]
     try:
-        found = named(partial, *names)
+        found = list_weight_files(partial, *names)
     except ValueError as error:
         raise UserError(f"{repository.key}: {error}") from None
     if missing := [name for name in found if name not in files]:

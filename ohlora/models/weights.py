@@ -16,7 +16,7 @@ BUFFERS = ("BOOL", "U8")  # masks that old files carry along; no parameters
 PICKLE_RISK = "reading a pickle can run code of whoever made it"
 
 
-def named(folder: Path, single: str, index: str) -> list[str]:
+def list_weight_files(folder: Path, single: str, index: str) -> list[str]:
     """The files that the weights lie in: those of the index, else the one file.
 
     Raises:
@@ -48,7 +48,7 @@ def weight_problems(folder: Path, key: str) -> list[str]:
             "read as plain tensors and rewritten as safetensors, or take a model that has safetensors"
         ]
     try:
-        names = named(folder, *SAFE)
+        names = list_weight_files(folder, *SAFE)
     except ValueError as error:
         return [f"{key}: {error}"]
     found = []
@@ -71,7 +71,7 @@ def weight_problems(folder: Path, key: str) -> list[str]:
 def pickle_problems(folder: Path, key: str) -> list[str]:
     """What stops pickled weights from being converted."""
     try:
-        names = named(folder, *PICKLED)
+        names = list_weight_files(folder, *PICKLED)
     except ValueError as error:
         return [f"{key}: {error}"]
     return [f"{key}: {name} is missing; the download did not finish" for name in names if not (folder / name).is_file()]
@@ -92,7 +92,7 @@ def parameters_m(folder: Path) -> float | None:
     try:
         tied = read_json(folder / "config.json").get("tie_word_embeddings") is True
         shapes: dict[str, list[int]] = {}
-        for name in named(folder, *SAFE):
+        for name in list_weight_files(folder, *SAFE):
             header, _ = _header(folder / name)
             shapes |= {
                 tensor: entry["shape"]
@@ -118,7 +118,7 @@ def tensor_shapes(path: Path) -> dict[str, list[int]]:
 def model_shapes(folder: Path) -> dict[str, list[int]]:
     """The same of all the weights of a model's folder; empty where one of its files cannot be read."""
     try:
-        found = [tensor_shapes(folder / name) for name in named(folder, *SAFE)]
+        found = [tensor_shapes(folder / name) for name in list_weight_files(folder, *SAFE)]
     except ValueError:
         return {}
     return {name: shape for shapes in found for name, shape in shapes.items()} if all(found) else {}

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from ohlora.errors import UserError
 from ohlora.files import write_atomic, write_json
 from ohlora.models.acceptance import read_acceptance
-from ohlora.models.folder import facts, is_there
+from ohlora.models.folder import describe_model, is_there
 from ohlora.records.layout import PLAN_FILE, attempts
 from ohlora.records.result import Result, Status
 from ohlora.running import progress
@@ -80,7 +80,7 @@ def _finish(plan: Plan, result: Result, attempt: Path, folder: Path, tracker: Tr
     try:
         if is_there(plan.model):
             accepted = read_acceptance(plan.model, plan.licence)
-            result.model = {**facts(plan.model, plan.licence), "licence_accepted": accepted}
+            result.model = {**describe_model(plan.model, plan.licence), "licence_accepted": accepted}
         result.write(attempt)
         result.write(folder)
     finally:

@@ -134,6 +134,6 @@ def _adapter_problems(plan: Plan, given: str) -> Iterator[str]:
         return
     if fetched:
         planned = {} if plan.config.model.path else _planned_sizes(plan)  # the option tells nothing of another folder
-        yield from adapters.problems(given, plan.model, plan.adapter_folder, planned)
+        yield from adapters.find_problems(given, plan.model, plan.adapter_folder, planned)
     else:
         yield from _writable("models", plan.model.models)

@@ -11,7 +11,7 @@ from ohlora.backends import Loaded
 from ohlora.backends.effective import adapter_layers, adapter_parameters
 from ohlora.files import read_json, write_atomic, write_json
 from ohlora.models.folder import ADAPTER_CARD, model_hash
-from ohlora.models.licences import accepted_as, carry, terms
+from ohlora.models.licences import accepted_as, carry, format_terms
 from ohlora.running.plan import Plan
 
 
@@ -95,4 +95,4 @@ def describe_adapter(plan: Plan) -> str:
     own = ["license: other", f"license_name: {name}"] if name != tag else [f"license: {tag}"]  # as the hub writes it
     head = ["---", *([f"base_model: {m.repo}"] if m.repo else []), *own, "library_name: peft", "---"]
     body = f"LoRA adapter (rank {config.lora.rank}, {config.data.name} data) of {m.label}, made with Oh-LoRA."
-    return "\n".join([*head, "", "# Adapter", "", body, "", terms(tag, plan.model_folder, m.repo), ""])
+    return "\n".join([*head, "", "# Adapter", "", body, "", format_terms(tag, plan.model_folder, m.repo), ""])

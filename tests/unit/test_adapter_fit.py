@@ -74,14 +74,14 @@ def test_names_that_mean_the_same(given: str, meant: str) -> None:
 def test_an_adapter_that_fits_is_taken_under_every_form_of_its_name(plan: Plan, tmp_path: Path, base: str) -> None:
     folder = make_adapter(tmp_path / "a", base, 64, 96)
     assert (
-        list(adapters.problems(f"{tmp_path}/a", plan.model, folder)) == []
+        list(adapters.find_problems(f"{tmp_path}/a", plan.model, folder)) == []
         and adapters.base_note(plan.model, folder, "adapter=a") == ""
     )
 
 
 def test_one_that_fits_and_names_another_base_is_taken_with_a_note(plan: Plan, tmp_path: Path) -> None:
     folder = make_adapter(tmp_path / "a", "google/gemma-2-2b", 64, 96)
-    assert list(adapters.problems(f"{tmp_path}/a", plan.model, folder)) == []
+    assert list(adapters.find_problems(f"{tmp_path}/a", plan.model, folder)) == []
     note = adapters.base_note(plan.model, folder, "adapter=a")
     assert note.startswith("adapter=a: was trained on google/gemma-2-2b, and its layers fit google/gemma-2-2b-it too")
 
@@ -92,7 +92,7 @@ def test_nothing_is_said_of_a_folder_without_an_adapter(plan: Plan, tmp_path: Pa
 
 @pytest.mark.parametrize("base", ["google/gemma-2-2b-it", "meta-llama/Llama-3.2-1B"])
 def test_another_size_is_refused_with_both_sizes_whatever_it_names(plan: Plan, tmp_path: Path, base: str) -> None:
-    (said,) = adapters.problems(f"{tmp_path}/a", plan.model, make_adapter(tmp_path / "a", base, 64, 128))
+    (said,) = adapters.find_problems(f"{tmp_path}/a", plan.model, make_adapter(tmp_path / "a", base, 64, 128))
     assert said == (
         f"adapter={tmp_path}/a: does not fit model=local: {LAYER} is 64 → 128 in the adapter and 64 → 96 in the model; "
         f"its base model is {base}: choose that one"
@@ -103,7 +103,7 @@ def test_another_size_is_refused_with_both_sizes_whatever_it_names(plan: Plan, t
 
 def test_a_layer_that_the_model_lacks(plan: Plan, tmp_path: Path) -> None:
     folder = make_adapter(tmp_path / "a", "", 64, 96, module="model.layers.7.self_attn.q_proj")
-    (said,) = adapters.problems(f"{tmp_path}/a", plan.model, folder)
+    (said,) = adapters.find_problems(f"{tmp_path}/a", plan.model, folder)
     assert "model.layers.7.self_attn.q_proj is 64 → 96 in the adapter and no such module in the model" in said
     assert said.endswith("; choose the model it was trained on")
 
@@ -133,8 +133,8 @@ def test_before_a_model_is_here_its_option_tells_the_sizes(tmp_path: Path) -> No
     )
     planned = _planned_sizes(plan)
     folder = make_adapter(tmp_path / "a", CACHE, 2304, 2048)
-    assert list(adapters.problems("a", plan.model, folder, planned)) == []
-    (said,) = adapters.problems(
+    assert list(adapters.find_problems("a", plan.model, folder, planned)) == []
+    (said,) = adapters.find_problems(
         f"{tmp_path}/a", plan.model, make_adapter(tmp_path / "b", "other/base", 640, 1024), planned
     )
     assert "is 640 → 1024 in the adapter and 2304 → 2048 in the model; its base model is other/base" in said

@@ -10,7 +10,7 @@ import pytest
 
 from ohlora.config.compose import compose_config
 from ohlora.models.checks import code_files, code_problems, folder_problems, small_problems
-from ohlora.models.folder import LocalModel, facts, folder_hash
+from ohlora.models.folder import LocalModel, describe_model, folder_hash
 from ohlora.models.licences import card_licence, licence_of
 from ohlora.models.weights import parameters_m, safetensors_bytes
 from ohlora.running.plan import plan_run
@@ -111,7 +111,7 @@ def test_card_licence(folder: Path, text: str | None, licence: str | None) -> No
     setting = local("model=local", f"model.path={folder}", f"outputs={folder.parent}")
     named = licence_of(setting)
     assert named == ("unknown" if licence in (None, "other") else licence)
-    made = facts(setting, named)
+    made = describe_model(setting, named)
     assert (made["licence"], made["label"], made["params_m"]) == (named, "original", 0.5)
 
 

@@ -16,7 +16,7 @@ from ohlora.config.schema import Config, DataConfig, GenerationConfig, ModelConf
 from ohlora.data.rows import PACKAGED, Row
 from ohlora.data.tokens import Example
 from ohlora.errors import UserError
-from ohlora.measure.quality import bits_per_character, defects, distinct, is_repeated, is_wrong_language, quality
+from ohlora.measure.quality import bits_per_character, distinct, find_defects, is_repeated, is_wrong_language, quality
 from ohlora.records.samples import Sample, read_samples, write_samples
 from ohlora.running.plan import Plan
 from ohlora.tasks import answer
@@ -42,7 +42,7 @@ def sample(text: str, reference: str = KOREAN, question: str = "뭐 먹지?", en
     ],
 )
 def test_loops(text: str) -> None:
-    assert is_repeated(sample(text)) and defects(sample(text))[0] == "repeated"
+    assert is_repeated(sample(text)) and find_defects(sample(text))[0] == "repeated"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_language_is_that_of_the_reference(text: str, reference: str, wrong:
 
 @pytest.mark.parametrize("text", ["", "  \n", "...", "?!", "😊"])
 def test_empty_answers(text: str) -> None:
-    assert defects(sample(text)) == ["empty"]
+    assert find_defects(sample(text)) == ["empty"]
 
 
 def test_no_reference_of_the_persona_set_has_a_defect() -> None:

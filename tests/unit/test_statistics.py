@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ohlora.measure.statistics import ALPHA, MIN_PAIRS, holm, paired, pairs_needed
+from ohlora.measure.statistics import ALPHA, MIN_PAIRS, compare_pairs, holm, pairs_needed
 
 
 def test_the_interval_is_the_paired_t_interval_on_log_ratios() -> None:
     a, b = [10.0, 11.0, 9.5, 10.4], [9.0, 10.5, 8.9, 9.1]
-    found = paired(a, b)
+    found = compare_pairs(a, b)
     tested = stats.ttest_rel(np.log(b), np.log(a))
     low, high = tested.confidence_interval(0.95)
     assert found.interval == pytest.approx((exp(low), exp(high)))
@@ -25,20 +25,20 @@ def test_the_interval_is_the_paired_t_interval_on_log_ratios() -> None:
 
 def test_arms_exchanged_give_the_mirrored_ratio() -> None:
     a, b = [1.0, 2.0, 3.0], [1.5, 2.2, 3.9]
-    assert paired(a, b).ratio == pytest.approx(1 / paired(b, a).ratio)
-    assert paired(a, b).p == pytest.approx(paired(b, a).p)
+    assert compare_pairs(a, b).ratio == pytest.approx(1 / compare_pairs(b, a).ratio)
+    assert compare_pairs(a, b).p == pytest.approx(compare_pairs(b, a).p)
 
 
 def test_one_pair_has_a_ratio_and_nothing_more() -> None:
-    found = paired([4.0], [3.0])
+    found = compare_pairs([4.0], [3.0])
     assert (found.ratio, found.interval, found.spread, found.p) == (pytest.approx(0.75), None, None, None)
 
 
 def test_values_without_any_spread_are_as_certain_as_they_are_fine() -> None:
     """An allocator's counts repeat themselves exactly: the resolution stands for the spread, and p is never 0."""
-    same = paired([4096.0] * 4, [4096.0] * 4, 8 / 4096)
+    same = compare_pairs([4096.0] * 4, [4096.0] * 4, 8 / 4096)
     assert same.p == 1.0 and same.spread == 0
-    more = paired([4096.0] * 4, [4224.0] * 4, 8 / 4096)
+    more = compare_pairs([4096.0] * 4, [4224.0] * 4, 8 / 4096)
     assert more.p is not None and 0 < more.p < 0.001
     t = log(4224 / 4096) / (8 / 4096 / sqrt(4))
     assert more.p == pytest.approx(2 * stats.t.sf(t, 3))

@@ -11,7 +11,7 @@ from typing import Literal
 
 from ohlora.measure.disturbance import find_disturbances
 from ohlora.measure.metrics import Kind, metric_of
-from ohlora.measure.statistics import ALPHA, MIN_PAIRS, Paired, holm, paired, pairs_needed
+from ohlora.measure.statistics import ALPHA, MIN_PAIRS, Paired, compare_pairs, holm, pairs_needed
 from ohlora.records.result import Result
 from ohlora.report.comparison.headline import HEADLINE, RESOLUTION_MIB, RESOLUTION_QUALITY, memory_key
 from ohlora.report.comparison.parity import Check, checks, overlapped, pairs_of
@@ -106,7 +106,7 @@ def contrast(baseline: ArmRuns, other: ArmRuns, everything: Sequence[Result]) ->
 
 def _figures(made: Contrast, pairs: Sequence[tuple[Result, Result]]) -> dict[str, Figure]:
     """Every metric of these pairs. The headline metrics of a contrast are one family of Holm's, its others another."""
-    found = {key: paired(*sides, _resolution(key, sides[0])) for key, sides in _values(pairs).items()}
+    found = {key: compare_pairs(*sides, _resolution(key, sides[0])) for key, sides in _values(pairs).items()}
     names = _headline_keys(found)
     figures = {}
     for family in (names, [key for key in found if key not in names]):

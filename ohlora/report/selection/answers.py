@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from ohlora.measure.quality import defects
+from ohlora.measure.quality import find_defects
 from ohlora.records.samples import Sample
 from ohlora.report.plots.svg import clean
 from ohlora.report.selection.selection import ModelSelection
@@ -24,7 +24,7 @@ def fold_answers(selection: ModelSelection) -> str:
             reference = [say(lang, "s.reference"), "", sample.reference, ""]
             _, rows = asked.setdefault(f"{sample.id}\n{sample.question}", (sample, [reference]))
             model = selection.with_machine(candidate.model, candidate.machine)
-            found = ", ".join(say(lang, f"s.{defect}") for defect in defects(sample))
+            found = ", ".join(say(lang, f"s.{defect}") for defect in find_defects(sample))
             rows.append([model, candidate.rank, sample.answer, found])
     header = [say(lang, code) for code in ("s.model", "s.rank", "s.answer", "s.defect")]
     return "\n".join(_fold(sample.question, header, rows) for sample, rows in asked.values())
