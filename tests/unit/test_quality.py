@@ -193,6 +193,9 @@ def test_the_fine_tuned_model_answers_and_is_graded(tmp_path: Path, monkeypatch:
                 text=lambda _: "답변 2" if ended else "…", ended=lambda stops: ended and stops == [9]
             )
 
+        def in_effect(self) -> dict[str, Any]:
+            return {"generation": {"max_new_tokens": asked[-1][1]}}
+
     monkeypatch.setattr(answer, "load", load)
     monkeypatch.setattr(answer, "Generator", Generator)
     monkeypatch.setattr(answer, "_encode_prompts", lambda plan, rows: [[i] for i in range(len(rows))])
@@ -209,6 +212,7 @@ def test_the_fine_tuned_model_answers_and_is_graded(tmp_path: Path, monkeypatch:
     (attempt / "phases" / "train.json").write_text('{"metrics": {"eval/eval_loss": 2.0}}')
     answer.run(job)
     assert asked == [(attempt / "adapter", "infer"), (0, 80)]
+    assert job.record.effective["answer"]["generation"] == {"max_new_tokens": 80}
     samples = read_samples(attempt / "samples" / "answer.jsonl")
     assert [(s.id, s.answer, s.ended) for s in samples] == [("2", "답변 2", True), ("3", "…", False)]
     metrics = job.record.metrics
