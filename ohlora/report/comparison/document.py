@@ -9,11 +9,11 @@ from ohlora.records.result import Result, Status
 from ohlora.report.comparison.comparison import Comparison, Note, Track
 from ohlora.report.comparison.contrast import Contrast, Figure
 from ohlora.report.comparison.disturbances import count_pairs, describe_disturbances, verdict_text
-from ohlora.report.comparison.estimates import estimate_rows
 from ohlora.report.comparison.headline import RESOLUTION_MIB
 from ohlora.report.comparison.labels import change, headline_name, label, value_text
 from ohlora.report.comparison.settings import changed_by_itself, differences
 from ohlora.report.comparison.table import shows_percentages, user_table
+from ohlora.report.estimates import describe_estimates
 from ohlora.report.markdown import NO_VALUE, markdown, number
 from ohlora.report.page import MARKER
 from ohlora.report.words.comparison import say
@@ -34,7 +34,7 @@ def document(comparison: Comparison) -> str:
     parts += [f"## {say(lang, 'parity')}", "", *_per_track(comparison, _parity)]
     parts += [f"## {say(lang, 'settings')}", "", *_per_track(comparison, _settings)]
     guessed = _estimates(comparison)
-    parts += [f"## {say(lang, 'estimates')}", "", guessed, ""] if guessed else []
+    parts += [f"## {say(lang, 'estimates')}", "", "\n\n".join(guessed), ""] if guessed else []
     failed = failures(comparison)
     parts += [f"## {say(lang, 'failures')}", "", *failed, ""] if failed else []
     unused = unusable(comparison)
@@ -232,17 +232,15 @@ def _test_settings(track: Track, lang: str) -> Iterator[str]:
     yield ""
 
 
-def _estimates(comparison: Comparison) -> str:
-    """Peak memory of every arm as it was estimated before the first run, and the median measured."""
+def _estimates(comparison: Comparison) -> list[str]:
+    """Peak memory of every arm as it was estimated before its runs, and the median measured."""
     lang = comparison.lang
-    rows = [
-        [f"{_prefix(track.name, lang)}{arm.name}", *cells]
+    arms = [
+        ([f"{_prefix(track.name, lang)}{arm.name}"], arm.metrics(), arm.runs)
         for track in comparison.tracks
         for arm in track.arms
-        for cells in estimate_rows(arm.metrics(), lang)
     ]
-    header = [say(lang, word) for word in ("arm", "phase", "estimated", "measured", "error")]
-    return markdown(header, rows) if rows else ""
+    return describe_estimates(["arm"], arms, lang)
 
 
 def _hardware(comparison: Comparison) -> Iterator[str]:

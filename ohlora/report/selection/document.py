@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ohlora.report.estimates import describe_estimates
 from ohlora.report.markdown import NO_VALUE
 from ohlora.report.page import MARKER
 from ohlora.report.selection.candidates import NOT_RUN, Candidate
 from ohlora.report.selection.choice import describe_choice, list_objections
-from ohlora.report.selection.estimates import describe_estimates
 from ohlora.report.selection.grades import MANY
 from ohlora.report.selection.selection import MachineRanking, ModelSelection
 from ohlora.report.selection.tables import (
@@ -35,7 +35,11 @@ def compose_document(selection: ModelSelection) -> str:
             parts += [_heading(selection, machine, "s.ranking"), *_ranking(machine, lang)]
     defects = build_defects_table(selection)
     parts += _section(lang, "s.defects", [defects] if defects else [])
-    parts += _section(lang, "s.estimates", describe_estimates(selection))
+    measured = [
+        ([selection.with_machine(one.model, one.machine), one.rank], one.metrics, one.results)
+        for one in selection.candidates
+    ]
+    parts += _section(lang, "s.estimates", describe_estimates(["s.model", "s.rank"], measured, lang))
     failures, unreadable = list_failures(selection), selection.unreadable()
     parts += _section(lang, "s.unmeasured", ["\n".join(failures)] if failures else [])
     parts += _section(lang, "unreadable", [_items(unreadable)] if unreadable else [])

@@ -187,22 +187,22 @@ SELECTION: dict[str, tuple[str, str]] = {
         "a grade was left out: {problem}",
         "제외한 평가: {problem}",
     ),
-    "s.estimates.before": (
+    "estimates.before": (
         "Every estimate was made before its run.",
         "모든 추정은 실행 전에 한 것입니다.",
     ),
-    "s.estimates.judged": (
+    "estimates.judged": (
         "Judged on runs of models and devices that no term of the estimate was fitted on: {n} figures, error at most "
         "{worst}, mean {mean}.",
         "추정식의 어떤 항도 맞추지 않은 모델과 기기의 실행으로 평가: 수치 {n}개, 오차 최대 {worst}, 평균 {mean}.",
     ),
-    "s.estimates.fitted": (
+    "estimates.fitted": (
         "Not a judgement: {n} figures are of models that terms were fitted on with other runs ({models}, on a CPU); their "
         "error is at most {worst}, mean {mean}, and says little about other models.",
         "평가에서 제외: 수치 {n}개는 추정식의 항을 다른 실행으로 맞춘 모델({models}, CPU)의 것이며, 오차 최대 {worst}, 평균 {mean}. "
         "다른 모델의 오차는 이것으로 알 수 없습니다.",
     ),
-    "s.estimates.unjudged": (
+    "estimates.unjudged": (
         "So this report does not judge the estimate.",
         "따라서 이 보고서로는 추정을 평가할 수 없습니다.",
     ),
