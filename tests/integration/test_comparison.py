@@ -14,7 +14,7 @@ from conftest import PREFIX, Ran, run_cli, started
 
 ARGUMENTS = [
     "experiment=unsloth_comparison", "compare.recommended=[]", "compare.pairs=2", "task=train", "report.lang=ko",
-    "trainer.train_rows=4", "trainer.eval_rows=2", "trainer.samples=0", "lora=r16", PREFIX,
+    "trainer.train_rows=4", "trainer.eval_rows=2", "trainer.samples=0", "lora=r16", "compare.redo=0", PREFIX,
 ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ MUTATE = ",".join([*FORKED, sys.executable, str(Path(__file__).with_name("mutate
 SMALL = [
     "compare.pairs=1", "tracking=none", "study=s", "generation.prompts=2", "generation.max_new_tokens=4",
     "generation.min_new_tokens=4", "trainer.train_rows=8", "trainer.eval_rows=2", "trainer.max_steps=4",
-    "trainer.samples=0", "lora=r16",
+    "trainer.samples=0", "lora=r16", "compare.redo=0",
 ]  # fmt: skip
 # What is wrong in an arm -> the checks that must fire.
 MUTATIONS = {
