@@ -13,18 +13,19 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ohlora.config.compose import compose_config, explain_error, quote_argument
+from ohlora.config.compose import compose_config, compose_single, explain_error, quote_argument
 from ohlora.config.paths import conf_dir
 from ohlora.config.schema import Config, register
 from ohlora.config.tasks import TASKS
 from ohlora.config.validate import validate
 from ohlora.errors import UserError
-from ohlora.records.result import Result, Status, exit_code
+from ohlora.records.result import Status, exit_code
 from ohlora.running.process import sigterm_as_interrupt
 from ohlora.studies.study import CANCELLED, report_runs
 from ohlora.terminal import replace_unprintable
@@ -32,34 +33,25 @@ from ohlora.terminal import replace_unprintable
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from ohlora.data.rows import DataFiles
     from ohlora.records.manifest import Kind
-
-
-class _Task:
-    """What the task function leaves for main(): Hydra gives its return value to nobody and prints what it raises."""
-
-    started = False
-    result: Result | None = None
-    code = 0
-    comparison: tuple[Config, list[str], Path | None] | None = None
-    error: Exception | None = None
 
 
 def main() -> int:
     """Exit code: 0 all runs finished; 2 the user can fix it, or a back end is unsupported; 130 cancelled; else 1."""
     replace_unprintable()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises to us instead of printing and exiting
-    from hydra._internal.utils import get_args_parser
+    from hydra.main import get_args_parser
 
     sys.argv[1:] = [quote_argument(argument) for argument in sys.argv[1:]]
     args = get_args_parser().parse_args()
     sweeping = bool(args.multirun) or "hydra.mode=MULTIRUN" in args.overrides
-    os.environ.setdefault("OHLORA_STUDY", _sweep_name() if sweeping else "runs")
-    _Task.started, _Task.result, _Task.code, _Task.comparison, _Task.error = False, None, 0, None, None
+    os.environ.setdefault("OHLORA_STUDY", _name_sweep() if sweeping else "runs")
     try:
         with sigterm_as_interrupt():
-            showing = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
-            return _sweep(args) if sweeping and not showing else _single()
+            if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion or args.resolve:
+                return _show_hydra()
+            return _sweep(args) if sweeping else _run(args)
     except KeyboardInterrupt:
         return CANCELLED
     except UserError as error:
@@ -70,57 +62,34 @@ def main() -> int:
         return 1
 
 
-def _single() -> int:
-    _hydra()
-    if _Task.error:
-        raise _Task.error
-    if _Task.comparison:  # its arms are composed anew, which Hydra allows only after its own call has ended
-        return _compare(*_Task.comparison)
-    return exit_code([_Task.result]) if _Task.result else _Task.code
+def _show_hydra() -> int:
+    """What Hydra itself prints: help, the configuration, shell completion."""
+    try:
+        _call_hydra(lambda node: None)
+    except Exception as error:
+        raise explain_error(error, sys.argv[1:]) from error
+    return 0
 
 
-def _hydra() -> None:
-    """Hand over to Hydra. What it raises before a task has started is about the command line."""
+def _call_hydra(task: Callable[[DictConfig], Any]) -> None:
+    """Have Hydra read the command line and call the task for each job, in whatever process its launcher chooses."""
     import hydra
 
     register()
-    try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
-    except Exception as error:
-        if _Task.started:
-            raise
-        raise explain_error(error, sys.argv[1:]) from error
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
 
 
-def _job(node: DictConfig) -> float:
-    """One run under Hydra, in whatever process its launcher chose; its eval loss, for sweepers that minimise it."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    _Task.started = True
-    run = _sweep_job if HydraConfig.get().mode is RunMode.MULTIRUN else _single_job
-    try:
-        shown = TASKS[node.task.name].parent if node.task.name in TASKS else ""
-        if shown:
-            _Task.code = _show(validate(node), shown)
-            return 0.0
-        if run is _single_job and HydraConfig.get().sweeper.get("params"):
-            raise UserError("-m: this experiment is a sweep; add -m")
-        if run is _single_job and node.compare.arms:
-            _Task.comparison = (validate(node), list(HydraConfig.get().overrides.task), _chosen_folder())
-            return 0.0
-        _Task.result = run(node)
-    except Exception as error:
-        # In a sweep the next job still has its turn; what is wrong stands in this one's result.
-        _Task.error = error
-        if not isinstance(error, UserError | OSError):
-            raise
-        if run is _sweep_job:
-            print(f"error: {error}", file=sys.stderr)
-        return float("inf")
-    if _Task.result.status == Status.cancelled.value:
-        raise KeyboardInterrupt
-    return float(_Task.result.metrics.get("eval/eval_loss", float("inf")))
+def _run(args: argparse.Namespace) -> int:
+    """One command without -m: something to show, a comparison, or a single run."""
+    single = compose_single(args.overrides, args.config_dir, args.config_path, args.config_name)
+    node = single.node
+    if node.task.name in TASKS and TASKS[node.task.name].parent:
+        return _show(validate(node), TASKS[node.task.name].parent)
+    if single.sweeps:
+        raise UserError("-m: this experiment is a sweep; add -m")
+    if node.compare.arms:
+        return _compare(validate(node), single.overrides, single.folder)
+    return _run_once(node, single.folder)
 
 
 def _show(config: Config, module: str) -> int:
@@ -130,7 +99,7 @@ def _show(config: Config, module: str) -> int:
     return int(code)
 
 
-def _single_job(node: DictConfig) -> Result:
+def _run_once(node: DictConfig, folder: Path | None) -> int:
     from ohlora.models.acceptance import require_acceptance
     from ohlora.report.single import show_run
     from ohlora.running.attempt import execute
@@ -141,19 +110,10 @@ def _single_job(node: DictConfig) -> Result:
     plan = plan_run(node)
     check(plan)
     require_acceptance(plan.model, plan.licence)
-    result, attempt = execute(plan, _chosen_folder())
+    result, attempt = execute(plan, folder)
     show_run(result, attempt)
     print_links(plan.config, attempt)
-    return result
-
-
-def _chosen_folder() -> Path | None:
-    """What hydra.run.dir=<folder> chose; None where nothing did."""
-    from hydra.core.hydra_config import HydraConfig
-
-    under = HydraConfig.get()
-    chosen = any(override.startswith("hydra.run.dir=") for override in under.overrides.hydra)
-    return Path(under.runtime.output_dir) if chosen else None
+    return exit_code([result])
 
 
 def _compare(config: Config, overrides: list[str], folder: Path | None) -> int:
@@ -177,22 +137,8 @@ def _compare(config: Config, overrides: list[str], folder: Path | None) -> int:
     return reported.code
 
 
-def _sweep_job(node: DictConfig) -> Result:
-    from hydra.core.hydra_config import HydraConfig
-
-    from ohlora.running.attempt import execute
-    from ohlora.running.plan import plan_run
-    from ohlora.studies.skipping import read_finished, write_skipped
-    from ohlora.studies.sweep import find_planned_run
-
-    under = HydraConfig.get()
-    arm, place = find_planned_run(Path(under.sweep.dir), list(under.overrides.task))
-    plan, folder = plan_run(node, arm=arm), Path(under.sweep.dir) / place.run_id
-    there = read_finished(plan.config, folder) or write_skipped(plan, folder, place)
-    return there or execute(plan, folder, place)[0]
-
-
 def _sweep(args: argparse.Namespace) -> int:
+    """Every job of -m, planned and checked whole, then run by Hydra's launcher; its exit code."""
     from ohlora.models.acceptance import offer_acceptance, require_acceptance, will_accept
     from ohlora.records.manifest import SELECTION, SWEEP, Manifest
     from ohlora.studies.compare import lock_folder
@@ -207,7 +153,8 @@ def _sweep(args: argparse.Namespace) -> int:
     jobs, plans = plan_sweep(overrides)
     first = plans[0].config
     kind: Kind = SELECTION if first.task.name == SELECTION else SWEEP
-    folder = Path(compose_config([*jobs[0].overrides, *_hydras(overrides)], hydra=True).hydra.sweep.dir)
+    of_hydra = [o for o in overrides if o.lstrip("+~").startswith("hydra")]
+    folder = Path(compose_config([*jobs[0].overrides, *of_hydra], hydra=True).hydra.sweep.dir)
     if kind == SELECTION:  # a candidate that is not accepted is a row with that reason
         offer_acceptance(plan.model for plan in plans)
     for plan in plans:
@@ -221,16 +168,36 @@ def _sweep(args: argparse.Namespace) -> int:
         plan_of(jobs=jobs).write(folder)
         with report_runs(first, folder, " ".join(overrides), before.mlflow_parent if before else None) as reported:
             plan_of(jobs=jobs, mlflow_parent=reported.parent).write(folder)
-            _hydra()
+            files = plans[0].files
+            _call_hydra(lambda node: _run_job(node, files))
             reported.finished = True
     return reported.code
 
 
-def _hydras(overrides: list[str]) -> list[str]:
-    return [o for o in overrides if o.lstrip("+~").startswith("hydra")]
+def _run_job(node: DictConfig, files: DataFiles) -> float:
+    """One job of a sweep, in whatever process Hydra's launcher chose; its eval loss, for sweepers that minimise it."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from ohlora.running.attempt import execute
+    from ohlora.running.plan import plan_run
+    from ohlora.studies.skipping import read_finished, write_skipped
+    from ohlora.studies.sweep import find_planned_run
+
+    under = HydraConfig.get()
+    try:
+        arm, place = find_planned_run(Path(under.sweep.dir), list(under.overrides.task))
+        plan, folder = plan_run(node, files, arm=arm), Path(under.sweep.dir) / place.run_id
+        there = read_finished(plan.config, folder) or write_skipped(plan, folder, place)
+        result = there or execute(plan, folder, place)[0]
+    except (UserError, OSError) as error:  # the next job still has its turn; what is wrong stands in this one's result
+        print(f"error: {error}", file=sys.stderr)
+        return float("inf")
+    if result.status == Status.cancelled.value:
+        raise KeyboardInterrupt
+    return float(result.metrics.get("eval/eval_loss", float("inf")))
 
 
-def _sweep_name() -> str:
+def _name_sweep() -> str:
     return f"sweep-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 

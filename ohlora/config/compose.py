@@ -5,15 +5,24 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ohlora.config.paths import conf_dir, groups, options
 from ohlora.config.validate import allowed_values, known_keys
 from ohlora.errors import UserError, suggest
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
-def compose_config(overrides: Sequence[str], hydra: bool = False) -> Any:
+
+def compose_config(
+    overrides: Sequence[str], hydra: bool = False, folder: Path | None = None, name: str = "config"
+) -> Any:
     """The configuration for these overrides, as a DictConfig; with Hydra's own node only if `hydra`.
+
+    `folder` and `name`: another folder of groups than ours, another file to begin with.
 
     Raises:
         UserError: in place of every composition error of Hydra.
@@ -24,8 +33,8 @@ def compose_config(overrides: Sequence[str], hydra: bool = False) -> Any:
 
     register()
     try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return compose("config", overrides=list(overrides), return_hydra_config=hydra)
+        with initialize_config_dir(str(folder or conf_dir()), version_base="1.3"):
+            return compose(name, overrides=list(overrides), return_hydra_config=hydra)
     except Exception as error:
         raise explain_error(error, overrides) from error
 
@@ -35,6 +44,47 @@ TEXTS = ("model.prompt_template", "generation.ask")
 ESCAPED = re.compile(r"\\(\\[nt]|[nt])")
 # A word of a command line: blanks within quotes do not end it.
 WORD = re.compile(r"""(?:[^\s"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|["'])+""", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class SingleConfig:
+    """A command line without -m. `folder`: what hydra.run.dir chose; `sweeps`: its experiment sets values to sweep."""
+
+    node: DictConfig
+    overrides: list[str]
+    folder: Path | None
+    sweeps: bool
+
+
+def compose_single(
+    given: Sequence[str], config_dir: str | None = None, config_path: str | None = None, name: str | None = None
+) -> SingleConfig:
+    """What Hydra would hand to a task, by its flags --config-dir (more groups), --config-path and --config-name.
+
+    Raises:
+        UserError: in place of every composition error of Hydra.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import open_dict, read_write
+
+    more = []
+    if config_dir:
+        if not Path(config_dir).is_dir():
+            raise UserError(f"--config-dir={config_dir}: no such folder")
+        more = [f"hydra.searchpath=['file://{Path(config_dir).absolute()}']"]
+    folder = Path(config_path).absolute() if config_path else None
+    node = compose_config([*more, *given], hydra=True, folder=folder, name=name or "config")
+    HydraConfig.instance().set_config(node)  # for `${hydra:…}` in a user's own values
+    chosen = any(override.startswith("hydra.run.dir=") for override in given)
+    single = SingleConfig(
+        node,
+        list(node.hydra.overrides.task),
+        Path(node.hydra.run.dir).absolute() if chosen else None,
+        bool(node.hydra.sweeper.get("params")),
+    )
+    with read_write(node), open_dict(node):
+        del node["hydra"]
+    return single
 
 
 def quote_argument(argument: str) -> str:

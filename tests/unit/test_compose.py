@@ -146,3 +146,31 @@ def test_the_parent_imports_nothing_heavy() -> None:
     code = f"import sys, {light}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_flags_of_hydra_for_a_single_run(ohlora, tmp_path: Path) -> None:
+    """More groups from a folder, a whole folder of groups, values that Hydra knows; what is not there is said."""
+    (tmp_path / "own" / "model").mkdir(parents=True)
+    option = "name: mine\nlabel: mine\nsource: hub\nrepo: a/b\nlicense: mit\n"
+    (tmp_path / "own" / "model" / "mine.yaml").write_text(option)
+    ran = ohlora("--config-dir", "own", "task=licenses", "model=mine")
+    assert ran.code == 0 and "| mine | mit | MIT License |" in ran.out
+    ran = ohlora("--config-dir", "nowhere", "task=licenses")
+    assert ran.code == 2 and ran.err == "error: --config-dir=nowhere: no such folder\n"
+    ran = ohlora("--config-path", str(conf_dir()), "--config-name", "config", "task=licenses")
+    assert ran.code == 0 and "| gemma3-270m | gemma |" in ran.out
+    ran = ohlora("task=licenses", "models=${hydra:runtime.cwd}/elsewhere")
+    assert ran.code == 0 and f"{tmp_path}/elsewhere" in ran.out
+
+
+def test_a_single_run_goes_where_hydra_is_told(ohlora, tmp_path: Path) -> None:
+    ran = ohlora("launch.prefix=[/bin/false]", "tracking=none", "preflight=off", "hydra.run.dir=here")
+    assert ran.code == 1 and (tmp_path / "here" / "attempt-1" / "result.json").is_file()
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_what_hydra_itself_shows(ohlora) -> None:
+    ran = ohlora("--info", "defaults", "lora=r16")
+    assert ran.code == 0 and "lora/r16" in ran.out
+    ran = ohlora("--shell-completion", "install=bash")
+    assert ran.code == 0 and "complete" in ran.out
