@@ -1,10 +1,10 @@
-"""How often does the comparison cry wolf, and what does it find? Resamples recorded runs of one and the same arm.
+"""The false-alarm rate of the comparison, and what it finds: resamples recorded runs of one and the same arm.
 
-    python -m ohlora.run -m backend=hf 'repeat=range(0,64)' study=aa …   records them
-    python benchmarks/calibration.py outputs/aa/comparison.csv           this table
+    python benchmarks/calibrate.py outputs/calibration                          records the runs, and prints this
+    python benchmarks/calibration.py outputs/calibration/itself/comparison.csv  these tables alone
 
-Comparisons of an arm with itself are put together out of neighbouring runs and judged by the report's own code. What is
-found is the same with the second arm's values made larger. CPU figures of this machine.
+Comparisons of an arm with itself are put together out of neighbouring runs and judged by the report's own code, once
+with the criteria of disturbance and once without. What is found is the same with the second arm's values made larger.
 """
 
 from __future__ import annotations
@@ -23,25 +23,35 @@ from ohlora.report.reading import ArmRuns
 
 HEADLINE = ("infer/peak_rss_mib", "infer/infer_time_s", "train/peak_rss_mib", "train/train_time_s")
 LEAST = 60  # recorded runs, below which a rate of 5 % cannot be told from chance
+DISTURBED = "disturbed"  # a key beside the metrics: 1 where the run was
+PAUSE = {"train": {"longest_pause_s": 99.0}}  # stands for whatever disturbed a run
 
 
-def recorded(path: Path) -> list[dict[str, float]]:
-    """All metrics of every finished run, in the order of running."""
+def read_runs(path: Path) -> list[dict[str, float]]:
+    """All metrics of every finished run, in the order of running, and whether it was disturbed."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["status"] == "finished"]
     rows.sort(key=lambda row: int(row["order"]))
-    return [{key: float(value) for key, value in row.items() if "/" in key and value} for row in rows]
+    metrics = [{key: float(value) for key, value in row.items() if "/" in key and value} for row in rows]
+    return [{**found, DISTURBED: float(bool(row.get(DISTURBED)))} for found, row in zip(metrics, rows, strict=True)]
 
 
-def verdicts(pairs: Sequence[tuple[dict[str, float], dict[str, float]]], flip: int) -> dict[str, str]:
-    """What the report says of these (first, second) runs as AB BA AB BA (flip=0) or BA AB BA AB (flip=1)."""
+def verdicts(
+    pairs: Sequence[tuple[dict[str, float], dict[str, float]]], flip: int, judge: bool = True
+) -> dict[str, str]:
+    """What the report says of these (first, second) runs as AB BA AB BA (flip=0) or BA AB BA AB (flip=1).
+
+    `judge`: disturbed runs count as such.
+    """
     arms = {"A": ArmRuns("A"), "B": ArmRuns("B")}
     for number, pair in enumerate(pairs):
         order = "AB" if (number + flip) % 2 == 0 else "BA"
-        for turn, (name, metrics) in enumerate(zip(order, pair, strict=True)):
+        for turn, (name, run) in enumerate(zip(order, pair, strict=True)):
             start = 10.0 * number + 2 * turn
+            metrics = {key: value for key, value in run.items() if key != DISTURBED}
             result = Result(f"{name}{number}", "finished", "benchmark", name, number, metrics=metrics)
             result.timings = {"started": start, "ended": start + 1}
+            result.disturbance = PAUSE if judge and run.get(DISTURBED) else {}
             arms[name].runs.append(result)
     return {key: figure.verdict for key, figure in contrast(arms["A"], arms["B"], []).figures.items()}
 
@@ -64,16 +74,19 @@ def draws(
 
 
 def false_alarms(runs: Sequence[dict[str, float]], pairs: int, count: int) -> list[str]:
-    """Alarms in every stretch of neighbours, and in pairs drawn at random; in the latter of both families."""
+    """Alarms in every stretch of neighbours, and in pairs drawn at random: also without the criteria of disturbance."""
     chance = random.Random(pairs)
     stretches = [verdicts(one, chance.randrange(2)) for one in windows(runs, pairs)]
-    drawn = [verdicts(one, chance.randrange(2)) for one in draws(runs, pairs, count, chance)]
-    return [*_alarms(stretches, True), *_alarms(drawn, True), _alarms(drawn, False)[0]]
+    drawn = list(draws(runs, pairs, count, chance))
+    judged = [verdicts(one, chance.randrange(2)) for one in drawn]
+    unjudged = [verdicts(one, chance.randrange(2), judge=False) for one in drawn]
+    return [*_alarms(stretches, True), *_alarms(judged, True), _alarms(judged, False)[0], _alarms(unjudged, True)[0]]
 
 
 def _alarms(said: list[dict[str, str]], headline: bool) -> list[str]:
     """How many comparisons showed anything in this family of metrics, and what."""
-    shown = [{k for k, v in one.items() if v != "no_difference_shown" and (k in HEADLINE) == headline} for one in said]
+    quiet = ("no_difference_shown", "no_verdict")
+    shown = [{k for k, v in one.items() if v not in quiet and (k in HEADLINE) == headline} for one in said]
     loud = sum(map(bool, shown))
     keys = Counter(key for one in shown for key in one).most_common()
     return [f"{loud} of {len(said)} ({100 * loud / len(said):.1f} %)", ", ".join(f"{key} {n}" for key, n in keys)]
@@ -82,7 +95,7 @@ def _alarms(said: list[dict[str, str]], headline: bool) -> list[str]:
 def found(runs: Sequence[dict[str, float]], pairs: int, key: str, factor: float, add: float, count: int) -> float:
     """The share of comparisons that find B's value of this metric made larger."""
     chance, hits = random.Random(pairs), 0
-    runs = [{key: run[key] for key in HEADLINE} for run in runs]
+    runs = [{name: run[name] for name in (*HEADLINE, DISTURBED) if name in run} for run in runs]
     for made in draws(runs, pairs, count, chance):
         flip = chance.randrange(2)
         changed = []
@@ -91,8 +104,33 @@ def found(runs: Sequence[dict[str, float]], pairs: int, key: str, factor: float,
             second_is_b = (number + flip) % 2 == 0
             sides[second_is_b][key] = sides[second_is_b][key] * factor + add
             changed.append((sides[0], sides[1]))
-        hits += verdicts(changed, flip)[key] in ("slower", "more")
+        hits += verdicts(changed, flip).get(key) in ("slower", "more")
     return hits / count
+
+
+def tables(runs: Sequence[dict[str, float]], count: int = 2000) -> list[str]:
+    """Both studies as lines of Markdown."""
+    disturbed = sum(bool(run[DISTURBED]) for run in runs)
+    lines = [
+        f"{len(runs)} recorded runs of a machine that was left alone; called disturbed: {disturbed} "
+        f"({100 * disturbed / len(runs):.1f} %)",
+        *("", "## False alarms: an arm against itself", ""),
+        "| pairs | every stretch of neighbours | by metric | drawn at random | by metric | other metrics "
+        "| drawn at random, disturbed pairs too |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for pairs in (4, 6, 8, 12):
+        lines.append(f"| {pairs} | {' | '.join(false_alarms(runs, pairs, count))} |")
+    lines += ["", "## Found: the second arm's values made larger, share of comparisons", ""]
+    asked = [("train/train_time_s", factor, 0) for factor in (1.02, 1.05, 1.1)] + [("infer/infer_time_s", 1.05, 0)]
+    asked += [("train/peak_rss_mib", 1, mib) for mib in (16, 64)]
+    asked = [one for one in asked if all(one[0] in run for run in runs)]
+    names = [f"{key} {f'+{100 * (factor - 1):.0f} %' if factor > 1 else f'+{add} MiB'}" for key, factor, add in asked]
+    lines += [f"| pairs | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for pairs in (4, 6, 8, 12):
+        shares = [found(runs, pairs, key, factor, add, count // 4) for key, factor, add in asked]
+        lines.append(f"| {pairs} | {' | '.join(f'{100 * share:.0f} %' for share in shares)} |")
+    return lines
 
 
 def main() -> None:
@@ -100,25 +138,10 @@ def main() -> None:
     parser.add_argument("csv", type=Path, help="comparison.csv of the recorded runs")
     parser.add_argument("--draws", type=int, default=2000, help="random comparisons for each number of pairs")
     given = parser.parse_args()
-    runs = recorded(given.csv)
+    runs = read_runs(given.csv)
     if len(runs) < LEAST:
         sys.exit(f"error: {given.csv}: {len(runs)} finished runs; at least {LEAST} are needed")
-    print(f"{len(runs)} recorded runs\n\n## False alarms: an arm against itself\n")
-    print("| pairs | every stretch of neighbours | by metric | drawn at random | by metric | other metrics |")
-    print("|---|---|---|---|---|---|")
-    for pairs in (4, 6, 8, 12):
-        print(f"| {pairs} | {' | '.join(false_alarms(runs, pairs, given.draws))} |", flush=True)
-    print("\n## Found: the second arm's values made larger, share of comparisons\n")
-    print(
-        "| pairs | fine-tuning time +2 % | +5 % | +10 % | inference time +5 % | fine-tuning memory +16 MiB | +64 MiB |"
-    )
-    print("|---|---|---|---|---|---|---|")
-    less = given.draws // 4
-    for pairs in (4, 6, 8, 12):
-        shares = [found(runs, pairs, "train/train_time_s", factor, 0, less) for factor in (1.02, 1.05, 1.1)]
-        shares.append(found(runs, pairs, "infer/infer_time_s", 1.05, 0, less))
-        shares += [found(runs, pairs, "train/peak_rss_mib", 1, mib, less) for mib in (16, 64)]
-        print(f"| {pairs} | {' | '.join(f'{100 * share:.0f} %' for share in shares)} |", flush=True)
+    print("\n".join(tables(runs, given.draws)))
 
 
 if __name__ == "__main__":

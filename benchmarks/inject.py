@@ -1,23 +1,30 @@
-"""A child that is slower or larger by a known amount, to see whether the comparison finds it.
+"""A child that is slower, larger, or disturbed by a known amount, to see whether the comparison finds it.
 
-    python -m ohlora.run 'compare.arms=["as it is: backend=hf","injected: launch.prefix=[python,benchmarks/inject.py]"]'
+    python -m ohlora.run 'compare.arms=["as it is: backend=hf","late: launch.prefix=[python,benchmarks/inject.py,…]"]'
 
-Every optimizer step takes 5 % longer, and 64 MiB are held from the first step on; inference is left alone.
+delay: every optimizer step takes 5 % longer, and 64 MiB are held from the first step on.
+pause: the process is stopped for 3 s (SIGSTOP) while it trains.
+load: a program that is no child of ours computes on one processor from the first step on.
+Inference is left alone.
 """
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
 import sys
 import time
 
 from ohlora.training.steps import StepTimer
 from ohlora.worker import main
 
-DELAY, MIB = 0.05, 64
+DELAY, MIB, PAUSE_S = 0.05, 64, 3
+BUSY = "import os, sys\nwhile os.path.exists(f'/proc/{sys.argv[1]}/stat'):\n    sum(range(200_000))"
 held: list[bytearray] = []
 
 
-def inject() -> None:
+def inject_delay() -> None:
     """Sleep inside the step, before its time is taken; hold touched memory from the first step on."""
     begin, end = StepTimer.begin, StepTimer.end
 
@@ -33,7 +40,33 @@ def inject() -> None:
     StepTimer.begin, StepTimer.end = larger, slower  # type: ignore[method-assign]
 
 
+def inject_once(command: str) -> None:
+    """A shell command, detached from this process, when the first step begins; {pid} is ours."""
+    begin = StepTimer.begin
+
+    def started(timer: StepTimer) -> None:
+        if not timer.seconds:
+            subprocess.run(
+                ["/bin/sh", "-c", f"({command.replace('{pid}', str(os.getpid()))}) >/dev/null 2>&1 &"], check=True
+            )
+        begin(timer)
+
+    StepTimer.begin = started  # type: ignore[method-assign]
+
+
+def inject(what: str) -> None:
+    """Set one of the injections up; they take effect when training begins."""
+    if what == "delay":
+        inject_delay()
+    elif what == "pause":
+        inject_once(f"sleep 1; kill -STOP {{pid}}; sleep {PAUSE_S}; kill -CONT {{pid}}")
+    elif what == "load":
+        inject_once(f"exec {sys.executable} -c {shlex.quote(BUSY)} {{pid}}")
+    else:
+        sys.exit(f"error: {what}: choose from delay, pause, load")
+
+
 if __name__ == "__main__":
-    inject()
+    inject(sys.argv[1])
     sys.argv = ["ohlora.worker", *sys.argv[sys.argv.index("ohlora.worker") + 1 :]]
     sys.exit(main())

@@ -52,7 +52,7 @@ def test_the_sweep_prints_the_table_and_writes_its_files(swept: tuple[Path, Ran]
     for row in ("| **w/o** Unsloth | ", "| **with** Unsloth | "):
         assert row in ran.out
     assert "too short to measure anything" in ran.out and "절감" not in ran.out
-    assert "number of pairs: 1; no verdict" in ran.out
+    assert "; no verdict (a verdict needs 4)" in ran.out
     folder = cwd / "outputs" / "both"
     for name in ("comparison.md", "comparison.csv", "comparison.json", "manifest.json"):
         assert (folder / name).is_file()
@@ -71,6 +71,11 @@ def test_both_arms_did_the_same_work(swept: tuple[Path, Ran]) -> None:
     for key in ("tokens", "batches", "adapter_init"):
         assert hf["hashes"][key] == unsloth["hashes"][key]
     assert set(hf["metrics"]) == set(unsloth["metrics"])
+    for run in (hf, unsloth):
+        assert set(run["disturbance"]) == {"load", "infer", "train_load", "train", "eval"}
+        assert all(
+            0 <= record["others_cpu_share"] <= 1 and record["wall_s"] > 0 for record in run["disturbance"].values()
+        )
     assert hf["metrics"]["eval/eval_loss"] == pytest.approx(unsloth["metrics"]["eval/eval_loss"], rel=1e-4)
     assert hf["metrics"]["train/train_loss"] == pytest.approx(unsloth["metrics"]["train/train_loss"], rel=1e-4)
     assert hf["metrics"]["infer/generated_tokens"] == 8
