@@ -7,11 +7,12 @@ from pathlib import Path
 
 from ohlora.records.result import Result, Status
 from ohlora.records.samples import read_samples
+from ohlora.report.comparison.disturbances import describe_run
 from ohlora.report.comparison.table import single_table
 
 
 def show_run(result: Result, attempt: Path) -> None:
-    """Print the outcome to stdout, or the failure to stderr with the end of what the process had printed."""
+    """Print the outcome to stdout, to stderr what disturbed it; or the failure, with the end of its output."""
     if result.status != Status.finished.value:
         reason = result.reason or {}
         print(f"error: {result.status}: {reason.get('text', '')}\n{reason.get('log', '')}".rstrip(), file=sys.stderr)
@@ -22,6 +23,8 @@ def show_run(result: Result, attempt: Path) -> None:
         if result.task in ("infer", "train"):
             print(answers(attempt / "samples" / f"{result.task}.jsonl"))
         print(f"{single_table(result)}\n\n{attempt}")
+        for line in describe_run(result):
+            print(f"warning: the machine disturbed this run: {line}", file=sys.stderr)
 
 
 def answers(path: Path) -> str:

@@ -13,6 +13,7 @@ from test_report import HF, put
 
 from ohlora.report.comparison.record import tags_of
 from ohlora.report.comparison.write import write_comparison
+from ohlora.report.single import show_run
 
 STOPPED = {"infer": {"longest_pause_s": 0.1}, "train": {"wall_s": 40.0, "longest_pause_s": 20.0, "pauses_s": 20.0}}
 
@@ -77,6 +78,15 @@ def test_only_disturbed_pairs_show_values_and_save_nothing(tmp_path: Path) -> No
     one = read(tmp_path)
     assert one["pairs"] == 0 and one["metrics"] == {} and one["metrics_with_disturbed"]
     assert "40.0 s (18.0" in printed and "절감" not in printed and "1 of 1 pairs were disturbed" in printed
+
+
+def test_a_disturbed_run_alone_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show_run(put(tmp_path, "hf", HF, disturbance=STOPPED), tmp_path)
+    printed = capsys.readouterr()
+    assert "warning: the machine disturbed this run: train: the process stood still for 20.0 s" in printed.err
+    assert "20.0 s" in printed.out and "warning" not in printed.out
+    show_run(put(tmp_path, "unsloth", HF, disturbance={"train": {}}), tmp_path)
+    assert not capsys.readouterr().err
 
 
 def test_in_korean(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ohlora.measure.disturbance import find_disturbances
+from ohlora.records.result import Result
 from ohlora.report.comparison.comparison import Comparison
 from ohlora.report.comparison.contrast import Contrast, Figure
 from ohlora.report.words.comparison import say
@@ -19,6 +21,13 @@ def count_pairs(one: Contrast, lang: str) -> str:
     """'3', or '3, 1 disturbed and left out'."""
     count = str(len(one.pairs))
     return say(lang, "pairs_of", pairs=count, left_out=len(one.left_out)) if one.left_out else count
+
+
+def describe_run(result: Result) -> list[str]:
+    """'train: the process stood still for 3.0 s', for each phase of a run that the machine disturbed."""
+    lang = str((result.requested.get("report") or {}).get("lang", "en"))
+    found = find_disturbances(result.disturbance)
+    return [f"{phase}: {'; '.join(_reason_text(reason, lang) for reason in why)}" for phase, why in found.items()]
 
 
 def describe_disturbances(comparison: Comparison) -> Iterator[str]:

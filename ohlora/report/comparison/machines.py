@@ -9,6 +9,7 @@ from ohlora.files import write_atomic, write_json
 from ohlora.records.manifest import RECOMMENDED
 from ohlora.records.result import Result
 from ohlora.report.comparison.comparison import Comparison, Track
+from ohlora.report.comparison.disturbances import count_pairs, verdict_text
 from ohlora.report.comparison.document import failures, known, loud, unusable
 from ohlora.report.comparison.labels import change, headline_name, label
 from ohlora.report.comparison.record import SCHEMA, as_csv, as_dict
@@ -86,8 +87,8 @@ def _verdicts(comparisons: Sequence[Comparison], lang: str) -> str:
                             headline_name(figure, lang),
                             change(figure),
                             NO_VALUE if interval is None else f"{interval[0]:.3f} – {interval[1]:.3f}",
-                            str(figure.paired.pairs),
-                            say(lang, figure.verdict),
+                            count_pairs(one, lang),
+                            verdict_text(figure, lang),
                         ]
                     )
     words = ("where", "arm", "metric", "ratio", "interval", "pairs", "verdict")
