@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=32, help="of the arm with itself; two runs each")
     parser.add_argument("--injected", type=int, default=4, help="pairs of each injection")
     parser.add_argument("overrides", nargs="*", help="of every run, such as models=<folder> launch.threads=1")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     folder = given.folder.absolute()
     itself = compare(folder, "itself", given.pairs, "backend=hf", given.overrides)
     lines = ["# Calibration", ""]
