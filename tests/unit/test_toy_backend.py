@@ -35,3 +35,27 @@ def test_it_runs_beside_another(package: Path, tmp_path: Path) -> None:
     assert ran.code == 0, ran.err
     runs = [json.loads(path.read_text()) for path in (tmp_path / "outputs" / "s").glob("*/result.json")]
     assert {run["effective"]["backend"]: run["metrics"]["train/train_time_s"] for run in runs} == {"toy": 15, "hf": 30}
+
+
+def test_its_comparison_is_a_full_report_under_its_own_name(package: Path, tmp_path: Path) -> None:
+    arms = "compare.arms=[backend=hf,backend=toy]"
+    arguments = [
+        "experiment=unsloth_comparison",
+        arms,
+        "compare.recommended=[]",
+        "compare.pairs=2",
+        "study=s",
+        "tracking=none",
+    ]
+    ran = run_with_toy(package, *arguments, "tracking=none", "preflight=off", STUB, cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    rows = [line.split(" | ") for line in ran.out.splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows[2:]] == [
+        "| **Toy** back end", "| **w/o** Unsloth", "| **절감** (saved): Toy back end against w/o Unsloth",
+    ]  # fmt: skip
+    assert all(cell.startswith("+50.0 % (") for cell in rows[-1][1:])
+    assert "**inference time**: " in ran.out and "(Toy back end against w/o Unsloth" in ran.out
+    folder = tmp_path / "outputs" / "s"
+    assert "Toy back end" in (folder / "comparison.html").read_text()
+    contrast = json.loads((folder / "comparison.json").read_text())["tracks"][0]["contrasts"][0]
+    assert contrast["metrics"]["train/train_time_s"]["ratio"] == 0.5

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ohlora.backends import backends
 from ohlora.config.identity import flatten
 from ohlora.measure.statistics import MIN_PAIRS
 from ohlora.records.result import Result, exit_code
 from ohlora.report.comparison.contrast import Contrast, contrast
-from ohlora.report.comparison.labels import ROUTE_NOTES
 from ohlora.report.reading import ArmRuns, Held, read_folder
 
 
@@ -125,8 +125,8 @@ def _notes(comparison: Comparison) -> Iterator[Note]:
     for label in sorted({str(run.model.get("label")) for run in runs if run.model}):
         yield Note("model", {"label": label})
     routes = {value for run in runs for key, value in flatten(run.effective).items() if key.endswith(".route")}
-    for route in sorted(routes & set(ROUTE_NOTES)):
-        yield Note(ROUTE_NOTES[route])
+    for known in backends().values():
+        yield from (Note("route", dict(text)) for route, text in known.route_notes.items() if route in routes)
 
 
 def _track_notes(track: Track) -> Iterator[Note]:

@@ -86,6 +86,8 @@ def known(comparison: Comparison) -> list[str]:
 
 def note_text(note: Note, lang: str) -> str:
     values = dict(note.values)
+    if note.code == "route":  # the back end's own words
+        return str(values[lang])
     if "track" in values:
         values["track"] = _prefix(str(values["track"]), lang)
     if "checks" in values:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ohlora.backends import backends
 from ohlora.report.comparison.contrast import Figure
 from ohlora.report.markdown import NO_VALUE
 from ohlora.report.reading import ArmRuns
 from ohlora.report.words.comparison import say
-
-# What the back ends are called where an arm stands for one of them. The last is what the others are compared with.
-BACKEND_LABELS = {"unsloth": "**with** Unsloth", "hf": "**w/o** Unsloth"}
-REFERENCE = "hf"
-# A route that a run took and the note that a reader needs then.
-ROUTE_NOTES = {"unsloth-cpu": "unsloth_cpu"}
 
 
 def label(arm: ArmRuns, arms: Sequence[ArmRuns]) -> str:
@@ -23,14 +18,20 @@ def label(arm: ArmRuns, arms: Sequence[ArmRuns]) -> str:
 
 def label_markdown(arm: ArmRuns, arms: Sequence[ArmRuns]) -> str:
     """The same with its emphasis, for the table."""
-    alone = [other.backend for other in arms].count(arm.backend) == 1
-    return BACKEND_LABELS.get(arm.backend, arm.name) if alone else arm.name
+    known = backends().get(arm.backend)
+    return known.label if known and [other.backend for other in arms].count(arm.backend) == 1 else arm.name
 
 
 def are_backends(arms: Sequence[ArmRuns]) -> bool:
-    """Is every arm another back end, and one of them the reference?"""
-    names = [arm.backend for arm in arms]
-    return len(set(names)) == len(names) and REFERENCE in names
+    """Is every arm another back end?"""
+    names = {arm.backend for arm in arms}
+    return len(names) == len(arms) > 1 and "" not in names
+
+
+def is_with_and_without(other: ArmRuns, arms: Sequence[ArmRuns]) -> bool:
+    """Are there two arms, `other` with and the baseline without the same thing, as their labels say?"""
+    with_it, without = label_markdown(other, arms), label_markdown(arms[0], arms)
+    return len(arms) == 2 and without.startswith("**w/o** ") and with_it == without.replace("w/o", "with")
 
 
 def headline_name(figure: Figure, lang: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ohlora.backends import backends
 from ohlora.config.identity import flatten
 from ohlora.records.result import Result
 from ohlora.report.reading import ArmRuns, asked_of
@@ -139,9 +140,9 @@ def _same(want: str, have: str, effective: dict[str, Any]) -> bool:
 
 
 def _arguments(run: Result) -> list[tuple[str, Any]]:
-    own = f"{run.effective.get('backend')}_"  # what a back end adds for itself
+    own = tuple(prefix for known in backends().values() for prefix in known.argument_prefixes)
     return [
         (key, value)
         for key, value in run.arguments.items()
-        if key not in UNINTERESTING and not key.startswith((own, *UNINTERESTING_PREFIXES))
+        if key not in UNINTERESTING and not key.startswith((*own, *UNINTERESTING_PREFIXES))
     ]

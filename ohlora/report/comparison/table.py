@@ -6,7 +6,7 @@ from ohlora.records.result import Result, Status
 from ohlora.report.comparison.comparison import Track
 from ohlora.report.comparison.contrast import Contrast, Figure
 from ohlora.report.comparison.headline import memory_key
-from ohlora.report.comparison.labels import BACKEND_LABELS, REFERENCE, are_backends, label, label_markdown, seconds_text
+from ohlora.report.comparison.labels import are_backends, is_with_and_without, label, label_markdown, seconds_text
 from ohlora.report.markdown import NO_VALUE, markdown
 from ohlora.report.reading import ArmRuns
 from ohlora.report.words.comparison import say
@@ -57,7 +57,7 @@ def _shown(track: Track) -> list[Contrast]:
 
 def _savings_row(one: Contrast, track: Track, lang: str) -> list[str]:
     arms = {"arm": label(one.other, track.arms), "baseline": label(one.baseline, track.arms)}
-    is_usual = [arm.backend for arm in track.arms] == [REFERENCE, *(n for n in BACKEND_LABELS if n != REFERENCE)]
+    is_usual = is_with_and_without(one.other, track.arms)
     name = say(lang, "saved") if is_usual else say(lang, "saved by", **arms)
     if len(one.pairs) == 1:
         how = "make compare-full" if is_usual else "compare.pairs=4" if track.name else ""

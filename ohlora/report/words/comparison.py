@@ -170,10 +170,6 @@ WORDS: dict[str, tuple[str, str]] = {
         "memory is resident memory (RSS); figures of a CPU say nothing about a GPU",
         "메모리는 상주 메모리(RSS)입니다. CPU 수치는 GPU에 대해 아무것도 말해 주지 않습니다",
     ),
-    "unsloth_cpu": (
-        "Unsloth ran on its CPU back end (route unsloth-cpu), which uses none of its GPU kernels",
-        "Unsloth는 GPU 커널을 쓰지 않는 CPU 백엔드(unsloth-cpu)로 실행되었습니다",
-    ),
     "device_difference": (
         "peak_vram_device_mib is the whole device's difference: this container hides processes from NVML",
         "peak_vram_device_mib 은 장치 전체의 차이값입니다: 이 컨테이너에서는 NVML이 프로세스를 볼 수 없습니다",
