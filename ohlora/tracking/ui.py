@@ -8,14 +8,17 @@ python -m ohlora.tracking.ui --uri <store>   another store than MLFLOW_TRACKING_
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 import webbrowser
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ohlora.errors import UserError
@@ -24,6 +27,9 @@ from ohlora.tracking.store import connect, default_uri, has_ui, is_server, local
 from ohlora.tracking.studies import newest_study
 
 STARTS_WITHIN_S = 120
+# One process instead of four, and no line for each request, which would push the links off the screen.
+SERVER = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # jobs of GenAI evaluations
+FOR_ONE_PERSON = ("--workers", "1", "--uvicorn-opts", "--log-level warning")
 
 
 class Answer(NamedTuple):
@@ -74,16 +80,40 @@ def show_ui(uri: str, port: int, browser: bool) -> int:
             f"port {port} of {HOST} is taken by another program; choose another one: "
             f"make ui ARGS='--port {port + 1}', or python -m ohlora.tracking.ui --port {port + 1}"
         )
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port)]
-    server = subprocess.Popen(command, env={**os.environ, "MLFLOW_BACKEND_STORE_URI": uri})
+    print("MLflow's UI starts, which takes some seconds", flush=True)
+    # In a session of its own, so that Ctrl-C reaches us alone: each process of MLflow would print a traceback.
+    server = subprocess.Popen(
+        server_command(port), env={**os.environ, **SERVER, "MLFLOW_BACKEND_STORE_URI": uri}, start_new_session=True
+    )
     try:
-        wait_until_ready(server, port, shown)
-        announce(links, browser)
-        print("Ctrl-C ends it", flush=True)
-        return server.wait()
+        with end_on_signals():
+            wait_until_ready(server, port, shown)
+            announce(links, browser)
+            print("Ctrl-C ends it", flush=True)
+            return server.wait()
     finally:
-        server.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait()
+
+
+def server_command(port: int) -> list[str]:
+    return [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), *FOR_ONE_PERSON]
+
+
+@contextlib.contextmanager
+def end_on_signals() -> Iterator[None]:
+    """SIGTERM, and the hang-up of a closed terminal, end us as Ctrl-C does, and the server with us."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def find_newest(uri: str) -> Shown:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
+import signal
+import socket
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
 import pytest
 
 from ohlora.config.compose import compose_config
@@ -234,6 +239,29 @@ def test_a_taken_port_is_reported(
     assert ui.show_ui(store_uri(config), taken_port, browser=True) == 0
     assert f"runs already on port {taken_port}" in capsys.readouterr().out
     assert opened == [run_link(f"http://127.0.0.1:{taken_port}", tracker.experiment_id, run)]
+
+
+def test_the_server_ends_with_us(
+    tracker: Tracker, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(config, tmp_path / "a", None, "a")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "api/2.0/mlflow/runs").mkdir(parents=True)
+    (tmp_path / "api/2.0/mlflow/runs/get").write_text(run)
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(tmp_path)]
+    monkeypatch.setattr(ui, "server_command", lambda port: command)
+    servers: list[psutil.Process] = []
+
+    def announce(links: list[tuple[str, str]], browser: bool) -> None:
+        servers.extend(psutil.Process().children())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(ui, "announce", announce)
+    with pytest.raises(KeyboardInterrupt):
+        ui.show_ui(store_uri(config), port, browser=False)
+    assert len(servers) == 1 and not servers[0].is_running()
 
 
 def test_what_the_ui_cannot_show_is_reported(tracker: Tracker, config: Config, tmp_path: Path) -> None:
