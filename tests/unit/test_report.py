@@ -67,6 +67,17 @@ def test_a_gpu_row_shows_what_the_gpu_allocated(tmp_path: Path) -> None:
     assert "4,096 MiB" in printed and "3,000 MiB" not in printed
 
 
+def test_estimates_stand_beside_what_was_measured_and_fitted_models_judge_nothing(tmp_path: Path) -> None:
+    put(tmp_path, "hf", {**HF, "estimate/train/peak_mib": 3300.0})
+    fitted = {"name": "gemma3-270m", "label": "tiny"}
+    put(tmp_path, "unsloth", {**UNSLOTH, "estimate/train/peak_mib": 2160.0}, 1, model=fitted)
+    write_comparison(tmp_path)
+    text = (tmp_path / "comparison.md").read_text("utf-8")
+    assert "fine-tuning memory | 3,300 MiB | 3,000 MiB | +10.0 % |" in text
+    assert "was fitted on: 1 figures, error at most 10.0 %, mean 10.0 %. Not a judgement: 1 figures are of" in text
+    assert "their error is at most 20.0 %" in text and "does not judge the estimate" not in text
+
+
 def test_a_failed_arm_keeps_its_row_and_its_reason(tmp_path: Path) -> None:
     put(tmp_path, "hf", HF)
     reason = {"code": "compute_capability", "text": "Quadro M6000 has 5.2"}
