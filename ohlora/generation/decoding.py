@@ -21,7 +21,6 @@ NEUTRAL: dict[str, Any] = {
     "encoder_repetition_penalty": 1.0,
     "no_repeat_ngram_size": 0,
     "encoder_no_repeat_ngram_size": 0,
-    "min_length": 0,
     "temperature": 1.0,
     "top_k": 50,
     "top_p": 1.0,

@@ -13,6 +13,7 @@ from typing import Any
 
 import peft
 import pytest
+import transformers
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from ohlora.data.tokens import Tokens
@@ -28,8 +29,8 @@ OWN: dict[str, Any] = {
 }  # fmt: skip
 # What decides no token: lengths and ids that a call gives, caches, what is returned, other ways to decode.
 OTHERS = {
-    "max_length", "max_new_tokens", "min_new_tokens", "max_time", "stop_strings", "bos_token_id", "eos_token_id",
-    "pad_token_id", "decoder_start_token_id", "transformers_version",
+    "max_length", "min_length", "max_new_tokens", "min_new_tokens", "max_time", "stop_strings", "bos_token_id",
+    "eos_token_id", "pad_token_id", "decoder_start_token_id", "transformers_version",
 }  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def answers(model: Any) -> list[list[int]]:
 
 @pytest.mark.parametrize("adapted", [False, True])
 def test_the_models_own_settings_change_nothing(
-    tiny_model: Callable[[str], Path], tmp_path: Path, adapted: bool
+    tiny_model: Callable[[str], Path], tmp_path: Path, adapted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = loaded(tiny_model("llama"), tmp_path / "plain", {"eos_token_id": [1, 6]})
     asking = loaded(tiny_model("llama"), tmp_path / "asking", OWN)
@@ -55,7 +56,10 @@ def test_the_models_own_settings_change_nothing(
     if adapted:
         lora = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=True, task_type="CAUSAL_LM")
         asking = peft.get_peft_model(asking, lora).eval()
+    warnings: list[str] = []
+    monkeypatch.setattr(transformers.generation.utils.logger, "warning", warnings.append)
     found = answers(asking)
+    assert warnings == []  # no warning of settings that exclude each other: it would be timed too
     assert found == answers(plain) and all(len(ids) == 24 for ids in found)
 
 
