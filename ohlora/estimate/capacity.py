@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ohlora.config.schema import Config, Dtype
+from ohlora.config.schema import Dtype
 from ohlora.measure.cgroup import free_bytes, limit_bytes, memory_folder
 from ohlora.measure.device import BF16_CAPABILITY, cpu_dtype
 from ohlora.measure.gpus import Gpu, chosen_gpu
@@ -26,22 +26,25 @@ class Capacity:
     gpu: Gpu | None = None
 
 
-def capacity(config: Config) -> Capacity:
-    """The device that this run will use, what is free on it, and the precision that model.dtype=auto takes there."""
-    gpu = chosen_gpu(config.device)
+def capacity(device: str, dtype: Dtype, memory_gib: float | None) -> Capacity:
+    """The device that this run will use, what is free on it, and the precision that model.dtype=auto takes there.
+
+    `memory_gib`: given by the user (device_memory_gib), in place of what is free.
+    """
+    gpu = chosen_gpu(device)
     if gpu is not None:
         said = f"{gpu.name}: {gpu.free_mib:,.0f} MiB free of {gpu.total_mib:,.0f}"
         native = "bfloat16" if gpu.capability >= BF16_CAPABILITY else "float16"
         found = Capacity("cuda", gpu.free_mib, said, native, gpu)
-    elif config.device.startswith("cuda"):
+    elif device.startswith("cuda"):
         found = Capacity("cuda", None, "no GPU can be asked here", "bfloat16")
     else:
         found = _ram()
-    dtype = found.dtype if config.model.dtype is Dtype.auto else config.model.dtype.value
-    given = config.device_memory_gib
-    if given is not None:
-        return Capacity(found.device, given * 1024, f"device_memory_gib={given:g}", dtype, found.gpu)
-    return Capacity(found.device, found.mib, found.said, dtype, found.gpu)
+    if dtype is not Dtype.auto:
+        found = replace(found, dtype=dtype.value)
+    if memory_gib is not None:
+        found = replace(found, mib=memory_gib * 1024, said=f"device_memory_gib={memory_gib:g}")
+    return found
 
 
 def _ram() -> Capacity:

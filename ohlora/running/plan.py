@@ -196,7 +196,7 @@ class Plan:
     @cached_property
     def capacity(self) -> Capacity:
         """What the device has, as of the first time that it is asked for."""
-        return capacity(self.config)
+        return capacity(self.config.device, self.config.model.dtype, self.config.device_memory_gib)
 
     @cached_property
     def shape(self) -> Shape | None:

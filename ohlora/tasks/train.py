@@ -9,7 +9,7 @@ from typing import Any
 
 from ohlora.backends import Backend, Loaded
 from ohlora.backends.effective import adapter_dtypes, checkpointing, replaced, replaced_forwards
-from ohlora.config.schema import Config, Schedule
+from ohlora.config.schema import Schedule, TrainerConfig
 from ohlora.data.tokens import IGNORED, Tokens
 from ohlora.errors import UserError
 from ohlora.measure.flops import TrainingCost, training_cost
@@ -39,7 +39,7 @@ def run(job: Job) -> None:
         batches_of_step, rows=len(tokens.train), batch_size=t.batch_size, accumulation=t.gradient_accumulation
     )
     timer = StepTimer(job, collator, device, t.warm_steps, batches_of)
-    trainer = _trainer(config, loaded, tokens, collator, timer, job)
+    trainer = _trainer(loaded, tokens, collator, timer, job)
 
     def evaluated(step: int) -> float | None:
         if not tokens.validation:
@@ -71,9 +71,9 @@ def run(job: Job) -> None:
     _utilisation(job, cost, timer, device)
 
 
-def sft_settings(config: Config, device: str, dtype: str, output: str) -> dict[str, Any]:
+def sft_settings(trainer: TrainerConfig, seed: int, device: str, dtype: str, output: str) -> dict[str, Any]:
     """Every SFTConfig field that TRL or a back end has its own default for, said explicitly."""
-    t = config.trainer
+    t = trainer
     warming = t.warmup_ratio > 0  # "constant" alone would ignore it
     return {
         "output_dir": output,
@@ -103,8 +103,8 @@ def sft_settings(config: Config, device: str, dtype: str, output: str) -> dict[s
         "bf16": dtype == "bfloat16",
         "fp16": dtype == "float16" and device == "cuda",
         "use_cpu": device == "cpu",
-        "seed": config.seed,
-        "data_seed": config.seed,
+        "seed": seed,
+        "data_seed": seed,
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": False,
         "eval_strategy": "no",
@@ -120,14 +120,15 @@ def sft_settings(config: Config, device: str, dtype: str, output: str) -> dict[s
     }
 
 
-def _trainer(config: Config, loaded: Loaded, tokens: Tokens, collator: Any, timer: Any, job: Job) -> Any:
+def _trainer(loaded: Loaded, tokens: Tokens, collator: Any, timer: Any, job: Job) -> Any:
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
     device, dtype = job.record.effective["device"], loaded.effective["dtype"]
     rows = [{"input_ids": e.input_ids, "labels": e.labels} for e in tokens.train]
     try:
-        settings = SFTConfig(**sft_settings(config, device, dtype, str(job.attempt / "checkpoints")))
+        output = str(job.attempt / "checkpoints")
+        settings = SFTConfig(**sft_settings(job.config.trainer, job.config.seed, device, dtype, output))
     except ValueError as error:
         raise UserError(f"trainer: {error}") from None
     trainer = SFTTrainer(

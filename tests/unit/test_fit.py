@@ -14,7 +14,7 @@ from ohlora.config.paths import options
 from ohlora.config.schema import Config
 from ohlora.config.validate import validate
 from ohlora.estimate import capacity as capacities
-from ohlora.estimate.capacity import Capacity, capacity
+from ohlora.estimate.capacity import Capacity
 from ohlora.estimate.fit import ERROR, Estimate
 from ohlora.estimate.parts import sum_parts
 from ohlora.estimate.shape import shape_of
@@ -198,18 +198,18 @@ def test_a_gpu_is_asked_through_its_driver(monkeypatch: pytest.MonkeyPatch) -> N
     t4 = Board("GPU-t4", "Tesla T4", (7, 5), total=15 * 1024, free=14 * 1024)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setitem(sys.modules, "pynvml", FakeBoards([t4, Board("GPU-a100")]))
-    assert capacity(config("device=cuda:1")).said == "NVIDIA A100: 39,000 MiB free of 40,000"
-    found = capacity(config())
+    assert Plan(config("device=cuda:1")).capacity.said == "NVIDIA A100: 39,000 MiB free of 40,000"
+    found = Plan(config()).capacity
     assert (found.device, found.mib, found.dtype) == ("cuda", 14 * 1024, "float16")
     assert found.said == "Tesla T4: 14,336 MiB free of 15,360"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert capacity(config()).device == "cpu"
+    assert Plan(config()).capacity.device == "cpu"
 
 
 def test_a_control_group_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left of its limit, not the limit: another run in the same container holds 2 of 3 GiB."""
     monkeypatch.setattr(capacities, "limit_bytes", lambda folder: 3 * 2**30)
     monkeypatch.setattr(capacities, "free_bytes", lambda folder: 2**30)
-    found = capacity(config("device=cpu"))
+    found = Plan(config("device=cpu")).capacity
     assert found.mib == 1024
     assert found.said == "1,024 MiB left of the 3,072 that the control group allows"

@@ -83,7 +83,7 @@ def rates(*overrides: str) -> list[float]:
     """The learning rate of each step, as a share of the greatest, with the arguments that the trainer is given."""
     from trl import SFTConfig
 
-    arguments: dict[str, Any] = sft_settings(config("task=train", *overrides), "cpu", "float32", "unused")
+    arguments: dict[str, Any] = sft_settings(config("task=train", *overrides).trainer, 42, "cpu", "float32", "unused")
     made = SFTConfig(**arguments)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = get_scheduler(made.lr_scheduler_type, optimizer, made.get_warmup_steps(STEPS), STEPS)
@@ -105,5 +105,6 @@ def test_the_warm_up_is_that_share_of_the_run(schedule: str, ratio: float, steps
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 1000, 123_457])
 def test_the_whole_run_is_every_step(steps: int) -> None:
-    share = sft_settings(config("task=train", "trainer.warmup_ratio=1"), "cpu", "float32", "unused")["warmup_steps"]
+    trainer = config("task=train", "trainer.warmup_ratio=1").trainer
+    share = sft_settings(trainer, 42, "cpu", "float32", "unused")["warmup_steps"]
     assert share < 1 and math.ceil(share * steps) == steps
