@@ -48,7 +48,7 @@ class ArmRuns:
 
 
 @dataclass
-class Held:
+class RunFolder:
     """What a folder holds: its plan if it has one, its arms, and what could not be used, in words."""
 
     folder: Path
@@ -57,7 +57,7 @@ class Held:
     unreadable: list[tuple[str, str]]
 
 
-def read_folder(folder: Path) -> Held:
+def read_folder(folder: Path) -> RunFolder:
     """The runs of a sweep, of a comparison, or one run directory.
 
     Raises:
@@ -94,7 +94,7 @@ def read_folder(folder: Path) -> Held:
     if not runs and not manifest:
         detail = f" ({'; '.join(f'{name}: {why}' for name, why in unreadable)})" if unreadable else ""
         raise UserError(f"{folder}: no result.json in it or one level below that can be read{detail}")
-    return Held(folder, manifest, list(_arms(runs, manifest)), unreadable)
+    return RunFolder(folder, manifest, list(_arms(runs, manifest)), unreadable)
 
 
 def _arms(runs: list[Result], manifest: Manifest | None) -> Iterator[ArmRuns]:

@@ -11,7 +11,7 @@ from ohlora.config.identity import flatten
 from ohlora.measure.statistics import MIN_PAIRS
 from ohlora.records.result import Result, exit_code
 from ohlora.report.comparison.contrast import Contrast, contrast
-from ohlora.report.reading import ArmRuns, Held, read_folder
+from ohlora.report.reading import ArmRuns, RunFolder, read_folder
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Track:
 class Comparison:
     """What a folder holds, compared."""
 
-    held: Held
+    held: RunFolder
     tracks: list[Track]
     lang: str
 

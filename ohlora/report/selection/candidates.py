@@ -12,7 +12,7 @@ from typing import Any
 from ohlora.records.result import Result, Status
 from ohlora.records.samples import Sample
 from ohlora.report.comparison.headline import memory_key
-from ohlora.report.reading import Held
+from ohlora.report.reading import RunFolder
 from ohlora.report.selection.labels import label_trials
 from ohlora.report.selection.trials import Trial, collect_trials
 
@@ -128,7 +128,7 @@ class ModelGroup:
         return [result for result in self.results if "infer/infer_time_s" in result.metrics]
 
 
-def group_models(folders: Sequence[Held], grades: Mapping[tuple[str, str], float | None]) -> list[ModelGroup]:
+def group_models(folders: Sequence[RunFolder], grades: Mapping[tuple[str, str], float | None]) -> list[ModelGroup]:
     """Every model of every folder in the order of the plans, machine by machine; `grades` by (model, rank)."""
     trials = collect_trials(folders)
     candidates: dict[tuple[str, str, str], Candidate] = {}

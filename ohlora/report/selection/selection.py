@@ -11,7 +11,7 @@ from ohlora.errors import UserError
 from ohlora.records.manifest import SELECTION
 from ohlora.records.result import Result, Status, exit_code
 from ohlora.records.samples import Sample
-from ohlora.report.reading import Held, read_folder
+from ohlora.report.reading import RunFolder, read_folder
 from ohlora.report.selection.candidates import Candidate, ModelGroup, group_models
 from ohlora.report.selection.grades import Grades
 from ohlora.report.selection.ranking import WEIGHTS, Ranking, Score, rank_candidates, vary_weights
@@ -69,7 +69,7 @@ class ModelSelection:
     `grades_unknown` are grades of candidates that are not here, `grades_wrong` the lines that hold no grade.
     """
 
-    folders: list[Held]
+    folders: list[RunFolder]
     machines: list[MachineRanking]
     lang: str
     grades_file: str = ""

@@ -14,7 +14,7 @@ from ohlora.records.manifest import SELECTION
 from ohlora.records.result import Result
 from ohlora.records.samples import Sample, read_samples
 from ohlora.report.markdown import NO_VALUE
-from ohlora.report.reading import Held, asked_of
+from ohlora.report.reading import RunFolder, asked_of
 
 NOT_SETTINGS = ("task", "seed", "device")  # repeats may differ in a seed; a device is told by the machine's name
 MODEL_SETTINGS = ("dtype", "attention", "prompt_format", "prompt_template", "lora_targets")  # the rest are its facts
@@ -71,7 +71,7 @@ class Trial:
         return next((read_samples(path) for path in paths if path.is_file()), [])
 
 
-def collect_trials(folders: Sequence[Held]) -> list[Trial]:
+def collect_trials(folders: Sequence[RunFolder]) -> list[Trial]:
     """Every run and every planned one, in the order of the plans; runs of another task are left out."""
     return [trial for held in folders for trial in _trials(held)]
 
@@ -87,7 +87,7 @@ def to_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _trials(held: Held) -> Iterator[Trial]:
+def _trials(held: RunFolder) -> Iterator[Trial]:
     runs = {run.run_id: run for arm in held.arms for run in arm.runs}
     # One that never started would have run where the folder's others did.
     here = name_machine(next((run.device for run in runs.values() if run.device), {}))
