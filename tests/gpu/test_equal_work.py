@@ -1,29 +1,78 @@
-"""On a CUDA device: both back ends train the same thing, and the memory of a phase is what the allocator counted."""
+"""On a CUDA device: both back ends do the same work, on Unsloth's fast and generic route, in 16 bit and in 4 bit."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from conftest import run_cli
 
+from ohlora.measure.gpus import visible_gpus
+
 pytestmark = pytest.mark.gpu
+ARMS = "compare.arms=[backend=hf,backend=unsloth]"
+# Enough steps for a verdict on equality, which a smoke run has not; one pair, since nothing is timed here.
+WORK = [
+    "task=benchmark", "tracking=none", "compare.pairs=1", "compare.recommended=[]", "study=s", "lora=r16",
+    "trainer.epochs=1", "trainer.train_rows=8", "trainer.eval_rows=2", "generation.prompts=2",
+]  # fmt: skip
 
 
-def test_the_same_losses_and_vram_in_every_phase(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
-    arguments = ["experiment=smoke", "backend=hf,unsloth", "study=s", "model.dtype=float32", "tracking=none"]
-    ran = run_cli("-m", *arguments, f"model.path={tiny_model('gemma3')}", cwd=tmp_path)
+def compare(cwd: Path, model: Path, *settings: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]], str]:
+    """(the report as data, back end -> result, what was printed) of one pair."""
+    ran = run_cli(ARMS, *WORK, f"model.path={model}", *settings, cwd=cwd, timeout=900)
     assert ran.code == 0, ran.err
-    runs = [json.loads(path.read_text()) for path in (tmp_path / "outputs" / "s").glob("*/result.json")]
-    hf, unsloth = sorted(runs, key=lambda run: run["arm"])
-    assert unsloth["effective"]["train"]["route"].startswith("unsloth-")
-    assert hf["metrics"]["eval/eval_loss"] == pytest.approx(unsloth["metrics"]["eval/eval_loss"], rel=2e-2)
-    for run in runs:
+    study = cwd / "outputs" / "s"
+    runs = [json.loads(path.read_text()) for path in study.glob("*/result.json")]
+    report = json.loads((study / "comparison.json").read_text())
+    return report, {run["effective"]["backend"]: run for run in runs}, ran.out + ran.err
+
+
+def broken(report: dict[str, Any]) -> list[dict[str, Any]]:
+    checks = [check for track in report["tracks"] for one in track["contrasts"] for check in one["parity"]]
+    return [check for check in checks if check["state"] == "broken"]
+
+
+@pytest.mark.parametrize(
+    ("name", "route", "settings"),
+    [
+        ("gemma3", "unsloth-generic", []),
+        ("llama", "unsloth-fast", []),
+        ("llama", "unsloth-fast", ["lora.quantization=nf4"]),
+        ("gemma3", "unsloth-generic", ["lora.quantization=nf4"]),
+    ],
+)
+def test_both_back_ends_do_equal_work_in_bfloat16(
+    tiny_model: Callable[[str], Path], tmp_path: Path, name: str, route: str, settings: list[str]
+) -> None:
+    assert torch.cuda.get_device_capability() >= (8, 0), "bfloat16 needs compute capability 8.0"
+    report, runs, _ = compare(tmp_path, tiny_model(name), "model.dtype=bfloat16", *settings)
+    assert broken(report) == [] and report["comparable"]
+    assert runs["unsloth"]["effective"]["train"]["route"] == route
+    for run in runs.values():
+        assert run["effective"]["dtype"] == "bfloat16"
         for phase in ("load", "infer", "train", "eval"):
             assert run["metrics"][f"{phase}/peak_vram_mib"] > 0
             assert run["metrics"][f"{phase}/peak_vram_device_mib"] > run["metrics"][f"{phase}/peak_vram_reserved_mib"]
         assert 0 < run["metrics"]["train/train_mfu"] < 1
         assert run["effective"]["train"]["vram_device_source"] in ("process", "device_difference")
-        assert run["device"]["compute_capability"]
+
+
+def test_each_process_had_the_same_one_gpu(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
+    """The last of those that are visible, so that on a machine with several it is not the first."""
+    chosen = visible_gpus()[-1]
+    _, runs, _ = compare(tmp_path, tiny_model("llama"), f"device=cuda:{len(visible_gpus()) - 1}")
+    for run in runs.values():
+        assert run["device"]["uuid"] == chosen.uuid and run["device"]["driver"] == chosen.driver
+        assert run["arguments"].get("_n_gpu", 1) == 1
+
+
+def test_float32_is_warned_of_where_unsloth_mixes_precision(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
+    report, _, printed = compare(tmp_path, tiny_model("llama"), "model.dtype=float32")
+    mixes = torch.cuda.get_device_capability() >= (8, 0)
+    assert ("trains in bfloat16 mixed precision on this GPU" in printed) is mixes
+    assert report["comparable"] is not mixes

@@ -143,5 +143,5 @@ def test_a_gpu_that_torch_cannot_use_is_an_error(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     cells, error = execute()
     assert "GPU: Quadro M6000 · compute capability 5.2 · 12288 MiB" in cells["device"]
-    assert "its rows will come out as unsupported" in cells["device"]
+    assert "rows may come out as unsupported" in cells["device"]
     assert "does not see the Quadro M6000" in error and cells["run"] == ""
