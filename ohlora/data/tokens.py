@@ -100,7 +100,7 @@ def encode(tokenizer: Any, selection: Selection, model: ModelConfig, max_length:
 
 
 def is_chat(tokenizer: Any, model: ModelConfig) -> bool:
-    """True where prompts go through the tokenizer's chat template: asked for, or by itself where it has one."""
+    """True where prompts go through the tokenizer's chat template: configured, or by default where it has one."""
     if model.prompt_format is PromptFormat.auto:
         return bool(getattr(tokenizer, "chat_template", None))
     return model.prompt_format is PromptFormat.chat

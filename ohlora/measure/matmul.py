@@ -1,4 +1,4 @@
-"""How fast this device multiplies matrices, which is what model FLOPs are held against."""
+"""How fast this device multiplies matrices: the peak that model FLOPs utilisation is relative to."""
 
 from __future__ import annotations
 

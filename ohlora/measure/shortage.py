@@ -37,7 +37,7 @@ def killed_for_memory(timeline: Path, process: str, limit: int | None) -> str:
     """The same where the operating system ended the process: what it held when last looked at; `limit` in bytes."""
     lines = [line for line in read_jsonl(timeline) if line["process"] == process]
     held = f", with {_mib(lines[-1]['rss_mib'] * MIB)} resident when last looked at" if lines else ""
-    return f"the operating system killed it for want of memory{held}; {_ram(limit)}"
+    return f"the operating system killed it: out of memory{held}; {_ram(limit)}"
 
 
 def _ram(limit: int | None) -> str:

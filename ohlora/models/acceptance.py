@@ -33,7 +33,7 @@ REMEMBERED = "accepted-licenses.json"
 def require_acceptance(
     model: LocalModel, tag: str | None = None, other: str | None = None, entry: Licence | None = None
 ) -> None:
-    """See to it that the licence of this run's model is accepted, asking at a terminal. Says the terms once.
+    """Require that the licence of this run's model is accepted; ask at a terminal. Shows the terms once.
 
     `tag`: the licence, where files tell it that do not lie in the model's folder yet; `entry`: what they say of it.
     `other`: what is under it in place of the model, as the user named it.
@@ -62,7 +62,7 @@ def require_acceptance(
 
 
 def offer_acceptance(models: Iterable[LocalModel]) -> None:
-    """Ask for each licence among candidates once, where somebody can answer; a no leaves its candidates out."""
+    """Ask for each licence among candidates once, at a terminal; if declined, its models are skipped."""
     if _at_a_terminal():
         for model in {licence_of(one): one for one in models if not will_accept(one)}.values():
             with contextlib.suppress(UserError):

@@ -166,7 +166,7 @@ def find_base_problems(
 
 
 def base_note(model: LocalModel, folder: Path, key: str) -> str:
-    """What is to be said of an adapter that fits a model which it does not name; '' where it names it."""
+    """A note on an adapter that fits the model but names another base; '' where it names this one."""
     if (folder / ADAPTER_CARD).is_file():  # its hash of the weights has decided
         return ""
     try:
@@ -184,7 +184,7 @@ def base_note(model: LocalModel, folder: Path, key: str) -> str:
 
 
 def require_fit(adapter: str | None, model: LocalModel, folder: Path | None) -> None:
-    """Hold an adapter against the model's files, once these are here.
+    """Check an adapter against the model's files, once they are present.
 
     Raises:
         UserError: it was trained on another model.

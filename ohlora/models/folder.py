@@ -48,7 +48,7 @@ def is_there(model: LocalModel) -> bool:
 
 
 def is_prepared(folder: Path) -> bool:
-    """True for a folder that `task=prepare` finished and nobody has cut since (names and sizes agree)."""
+    """True for a complete folder: every file in its marker exists with its recorded size."""
     try:
         files = read_json(folder / MARKER)["files"]
         return all((folder / name).stat().st_size == entry["bytes"] for name, entry in files.items())

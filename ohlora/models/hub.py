@@ -1,4 +1,4 @@
-"""Files of a hub repository: listed at one commit, fetched with resumption, held against their hashes.
+"""Files of a hub repository: listed at one commit, downloaded with resumption, checked against their hashes.
 
 huggingface_hub's own download keeps whole files only: one that a kill cut in the middle starts again. Here each file
 grows in a part file that is named after its content, so the next call goes on where this one stopped.

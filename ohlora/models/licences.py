@@ -32,7 +32,7 @@ class Licence:
 
 
 class Licences(Mapping[str, Licence]):
-    """Licences by tag. A tag of a restricted family is one, with terms that name it, though nobody has entered it.
+    """Licences by tag. A tag without an entry that begins like a restricted family counts as one of that family.
 
     The hub gets a new tag with every version of such terms, and one that is missing here must not pass for free.
     """
@@ -165,7 +165,7 @@ def licence_of(model: LocalModel, folder: Path | None = None) -> str:
     """The tag of the model's licence: its class's where that is under one, else its option's, else its card's.
 
     A card that restricts use outweighs an option that does not. `folder`: where config.json and card lie, by default
-    where the model is. 'unknown' where nothing tells, and for a tag that nobody has entered here.
+    where the model is. 'unknown' where no file names a licence, and for a tag without an entry.
     """
     place = folder or described_folder(model)
     if lawful := class_licence(model.option, place):

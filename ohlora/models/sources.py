@@ -76,7 +76,7 @@ def _from_pickles(model: LocalModel, partial: Path, show: Show) -> dict[str, Any
 
 
 def _from_hub(model: LocalModel, partial: Path, show: Show) -> dict[str, Any]:
-    """Small files first: what they show to be wrong is said before gigabytes are fetched."""
+    """Fetch the small files first, so that their problems are reported before gigabytes are downloaded."""
     repository = Repository(subject(model.option), str(model.option.repo), model.option.revision)
     show.stage(f"asking the hub for {repository.name}{f' at {repository.revision}' if repository.revision else ''}")
     commit, files = hub.list_files(repository)
