@@ -27,15 +27,16 @@ def show(config: Config) -> tuple[int, str]:
             f"model={config.model.name}: nothing is known of its shape; prepare it (task=prepare), or give model.shape"
         )
     others = [(one.config.model, one.estimate_on(there)) for one in plan.other_models()]
-    remedy = find_remedy(found, config.trainer, (one for _, one in others))
+    remedy = ""
+    if found.verdict in ("too large", "tight"):
+        remedy = f"; {find_remedy(found, config.trainer, (one for _, one in others))}"
     parts = [
         f"{config.model.label}, {config.backend.name}, {there.dtype} on {there.device}: {there.said}",
         _settings(config, found, plan.selection),
         "",
         _parts(found),
         "",
-        f"{config.model.name}: **{found.verdict}** (the estimate may be off by {ERROR:.0%})"
-        + (f"; {remedy}" if found.verdict in ("too large", "tight") else ""),
+        f"{config.model.name}: **{found.verdict}** (the estimate may be off by {ERROR:.0%}){remedy}",
         "",
         _models(others),
     ]
