@@ -22,8 +22,7 @@ FOLDER, OWNER = "TESTS_FOLDER", "TESTS_OWNER"  # where the sockets lie; the proc
 INHERITED = ("OHLORA_EVENT_FD", "OHLORA_LIFE_FD")
 # Read while libraries are imported: a child that has another value is started cold.
 IMPORT_ENV = (
-    "CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_MODULES_CACHE", "LANG", "LC_ALL", "MPLBACKEND", "PYTHONIOENCODING",
-    "PYTHONPATH", "PYTHONUTF8", "PYTHONWARNINGS",
+    "HF_HOME", "HF_MODULES_CACHE", "LANG", "LC_ALL", "MPLBACKEND", "PYTHONPATH", "PYTHONUTF8", "PYTHONWARNINGS",
 )  # fmt: skip
 START_S = 120.0
 SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fork_server.py")
@@ -41,7 +40,9 @@ def kind_of(arguments: list[str]) -> str | None:
     if phase in ("prepare", "tokenize"):
         return "hf"
     with open(f"{attempt}/config.yaml", encoding="utf-8") as file:
-        return "unsloth" if "\nbackend:\n  name: unsloth\n" in f"\n{file.read()}" else "hf"
+        kind = "unsloth" if "\nbackend:\n  name: unsloth\n" in f"\n{file.read()}" else "hf"
+    # Its import uses the GPU that it sees, and a process that has used one cannot be forked.
+    return None if kind == "unsloth" and os.path.exists("/proc/driver/nvidia") else kind
 
 
 def main() -> int:

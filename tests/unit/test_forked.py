@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import FORKED
+from forked import IMPORT_ENV
 
 from ohlora.running import process
 
@@ -29,6 +31,11 @@ def run(code: str, folder: Path, timeout_s: float = 30) -> tuple[process.Ended, 
     command = [*FORKED, sys.executable, str(script), "argument"]
     ended = process.run(command, folder / "log", process.child_env({"MARK": "here"}), timeout_s, events.append)
     return ended, events, (folder / "log").read_text()
+
+
+def test_what_all_children_are_given_starts_none_of_them_cold() -> None:
+    env = process.child_env({})
+    assert {name: env.get(name) for name in IMPORT_ENV} == {name: os.environ.get(name) for name in IMPORT_ENV}
 
 
 def test_events_output_arguments_and_environment(tmp_path: Path) -> None:
