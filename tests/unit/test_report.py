@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from ohlora import __version__
 from ohlora.errors import UserError
 from ohlora.records.result import Result
 from ohlora.report.comparison.write import write_comparison
+from ohlora.report.provenance import version_text
 
 HF = {
     "infer/infer_time_s": 60.0, "infer/peak_rss_mib": 2000.0, "train/train_time_s": 20.0,
@@ -55,6 +57,9 @@ def test_the_users_table(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "comparison.json").read_text())
     (track,) = written["tracks"]
     (one,) = track["contrasts"]
+    version = version_text()
+    assert version.startswith(f"ohlora {__version__}") and written["written_by"]["version"] == __version__
+    assert all(version in (tmp_path / f"comparison.{kind}").read_text() for kind in ("md", "html"))
     assert written["schema"] == 2 and written["comparable"] and one["pairs"] == 1
     assert one["metrics"]["train/peak_rss_mib"]["verdict"] == "no_verdict"
     assert one["metrics"]["train/peak_rss_mib"]["ratio"] == pytest.approx(0.9)

@@ -16,6 +16,7 @@ from ohlora.report.comparison.table import shows_percentages, user_table
 from ohlora.report.estimates import describe_estimates
 from ohlora.report.markdown import NO_VALUE, markdown, number
 from ohlora.report.page import MARKER
+from ohlora.report.provenance import version_text
 from ohlora.report.words.comparison import say
 
 
@@ -40,6 +41,7 @@ def document(comparison: Comparison) -> str:
     unused = unusable(comparison)
     parts += [f"## {say(lang, 'unreadable')}", "", *(f"- {text}" for text in unused), ""] if unused else []
     parts += [f"## {say(lang, 'hardware')}", "", *_hardware(comparison), ""]
+    parts += [say(lang, "written by", version=version_text()), ""]
     return "\n".join(parts)
 
 

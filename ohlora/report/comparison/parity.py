@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ohlora.config.identity import flatten
 from ohlora.records.result import Result
 from ohlora.report.comparison.headline import WORK
-from ohlora.report.comparison.settings import asked_to_differ, was_asked
+from ohlora.report.comparison.settings import asked_to_differ, is_intended
 
 State = Literal["equal", "broken", "asked", "unknown"]
 Pairs = Sequence[tuple[Result, Result]]
@@ -115,11 +115,11 @@ def _hash_by_seed(code: str, key: str, runs: Sequence[Result], asked: list[str],
     return next(check for state in ("broken", "asked", "unknown", "equal") for check in found if check.state == state)
 
 
-def _one_value(code: str, values: Sequence[Any], excused: bool) -> Check:
+def _one_value(code: str, values: Sequence[Any], intended: bool) -> Check:
     known = [str(value) for value in values if value is not None]
     distinct = list(dict.fromkeys(known))
     if len(distinct) > 1:
-        return Check(code, "asked" if excused else "broken", " / ".join(_short(value) for value in distinct[:3]))
+        return Check(code, "asked" if intended else "broken", " / ".join(_short(value) for value in distinct[:3]))
     if len(known) < len(values):
         return Check(code, "unknown")
     return Check(code, "equal", _short(distinct[0]))
@@ -178,17 +178,17 @@ def _closeness(
 def _work(pairs: Pairs, asked: list[str]) -> Check:
     known = False
     unlike: dict[str, str] = {}
-    excused: dict[str, str] = {}
+    intended: dict[str, str] = {}
     for left, right in pairs:
         for key in WORK:
             sides = [left.metrics.get(key), right.metrics.get(key)]
             known |= None not in sides
             if sides[0] != sides[1]:
-                found = excused if _touched(asked, WORK_BY[key]) else unlike
+                found = intended if _touched(asked, WORK_BY[key]) else unlike
                 found[key] = f"{key} {' / '.join('—' if side is None else f'{side:g}' for side in sides)}"
     if unlike:
         return Check("work", "broken", "; ".join(unlike.values()))
-    return Check("work", "asked" if excused else "equal" if known else "unknown", "; ".join(excused.values()))
+    return Check("work", "asked" if intended else "equal" if known else "unknown", "; ".join(intended.values()))
 
 
 def _settings(runs: Sequence[Result], asked: list[str]) -> Iterator[Check]:
@@ -202,7 +202,7 @@ def _settings(runs: Sequence[Result], asked: list[str]) -> Iterator[Check]:
                 yield Check(f"setting {key}", "unknown")
             elif len(values) > 1:
                 detail = ", ".join(f"{arm}: {value}" for arm, value in by_arm.items())
-                yield Check(f"setting {key}", "asked" if was_asked(name, asked) else "broken", detail)
+                yield Check(f"setting {key}", "asked" if is_intended(name, asked) else "broken", detail)
 
 
 def _value(name: str, value: Any) -> str:

@@ -15,6 +15,7 @@ from ohlora.report.comparison.contrast import Contrast, Figure
 from ohlora.report.comparison.document import note_text, unusable
 from ohlora.report.comparison.labels import change
 from ohlora.report.comparison.settings import changed_by_itself, differences
+from ohlora.report.provenance import code_version
 
 SCHEMA = 2
 
@@ -29,6 +30,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "notes": [{"code": note.code, "text": note_text(note, "en")} for note in comparison.notes()],
         "unreadable": unusable(comparison),
         "lang": comparison.lang,
+        "written_by": code_version(),
     }
 
 

@@ -103,10 +103,10 @@ def differences(baseline: Result, other: Result) -> Iterator[Difference]:
     for key in sorted(set(sides[0]) | set(sides[1])):
         left, right = (str(side.get(key, "—")) for side in sides)
         if left != right:
-            yield Difference(key, left, right, was_asked(key.rsplit(".", 1)[-1], asked))
+            yield Difference(key, left, right, is_intended(key.rsplit(".", 1)[-1], asked))
 
 
-def was_asked(name: str, asked: list[str]) -> bool:
+def is_intended(name: str, asked: list[str]) -> bool:
     """True when a setting of this name follows from what the arms were asked to differ in."""
     parts = (*DECIDED_BY.get(name, ()), f"trainer.{name}")
     return any(key == part or key.startswith(f"{part}.") for key in asked for part in parts)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ohlora.report.estimates import describe_estimates
 from ohlora.report.markdown import NO_VALUE
 from ohlora.report.page import MARKER
+from ohlora.report.provenance import version_text
 from ohlora.report.selection.candidates import NOT_RUN, Candidate
 from ohlora.report.selection.choice import describe_choice, list_objections
 from ohlora.report.selection.grades import MANY
@@ -43,7 +44,8 @@ def compose_document(selection: ModelSelection) -> str:
     failures, unreadable = list_failures(selection), selection.unreadable()
     parts += _section(lang, "s.unmeasured", ["\n".join(failures)] if failures else [])
     parts += _section(lang, "unreadable", [_items(unreadable)] if unreadable else [])
-    parts += _section(lang, "hardware", [_items(_hardware(selection))])
+    written_by = say(lang, "written by", version=version_text())
+    parts += _section(lang, "hardware", [_items(_hardware(selection)), written_by])
     return "\n\n".join(parts) + "\n"
 
 

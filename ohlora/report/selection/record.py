@@ -7,6 +7,7 @@ import io
 from math import isfinite
 from typing import Any
 
+from ohlora.report.provenance import code_version
 from ohlora.report.selection.candidates import ModelGroup
 from ohlora.report.selection.choice import describe_choice, list_objections
 from ohlora.report.selection.document import list_notes
@@ -21,6 +22,7 @@ def to_dict(selection: ModelSelection) -> dict[str, Any]:
         "schema": SCHEMA,
         "folders": [held.folder.name for held in selection.folders],
         "lang": selection.lang,
+        "written_by": code_version(),
         "machines": [_machine(machine) for machine in selection.machines],
         "notes": list_notes(selection),
         "unreadable": selection.unreadable(),

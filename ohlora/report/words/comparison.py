@@ -1,4 +1,4 @@
-"""Every sentence of the report, in English and in Korean. Codes are what the other modules speak."""
+"""Every sentence of the report, in English and in Korean, by its code."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "all_metrics": ("All metrics", "전체 지표"),
     "parity": ("Was the work the same?", "같은 작업이었는가?"),
     "settings": ("Differences in settings", "설정의 차이"),
-    "failures": ("Runs that did not finish", "끝나지 못한 실행"),
+    "failures": ("Runs that did not finish", "완료되지 않은 실행"),
     "unreadable": ("Files that could not be used", "사용할 수 없는 파일"),
     "hardware": ("Hardware and versions", "하드웨어와 버전"),
+    "written by": ("This report was written by {version}.", "이 보고서는 {version}(으)로 작성되었습니다."),
     "know": ("What to know", "알아 둘 점"),
     "estimates": ("Peak memory, estimated before and measured", "최대 메모리: 사전 추정과 측정"),
     "track.": ("", ""),
@@ -24,7 +25,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "arm": ("arm", "조건"),
     "metric": ("metric", "지표"),
     "ratio": ("ratio", "비율"),
-    "interval": ("95 % interval", "95 % 신뢰구간"),
+    "interval": ("95 % interval", "대응표본 95 % 신뢰구간"),
     "spread": ("spread of pairs", "쌍 간 편차"),
     "pairs": ("pairs", "쌍"),
     "verdict": ("verdict", "판정"),
@@ -66,8 +67,8 @@ WORDS: dict[str, tuple[str, str]] = {
     # states of checks
     "equal": ("equal", "같음"),
     "broken": ("**DIFFERENT**", "**다름**"),
-    "asked": ("different, as asked", "요청대로 다름"),
-    "unknown": ("not checked: not recorded in every run", "검사 못 함: 모든 실행에 기록되어 있지 않음"),
+    "asked": ("different, as intended", "의도한 대로 다름"),
+    "unknown": ("not checked: not recorded in every run", "기록이 없는 실행이 있어 검사 못 함"),
     # checks
     "tokens": ("token ids and labels", "토큰 id와 레이블"),
     "batches": ("every batch, in order", "모든 배치와 그 순서"),
@@ -103,14 +104,14 @@ WORDS: dict[str, tuple[str, str]] = {
     # sentences
     "NOT COMPARABLE": ("NOT COMPARABLE", "비교 불가"),
     "breach": (
-        "{track}{arm} against {baseline}: broken check: {check} ({detail}). Nothing is said of what is saved.",
-        "{track}{baseline} 대비 {arm}: 통과하지 못한 검사: {check} ({detail}). 절감에 대해 아무것도 말할 수 없습니다.",
+        "{track}{arm} against {baseline}: broken check: {check} ({detail}). No savings are reported.",
+        "{track}{baseline} 대비 {arm}: 통과하지 못한 검사: {check} ({detail}). 절감량은 계산하지 않습니다.",
     ),
     "one_arm": ("{track}one arm only: nothing to compare with", "{track}조건이 하나뿐이라 비교할 대상이 없습니다"),
-    "none_finished": ("{track}no run finished", "{track}끝난 실행이 없습니다"),
+    "none_finished": ("{track}no run finished", "{track}완료된 실행이 없습니다"),
     "no_pairs": (
         "{track}{arm}: no pair in which both sides finished, so nothing is compared",
-        "{track}{arm}: 양쪽 모두 끝난 쌍이 없어 비교하지 않습니다",
+        "{track}{arm}: 양쪽 모두 완료된 쌍이 없어 비교하지 않습니다",
     ),
     "unchecked": (
         "{track}{arm}: not recorded, so not checked: {checks}",
@@ -159,7 +160,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "smoke": (
         "{track}{arm}: trainer=smoke only shows that everything runs; it is too short to measure anything",
-        "{track}{arm}: trainer=smoke 는 실행 여부만 보여 줍니다. 무언가를 재기에는 너무 짧습니다",
+        "{track}{arm}: trainer=smoke 는 실행 여부만 보여 줍니다. 측정하기에는 너무 짧습니다",
     ),
     "device": ("device: {name}", "기기: {name}"),
     "machines": (
@@ -168,7 +169,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "cpu": (
         "memory is resident memory (RSS); figures of a CPU say nothing about a GPU",
-        "메모리는 상주 메모리(RSS)입니다. CPU 수치는 GPU에 대해 아무것도 말해 주지 않습니다",
+        "메모리는 상주 메모리(RSS)입니다. CPU 수치로는 GPU에서의 결과를 알 수 없습니다",
     ),
     "device_difference": (
         "peak_vram_device_mib is the whole device's difference: this container hides processes from NVML",
@@ -183,7 +184,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "planned": ("{count} planned and not run", "계획된 {count}개가 실행되지 않았습니다"),
     "verdict_line": (
         "- **{metric}**: {verdict}: {change} ({arm} against {baseline}; 95 % interval {low} to {high}; pairs: {pairs})",
-        "- **{metric}**: {verdict}: {change} ({baseline} 대비 {arm}; 95 % 신뢰구간 {low} ~ {high}; {pairs}쌍)",
+        "- **{metric}**: {verdict}: {change} ({baseline} 대비 {arm}; 대응표본 95 % 신뢰구간 {low} ~ {high}; {pairs}쌍)",
     ),
     "one_pair_line": (
         "- **{metric}**: {verdict}: {x} ({arm}) against {y} ({baseline}); one pair",
@@ -209,8 +210,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "epochs": ("{n} epochs", "{n} epochs"),
     "steps": ("at most {n} steps", "최대 {n} 스텝"),
     "no_differences": ("none besides what the back ends are", "백엔드 자체의 차이 외에는 없음"),
-    "by_asking": ("asked", "요청됨"),
-    "by_itself": ("not asked", "요청되지 않음"),
+    "by_asking": ("intended", "의도됨"),
+    "by_itself": ("not intended", "의도되지 않음"),
     "changed": (
         "{arm}: asked for {key}={want}, in effect {have}",
         "{arm}: {key}={want} 를 요청했으나 실제로는 {have}",

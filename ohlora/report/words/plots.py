@@ -1,4 +1,4 @@
-"""What is written in the plots, in English and in Korean."""
+"""The texts of the plots, in English and in Korean."""
 
 from __future__ import annotations
 
