@@ -87,3 +87,44 @@ def test_what_is_injected_is_recorded(what: str) -> None:
         time.sleep(0.2)
         listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
         assert "sum(range(200_000))" not in listed, "it ends with the process that it disturbs"
+
+
+def test_the_whole_study_from_recorded_folders(
+    calibration: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command's own tables, with runs that are made up in place of those that it would start."""
+    from ohlora.records.result import Result
+    from ohlora.report.comparison.write import write_comparison
+
+    calibrate = importlib.import_module("calibrate")
+    asked: list[list[str]] = []
+
+    def start(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        asked.append(command)
+        folder = Path(
+            next(part for part in command if part.startswith("hydra.run.dir=")).removeprefix("hydra.run.dir=")
+        )
+        for number, values in enumerate(make_runs(8, 0.01)):
+            pair, turn = divmod(number, 2)
+            arm = ("as-it-is", folder.name)[turn if pair % 2 == 0 else 1 - turn]
+            result = Result(f"{arm}-r{pair}-0", "finished", "train", arm, pair, number)
+            result.metrics = {key: value for key, value in values.items() if "/" in key}
+            result.timings = {"started": 10.0 * number, "ended": 10.0 * number + 5}
+            if folder.name == "pause" and arm == "pause":
+                result.disturbance = {"train": {"longest_pause_s": 3.0}}
+            (folder / result.run_id).mkdir(parents=True)
+            result.write(folder / result.run_id)
+        write_comparison(folder)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(calibrate.subprocess, "run", start)
+    monkeypatch.setattr(calibrate, "LEAST", 8)
+    monkeypatch.setattr(calibrate, "tables", lambda runs: [f"{len(runs)} runs"])
+    monkeypatch.setattr(sys, "argv", ["calibrate.py", str(tmp_path), "--pairs", "4", "models=elsewhere"])
+    calibrate.main()
+    printed = capsys.readouterr().out
+    assert "8 runs" in printed and (tmp_path / "calibration.md").read_text() == printed
+    (pause,) = [line for line in printed.splitlines() if line.startswith("| pause |")]
+    assert pause.startswith("| pause | 4 of 4 | 0 of 4 | longest_pause_s | – | ")
+    assert len(asked) == 4 and all("models=elsewhere" in command for command in asked)
+    assert any("inject.py,load]" in part for part in asked[-1])
