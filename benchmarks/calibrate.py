@@ -20,7 +20,7 @@ from calibration import LEAST, read_runs, tables
 
 INJECT = Path(__file__).resolve().with_name("inject.py")
 SIZE = (
-    "task=train", "model=smollm2-135m-instruct", "lora=r16", "trainer.batch_size=1", "trainer.max_steps=8",
+    "task=train", "model=smollm2-135m-instruct", "lora=r16", "trainer.batch_size=1", "trainer.max_steps=5",
     "trainer.eval_rows=1", "trainer.samples=0", "tracking=none", "compare.redo=0",
 )  # fmt: skip
 INJECTED = ("delay", "pause", "load")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -117,7 +117,7 @@ def test_the_whole_study_from_recorded_folders(
         write_comparison(folder)
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(calibrate.subprocess, "run", start)
+    monkeypatch.setattr(calibrate, "subprocess", SimpleNamespace(run=start, DEVNULL=subprocess.DEVNULL))
     monkeypatch.setattr(calibrate, "LEAST", 8)
     monkeypatch.setattr(calibrate, "tables", lambda runs: [f"{len(runs)} runs"])
     monkeypatch.setattr(sys, "argv", ["calibrate.py", str(tmp_path), "--pairs", "4", "models=elsewhere"])
