@@ -90,8 +90,8 @@ class ComparisonPlan:
         return Manifest("pairs", [*self.jobs, *more], list(command), self.config.report.lang.value, parent)
 
     def arm_plans(self) -> list[Plan]:
-        """One of each arm."""
-        return [plan_run(node, self.files) for node in self.nodes.values()]
+        """One of each arm, that of its first pair."""
+        return [self.plan_of(job) for job in self.jobs if job.repeat == 0]
 
     def plan_of(self, job: PlannedRun) -> Plan:
         """A fresh plan: what the runs before it have prepared counts."""

@@ -62,22 +62,22 @@ def test_a_file_says_what_it_says() -> None:
 
 def test_a_sweep_keeps_it_in_every_run() -> None:
     typed = ["lora.rank=8,16", "task=train", "tracking=none", r"model.prompt_template=Q: {prompt}\nA:"]
-    jobs, configs = plan_sweep([quote_argument(argument) for argument in typed])
-    assert len(jobs) == 2 and {one.model.prompt_template for one in configs} == {"Q: {prompt}\nA:"}
+    jobs, plans = plan_sweep([quote_argument(argument) for argument in typed])
+    assert len(jobs) == 2 and {one.config.model.prompt_template for one in plans} == {"Q: {prompt}\nA:"}
 
 
 def test_several_templates_are_a_sweep() -> None:
-    configs = plan_sweep([quote_argument(r"model.prompt_template='{prompt}\n','Q: {prompt}\n'"), "task=train"])[1]
-    assert [one.model.prompt_template for one in configs] == ["{prompt}\n", "Q: {prompt}\n"]
+    plans = plan_sweep([quote_argument(r"model.prompt_template='{prompt}\n','Q: {prompt}\n'"), "task=train"])[1]
+    assert [one.config.model.prompt_template for one in plans] == ["{prompt}\n", "Q: {prompt}\n"]
 
 
 def test_an_arm_can_have_its_own_template(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     arms = r"""compare.arms=["plain: lora=r16","asked: lora=r16 model.prompt_template='Q: {prompt}\nA:' seed=1"]"""
     made = config(arms, "task=train", "tracking=none")
-    configs = plan_comparison(made, [arms, "task=train", "tracking=none"], None).configs()
-    assert [one.model.prompt_template for one in configs] == ["질문: {prompt}\n답변:\n", "Q: {prompt}\nA:"]
-    assert [one.seed for one in configs] == [42, 1]
+    plans = plan_comparison(made, [arms, "task=train", "tracking=none"], None).arm_plans()
+    assert [one.config.model.prompt_template for one in plans] == ["질문: {prompt}\n답변:\n", "Q: {prompt}\nA:"]
+    assert [one.config.seed for one in plans] == [42, 1]
 
 
 @pytest.mark.parametrize(
