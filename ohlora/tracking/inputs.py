@@ -45,11 +45,15 @@ def _input(path: Path, context: str, rows: Sequence[Row]) -> DatasetInput:
 
 
 def source_tags() -> dict[str, str]:
-    """The command of this process as MLflow's source, and the commit where the package lies in a checkout."""
-    name = f"python -m ohlora.run {shlex.join(sys.argv[1:])}".rstrip()
+    """The command of this process as MLflow's source, and the commit where the package lies in a checkout.
+
+    The UI shows of a source what stands after its last slash, so arguments with one are in `ohlora.command` alone.
+    """
+    shown = [argument if "/" not in argument else "…" for argument in sys.argv[1:]]
     commit = _commit()
     return {
-        "mlflow.source.name": name,
+        "ohlora.command": " ".join(["python -m ohlora.run", shlex.join(sys.argv[1:])]).rstrip(),
+        "mlflow.source.name": " ".join(["python -m ohlora.run", *dict.fromkeys(shown)]),
         "mlflow.source.type": "LOCAL",
         **({"mlflow.source.git.commit": commit} if commit else {}),
     }

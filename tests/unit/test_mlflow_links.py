@@ -178,7 +178,7 @@ def test_the_experiment_is_one_of_model_training(tracker: Tracker, config: Confi
 def test_data_and_command_are_recorded(
     tracker: Tracker, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["run", "backend=hf", "model.prompt_template=a b"])
+    monkeypatch.setattr("sys.argv", ["run", "backend=hf", "models=/tmp/a b"])
     run = tracker.client.get_run(write_run(config, tmp_path / "a", None, "a"))
     inputs = {one.tags[0].value: one.dataset for one in run.inputs.dataset_inputs}
     rows = Plan(config).selection
@@ -190,7 +190,8 @@ def test_data_and_command_are_recorded(
     }
     assert inputs["training"].name == "ohlora.csv (training)"
     assert len({found.digest for found in inputs.values()}) == 3
-    assert run.data.tags["mlflow.source.name"] == "python -m ohlora.run backend=hf 'model.prompt_template=a b'"
+    assert run.data.tags["ohlora.command"] == "python -m ohlora.run backend=hf 'models=/tmp/a b'"
+    assert run.data.tags["mlflow.source.name"] == "python -m ohlora.run backend=hf …"  # nothing behind a slash
     assert run.data.tags["mlflow.source.type"] == "LOCAL" and len(run.data.tags["mlflow.source.git.commit"]) == 40
 
 
