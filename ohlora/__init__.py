@@ -1,3 +1,3 @@
-"""Oh-LoRA: what Unsloth saves when a small LLM becomes a Korean persona chatbot, measured."""
+"""Oh-LoRA measures what Unsloth saves when a small LLM is fine-tuned into a Korean persona chatbot."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The two exceptions that a person sees: what is wrong, where, what is allowed, how to fix it."""
+"""The two exceptions that users see: what is wrong, where, what is allowed, how to fix it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from difflib import get_close_matches
 
 
 class UserError(ValueError):
-    """Something the user can fix. Carries every problem found, one line each; never shown as a traceback."""
+    """An error that the user can fix. Lists every problem found, one line each; never shown as a traceback."""
 
     def __init__(self, problems: str | Iterable[str]) -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems))
 
     def report(self) -> str:
-        """The problems as printed: one line each, numbered when there are several."""
+        """The text to print: one line per problem, numbered when there are several."""
         if len(self.problems) == 1:
             return f"error: {self.problems[0]}"
         lines = [f"error: {len(self.problems)} problems"]
@@ -22,7 +22,7 @@ class UserError(ValueError):
 
 
 class Unsupported(Exception):
-    """The back end cannot run here; the run ends as `unsupported` and never takes another back end."""
+    """The back end cannot run here; the run ends as `unsupported` and never falls back to another."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
@@ -30,7 +30,7 @@ class Unsupported(Exception):
 
 
 def suggest(word: str, allowed: Iterable[str]) -> str:
-    """' (did you mean lora.rank?)' where something close exists, else an empty string."""
+    """' (did you mean lora.rank?)' if a similar word is allowed, else an empty string."""
     close = get_close_matches(word, list(allowed), n=1, cutoff=0.6)
     return f" (did you mean {close[0]}?)" if close else ""
 

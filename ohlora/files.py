@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and their hashes."""
+"""Atomic writes, JSON files and hashes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NONFINITE = ("Infinity", "-Infinity", "NaN")
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Replace a file in one step, so that a reader or a crash never meets half of it."""
+    """Replace a file in one step, so that no reader ever sees half of it, even after a crash."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text, "utf-8")
     temporary.replace(path)
 
 
 def encode_json(value: Any, indent: int | None = None) -> str:
-    """JSON that every reader takes: a number that is not finite becomes "NaN", "Infinity" or "-Infinity"."""
+    """Encode as valid JSON: a number that is not finite becomes "NaN", "Infinity" or "-Infinity"."""
     try:
         return json.dumps(value, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
     except ValueError:
@@ -30,7 +30,7 @@ def encode_json(value: Any, indent: int | None = None) -> str:
 
 
 def restore_numbers(value: Any) -> Any:
-    """The numbers that `encode_json` named, within values that are numbers; anything else as it is."""
+    """Turn the names that `encode_json` wrote for non-finite numbers back into numbers; leave all else unchanged."""
     if isinstance(value, dict):
         return {key: restore_numbers(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -57,7 +57,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The complete objects of a JSON Lines file that may still be growing; torn lines are left out."""
+    """The complete objects of a JSON Lines file that may still be growing; incomplete lines are left out."""
     if not path.is_file():
         return []
     found = []
@@ -78,7 +78,7 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_of(parts: Iterable[Any]) -> str:
-    """One hash over values, each as JSON."""
+    """One hash over all values, each encoded as JSON."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(json.dumps(part, ensure_ascii=False, sort_keys=True, default=str).encode())

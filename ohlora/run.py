@@ -1,4 +1,4 @@
-"""The one entry: compose -> validate -> launch -> track -> print.
+"""The main command: compose the configuration, validate it, run it, track it, print the result.
 
 python -m ohlora.run backend=unsloth
 python -m ohlora.run -m backend=hf,unsloth
@@ -28,6 +28,7 @@ from ohlora.errors import UserError
 from ohlora.records.result import Status, exit_code
 from ohlora.running.process import sigterm_as_interrupt
 from ohlora.studies.study import CANCELLED, report_runs
+from ohlora.system import refuse_windows
 from ohlora.terminal import replace_unprintable
 
 if TYPE_CHECKING:
@@ -38,20 +39,11 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Exit code: 0 all runs finished; 2 the user can fix it, or a back end is unsupported; 130 cancelled; else 1."""
+    """Exit code: 0 all runs finished; 2 bad input or an unsupported back end; 130 cancelled; else 1."""
     replace_unprintable()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises to us instead of printing and exiting
-    from hydra.main import get_args_parser
-
-    sys.argv[1:] = [quote_argument(argument) for argument in sys.argv[1:]]
-    args = get_args_parser().parse_args()
-    sweeping = bool(args.multirun) or "hydra.mode=MULTIRUN" in args.overrides
-    os.environ.setdefault("OHLORA_STUDY", _name_sweep() if sweeping else "runs")
     try:
-        with sigterm_as_interrupt():
-            if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion or args.resolve:
-                return _show_hydra()
-            return _sweep(args) if sweeping else _run(args)
+        refuse_windows()
+        return _main()
     except KeyboardInterrupt:
         return CANCELLED
     except UserError as error:
@@ -62,8 +54,22 @@ def main() -> int:
         return 1
 
 
+def _main() -> int:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises to us instead of printing and exiting
+    from hydra.main import get_args_parser
+
+    sys.argv[1:] = [quote_argument(argument) for argument in sys.argv[1:]]
+    args = get_args_parser().parse_args()
+    sweeping = bool(args.multirun) or "hydra.mode=MULTIRUN" in args.overrides
+    os.environ.setdefault("OHLORA_STUDY", _name_sweep() if sweeping else "runs")
+    with sigterm_as_interrupt():
+        if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion or args.resolve:
+            return _show_hydra()
+        return _sweep(args) if sweeping else _run(args)
+
+
 def _show_hydra() -> int:
-    """What Hydra itself prints: help, the configuration, shell completion."""
+    """Print Hydra's own output: help, the configuration, shell completion."""
     try:
         _call_hydra(lambda node: None)
     except Exception as error:
@@ -72,7 +78,7 @@ def _show_hydra() -> int:
 
 
 def _call_hydra(task: Callable[[DictConfig], Any]) -> None:
-    """Have Hydra read the command line and call the task for each job, in whatever process its launcher chooses."""
+    """Let Hydra read the command line and call `task` for each job, in the process that its launcher chooses."""
     import hydra
 
     register()
@@ -80,7 +86,7 @@ def _call_hydra(task: Callable[[DictConfig], Any]) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    """One command without -m: something to show, a comparison, or a single run."""
+    """Run one command without -m: a printed table, a comparison, or a single run."""
     single = compose_single(args.overrides, args.config_dir, args.config_path, args.config_name)
     node = single.node
     if node.task.name in TASKS and TASKS[node.task.name].parent:
@@ -93,7 +99,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _show(config: Config, module: str) -> int:
-    """A task that needs no child and makes no run: print what it finds; its exit code."""
+    """Print the output of a task that needs no child process; return its exit code."""
     code, text = import_module(module).show(config)
     print(text)
     return int(code)
@@ -117,7 +123,7 @@ def _run_once(node: DictConfig, folder: Path | None) -> int:
 
 
 def _compare(config: Config, overrides: list[str], folder: Path | None) -> int:
-    """A comparison in interleaved pairs, under one MLflow run; its exit code."""
+    """Run a comparison in interleaved pairs under one MLflow parent run; return its exit code."""
     from ohlora.models.acceptance import require_acceptance
     from ohlora.studies.compare import lock_folder, plan_comparison
     from ohlora.studies.pairs import run_pairs
@@ -133,12 +139,12 @@ def _compare(config: Config, overrides: list[str], folder: Path | None) -> int:
         comparison.manifest(overrides, reported.parent).write(comparison.folder)
         reported.finished = run_pairs(comparison, reported.parent)
     if not reported.finished:
-        print("call it again to go on from here", file=sys.stderr)
+        print("run the same command again to continue", file=sys.stderr)
     return reported.code
 
 
 def _sweep(args: argparse.Namespace) -> int:
-    """Every job of -m, planned and checked whole, then run by Hydra's launcher; its exit code."""
+    """Plan and check every job of -m, then let Hydra's launcher run them; return the exit code."""
     from ohlora.models.acceptance import offer_acceptance, require_acceptance, will_accept
     from ohlora.records.manifest import SELECTION, SWEEP, Manifest
     from ohlora.studies.compare import lock_folder
@@ -155,7 +161,7 @@ def _sweep(args: argparse.Namespace) -> int:
     kind: Kind = SELECTION if first.task.name == SELECTION else SWEEP
     of_hydra = [o for o in overrides if o.lstrip("+~").startswith("hydra")]
     folder = Path(compose_config([*jobs[0].overrides, *of_hydra], hydra=True).hydra.sweep.dir)
-    if kind == SELECTION:  # a candidate that is not accepted is a row with that reason
+    if kind == SELECTION:  # a candidate whose licence is not accepted is skipped, with that reason
         offer_acceptance(plan.model for plan in plans)
     for plan in plans:
         if kind == SWEEP or will_accept(plan.model, plan.licence):
@@ -175,7 +181,7 @@ def _sweep(args: argparse.Namespace) -> int:
 
 
 def _run_job(node: DictConfig, files: DataFiles) -> float:
-    """One job of a sweep, in whatever process Hydra's launcher chose; its eval loss, for sweepers that minimise it."""
+    """Run one job of a sweep, in the process that Hydra's launcher chose; return its eval loss, for optimizing sweepers."""
     from hydra.core.hydra_config import HydraConfig
 
     from ohlora.running.attempt import execute
@@ -189,7 +195,7 @@ def _run_job(node: DictConfig, files: DataFiles) -> float:
         plan, folder = plan_run(node, files, arm=arm), Path(under.sweep.dir) / place.run_id
         there = read_finished(plan.config, folder) or write_skipped(plan, folder, place)
         result = there or execute(plan, folder, place)[0]
-    except (UserError, OSError) as error:  # the next job still has its turn; what is wrong stands in this one's result
+    except (UserError, OSError) as error:  # report it and go on with the next job
         print(f"error: {error}", file=sys.stderr)
         return float("inf")
     if result.status == Status.cancelled.value:

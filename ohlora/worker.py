@@ -1,7 +1,7 @@
-"""The child process of a run, and a run directory again by hand.
+"""The child process of a run; by hand it runs a run directory again.
 
-python -m ohlora.worker <run directory>                  every phase again, each in a process of its own
-python -m ohlora.worker <run directory> --phase train    one phase, in this process
+python -m ohlora.worker <run directory>                  run every phase again, each in its own process
+python -m ohlora.worker <run directory> --phase train    run one phase in this process
 """
 
 from __future__ import annotations
@@ -15,25 +15,27 @@ from pathlib import Path
 from typing import Any
 
 from ohlora.config.tasks import PHASES
+from ohlora.errors import UserError
 from ohlora.files import encode_json
 from ohlora.measure.gpus import narrow_process
 from ohlora.running.process import EVENT_FD, LIFE_FD
+from ohlora.system import refuse_windows
 from ohlora.tasks.job import read_config, run_phase
 from ohlora.terminal import replace_unprintable
 
 
 def die_with_parent(life_fd: int) -> None:
-    """End this process group, whatever it has started included, as soon as the parent is gone, however it went.
+    """Kill this process group, descendants included, as soon as the parent has exited for any reason.
 
-    A shell of our group waits for the pipe that only the parent holds open: unlike a thread it needs no GIL,
-    unlike a parent-death signal it takes the grandchildren along, and it works on every Unix.
+    A shell in our group waits on a pipe that only the parent keeps open. Unlike a thread it needs no GIL, unlike
+    a parent-death signal it also ends grandchildren, and it works on every Unix.
     """
     subprocess.Popen(["/bin/sh", "-c", "read _; kill -KILL 0"], stdin=life_fd)
     os.close(life_fd)
 
 
 def _event_writer() -> Callable[[dict[str, Any]], None]:
-    """Events to the parent's pipe; by hand, without one, to the screen."""
+    """Write events to the parent's pipe, or to the screen when started by hand."""
     fd = os.environ.pop(EVENT_FD, None)
     if fd is None:
         return lambda event: print(encode_json(event), flush=True)
@@ -44,13 +46,18 @@ def _event_writer() -> Callable[[dict[str, Any]], None]:
 
 def main() -> int:
     replace_unprintable()
+    try:
+        refuse_windows()
+    except UserError as error:
+        print(error.report(), file=sys.stderr)
+        return 2
     parser = argparse.ArgumentParser(prog="python -m ohlora.worker", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("directory", type=Path, help="a run directory or one of its attempts; it holds config.yaml")
+    parser.add_argument("directory", type=Path, help="a run directory or one of its attempts; with its config.yaml")
     parser.add_argument("--phase", choices=sorted(PHASES), help="only this phase, in this process")
     given = parser.parse_args()
     if given.phase:
         if not (given.directory / "config.yaml").is_file():
-            parser.error(f"{given.directory}: holds no config.yaml; --phase takes one attempt of a run")
+            parser.error(f"{given.directory}: has no config.yaml; --phase needs one attempt of a run")
         life = os.environ.pop(LIFE_FD, None)
         if life is not None:
             die_with_parent(int(life))

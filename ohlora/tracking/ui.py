@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ohlora.errors import UserError
+from ohlora.system import refuse_windows
 from ohlora.tracking.links import HOST, PORT, Shown, list_links, ui_address
 from ohlora.tracking.store import connect, default_uri, has_ui, is_server, local_path, shorten
 from ohlora.tracking.studies import newest_study
@@ -51,6 +52,7 @@ def main() -> int:
     parser.add_argument("--no-browser", action="store_true", help="print the links and open nothing")
     given = parser.parse_args()
     try:
+        refuse_windows()
         return show_ui(given.uri or default_uri(), given.port, not given.no_browser and at_desktop())
     except UserError as error:
         print(error.report(), file=sys.stderr)

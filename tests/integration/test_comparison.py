@@ -36,7 +36,7 @@ def resumed(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPath
 def test_what_ctrl_c_leaves(resumed: tuple[Path, Ran, Ran]) -> None:
     _, stopped, _ = resumed
     assert stopped.code == 130 and "Traceback" not in stopped.err, stopped.err
-    assert "call it again to go on from here" in stopped.err
+    assert "run the same command again to continue" in stopped.err
     assert "[1/4]" in stopped.err and "| **with** Unsloth (0/2, cancelled: by Ctrl-C" in stopped.out
 
 
