@@ -181,7 +181,7 @@ def _sweep(args: argparse.Namespace) -> int:
 
 
 def _run_job(node: DictConfig, files: DataFiles) -> float:
-    """Run one job of a sweep, in the process that Hydra's launcher chose; return its eval loss, for optimizing sweepers."""
+    """Run one job of a sweep, in the process that Hydra's launcher chose; return its eval loss, for sweepers."""
     from hydra.core.hydra_config import HydraConfig
 
     from ohlora.running.attempt import execute

@@ -1,4 +1,4 @@
-"""Hydra's composition, and its errors in our words: what, where, what is allowed, how to fix it."""
+"""Compose the configuration with Hydra, and explain its errors: what, where, what is allowed, how to fix it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def compose_config(
     overrides: Sequence[str], hydra: bool = False, folder: Path | None = None, name: str = "config"
 ) -> Any:
-    """The configuration for these overrides, as a DictConfig; with Hydra's own node only if `hydra`.
+    """Compose the configuration for these overrides; include Hydra's own node only if `hydra`.
 
-    `folder` and `name`: another folder of groups than ours, another file to begin with.
+    `folder` and `name`: use another folder of groups, or another top-level file.
 
     Raises:
         UserError: in place of every composition error of Hydra.
@@ -39,16 +39,16 @@ def compose_config(
         raise explain_error(error, overrides) from error
 
 
-# Texts that a model reads: typed on a command line, `\n` is a line break, `\t` a tab, `\\n` a backslash and an n.
+# Texts for the model. On the command line `\n` means a line break, `\t` a tab, and `\\n` a backslash and an n.
 TEXTS = ("model.prompt_template", "generation.ask")
 ESCAPED = re.compile(r"\\(\\[nt]|[nt])")
-# A word of a command line: blanks within quotes do not end it.
+# One word of a command line: spaces within quotes do not end it.
 WORD = re.compile(r"""(?:[^\s"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|["'])+""", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class SingleConfig:
-    """A command line without -m. `folder`: what hydra.run.dir chose; `sweeps`: its experiment sets values to sweep."""
+    """A composed command line without -m. `folder`: from hydra.run.dir; `sweeps`: its experiment defines a sweep."""
 
     node: DictConfig
     overrides: list[str]
@@ -59,7 +59,7 @@ class SingleConfig:
 def compose_single(
     given: Sequence[str], config_dir: str | None = None, config_path: str | None = None, name: str | None = None
 ) -> SingleConfig:
-    """What Hydra would hand to a task, by its flags --config-dir (more groups), --config-path and --config-name.
+    """Compose as Hydra does for one run, with its flags --config-dir (more groups), --config-path and --config-name.
 
     Raises:
         UserError: in place of every composition error of Hydra.
@@ -74,7 +74,7 @@ def compose_single(
         more = [f"hydra.searchpath=['file://{Path(config_dir).absolute()}']"]
     folder = Path(config_path).absolute() if config_path else None
     node = compose_config([*more, *given], hydra=True, folder=folder, name=name or "config")
-    HydraConfig.instance().set_config(node)  # for `${hydra:…}` in a user's own values
+    HydraConfig.instance().set_config(node)  # for `${hydra:…}` in a user's values
     chosen = any(override.startswith("hydra.run.dir=") for override in given)
     single = SingleConfig(
         node,
@@ -88,8 +88,8 @@ def compose_single(
 
 
 def quote_argument(argument: str) -> str:
-    """`data.path=데이터.csv`, `data.path=~/my.csv`, `compare.arms=[lora=r16,lora=r64]` as Hydra's grammar wants them:
-    in quotes there. Texts that a model reads have their line breaks. Others unchanged.
+    """`data.path=데이터.csv`, `data.path=~/my.csv`, `compare.arms=[lora=r16,lora=r64]` in the quotes that Hydra's
+    grammar needs, and texts for the model with their line breaks. Other arguments are unchanged.
     """
     key, equals, value = argument.partition("=")
     if key.lstrip("+~") in TEXTS and equals:
@@ -97,14 +97,14 @@ def quote_argument(argument: str) -> str:
     if key in ("compare.arms", "compare.recommended") and re.fullmatch(r"\[[^\[\]\"']+\]", value):
         return f"{key}=[{','.join(repr(arm.strip()) for arm in value[1:-1].split(','))}]"
     home = value.startswith("~/")
-    value = os.path.expanduser(value) if home else value  # noqa: PTH111  a shell leaves it as it is after an =
+    value = os.path.expanduser(value) if home else value  # noqa: PTH111  a shell does not expand ~ after an =
     if not equals or (value.isascii() and not home) or re.search(r"[\"'\[\]{}(),\\]", value):
         return argument
     return f"{key}='{value}'"
 
 
 def split_arguments(text: str) -> list[str]:
-    """The overrides of one arm, each as `quote_argument` leaves it: 'a=1 model.prompt_template="Q: {prompt}\\n"'."""
+    """Split the overrides of one arm, each quoted by `quote_argument`: 'a=1 model.prompt_template="Q: {prompt}\\n"'."""
     return [quote_argument(word) for word in WORD.findall(text)]
 
 
@@ -114,7 +114,7 @@ def _break_lines(value: str) -> str:
 
 
 def _quote_text(value: str) -> str:
-    """One prompt template in quotes, unless it has them, is null, or is a list of several or of questions."""
+    """Quote one prompt template, unless it is quoted, null, or a list."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
     if value in ("", "null") or value[0] in "\"'[" or value.count("{prompt}") > 1:
@@ -123,7 +123,7 @@ def _quote_text(value: str) -> str:
 
 
 def explain_error(error: Exception, overrides: Sequence[str]) -> UserError:
-    """An exception of Hydra's or OmegaConf's composition as a UserError. Anything else is raised again."""
+    """Turn a composition error of Hydra or OmegaConf into a UserError. Raise anything else again."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -150,7 +150,7 @@ def _option(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
 
 def _several(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
     found = re.search(r"Ambiguous value for argument '([^']+)'", text)
-    return found and f"{found[1]}: several values are a sweep: add -m; or put the value into quotes twice"
+    return found and f"{found[1]}: several values make a sweep: add -m; for one value with commas, quote it twice"
 
 
 def _null_group(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
@@ -179,12 +179,12 @@ def _key(error: Exception, text: str, overrides: Sequence[str]) -> str | None:
         )
     if found and "Multiple values" not in text and "append" in text:
         key = found[1].lstrip("+~").split("=")[0]
-        return f"{_given(key, overrides)}: this key exists already; write it without the +"
+        return f"{_given(key, overrides)}: this key already exists; remove the +"
     return None
 
 
 def _value(error: Exception, text: str, overrides: Sequence[str]) -> str | None:
-    """A value of the wrong type, wherever in the chain of causes OmegaConf named its key."""
+    """A value of the wrong type; OmegaConf may name its key anywhere in the chain of causes."""
     from omegaconf.errors import OmegaConfBaseException, ValidationError
 
     cause: BaseException | None = error
@@ -202,8 +202,8 @@ def _syntax(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
 
     if not isinstance(_, OverrideParseException):
         return None
-    quoting = "put quotes around a value that holds blanks, letters beyond ASCII or any of , = ( ) [ ] { } ~ &"
-    return f"{_.override}: not of the form key=value; {quoting}, as in 'key=\"값, b\"'"
+    quoting = "quote a value that contains spaces, letters beyond ASCII or any of , = ( ) [ ] { } ~ &"
+    return f"{_.override}: is not key=value; {quoting}, as in 'key=\"값, b\"'"
 
 
 def _first_key(text: str) -> str | None:
@@ -212,7 +212,7 @@ def _first_key(text: str) -> str | None:
 
 
 def _given(key: str, overrides: Sequence[str]) -> str:
-    """The override that set this key, as the user wrote it; the key alone where a file set it."""
+    """The override that set this key, as the user wrote it; only the key if a file set it."""
     for override in overrides:
         if override.lstrip("+~").split("=")[0] == key:
             return override

@@ -1,4 +1,4 @@
-"""The model group as a whole: every option's facts, for what is shown of all of them."""
+"""All options of the model group, for the tables that list every model."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from omegaconf import OmegaConf
 from ohlora.config.paths import conf_dir, options
 from ohlora.config.schema import ModelConfig
 
-OPEN = ("hub", "local")  # these stand for any model, and are none by themselves
+OPEN = ("hub", "local")  # placeholders for any model
 
 
 def list_models(own: ModelConfig) -> Iterator[ModelConfig]:
-    """The model of this run, then every other option of the group as its file has it."""
+    """The model of this run, then every other option of the group as its file defines it."""
     yield own
     for option in options("model"):
         if option in (own.name, *OPEN):

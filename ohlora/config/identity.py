@@ -7,17 +7,17 @@ import json
 import re
 from typing import Any
 
-# Where things are put, and what is done with them afterwards, does not change what is measured.
+# Where files go and what is done with them afterwards does not change what is measured.
 VOLATILE = frozenset(
     {"study", "outputs", "models", "tracking", "arm", "repeat", "compare", "report", "preflight", "device_memory_gib"}
 )
-MEASURED_LAUNCH = ("prefix", "threads")  # of `launch`: numactl or another number of threads is another measurement
+MEASURED_LAUNCH = ("prefix", "threads")  # of `launch`: numactl or another number of threads changes the measurement
 
 
 def run_id(resolved: dict[str, Any], arm: str, repeat: int) -> str:
     """`<arm>-r<repeat>-<10 hex digits>`; the digits hash the resolved configuration, the arm and the repeat.
 
-    `resolved` is the whole configuration as plain dicts; volatile keys are left out here.
+    `resolved` is the whole configuration as plain dicts; keys that do not change the measurement are dropped here.
     """
     text = json.dumps([measured(resolved), arm, repeat], sort_keys=True, ensure_ascii=False, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
@@ -43,6 +43,6 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def slug(text: str) -> str:
-    """A file name out of an arm's name: 'backend=hf,lora=r16' -> 'hf-r16'."""
+    """A file name made from an arm's name: 'backend=hf,lora=r16' -> 'hf-r16'."""
     values = [part.split("=", 1)[-1] for part in text.split(",")]
     return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(values)).strip("-.")[:60] or "run"

@@ -1,4 +1,4 @@
-"""Where `conf/` is: inside the package when installed from a wheel, beside it in a checkout."""
+"""Find `conf/`: inside the package when installed from a wheel, beside it in a checkout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def conf_dir() -> Path:
-    """Absolute folder of the configuration groups. Independent of the working directory."""
+    """The absolute path of `conf/`, whatever the working directory."""
     for candidate in (PACKAGE / "conf", PACKAGE.parent / "conf"):
         if (candidate / "config.yaml").is_file():
             return candidate

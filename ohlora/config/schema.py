@@ -9,7 +9,7 @@ from omegaconf import MISSING
 
 
 class Dtype(Enum):
-    """Precision of the frozen weights. `auto`: the fastest that this device has in hardware."""
+    """Precision of the frozen weights. `auto`: the fastest that the device supports in hardware."""
 
     auto = "auto"
     float32 = "float32"
@@ -46,7 +46,7 @@ class Weights(Enum):
 
 
 class Preflight(Enum):
-    """What is done about an estimate that does not fit: the run is refused, or it is said, or none is made."""
+    """If the estimate does not fit: `stop` refuses the run, `warn` prints a warning, `off` skips the estimate."""
 
     stop = "stop"
     warn = "warn"
@@ -54,7 +54,7 @@ class Preflight(Enum):
 
 
 class LoraMethod(Enum):
-    """`dora` learns a magnitude per output too; `rslora` scales by α/√r, not α/r; `none`: the model without adapter."""
+    """`dora` learns a magnitude per output too; `rslora` scales by α/√r, not α/r; `none`: no adapter."""
 
     lora = "lora"
     dora = "dora"
@@ -106,7 +106,7 @@ class BackendConfig:
 
 @dataclass
 class ShapeConfig:
-    """What decides a model's memory, where its own config.json is not there to be read."""
+    """The sizes that decide a model's memory, used while its config.json is not here."""
 
     layers: int = MISSING
     hidden_size: int = MISSING
@@ -120,7 +120,7 @@ class ShapeConfig:
 
 @dataclass
 class ModelConfig:
-    """Facts of a model. Null of `architecture`, `license`, `params_m`, `shape`: its own files tell."""
+    """Facts about a model. `architecture`, `license`, `params_m`, `shape`: null reads them from its files."""
 
     name: str = MISSING
     label: str = MISSING
@@ -156,7 +156,7 @@ class LoraConfig:
 
 @dataclass
 class ColumnsConfig:
-    """Names of the columns in the user's own file. Only prompt and response must exist."""
+    """Column names in the user's file. Only prompt and response must exist."""
 
     prompt: str = "prompt"
     response: str = "response"
@@ -191,7 +191,7 @@ class TrainerConfig:
     max_grad_norm: float = 1.0
     optimizer: str = "adamw_torch_fused"
     loss: Loss = Loss.chunked_nll
-    gradient_checkpointing: str = "none"  # one of the back end's `checkpointing`
+    gradient_checkpointing: str = "none"  # one of the values in the back end's `checkpointing`
     max_length: int = MISSING
     warm_steps: int = MISSING
     samples: int = 0
@@ -225,9 +225,9 @@ class LaunchConfig:
 
 @dataclass
 class CompareConfig:
-    """`arms`: two or more, each the overrides of one arm, separated by blanks; a name may stand before: `name: …`.
+    """`arms`: two or more; each lists the overrides of one arm, separated by spaces, optionally named: `name: …`.
 
-    The first is what the others are compared with. `recommended` is a second, labelled track of the same form.
+    The first arm is the baseline. `recommended` is a second, labelled track in the same form.
     """
 
     pairs: int = 4
@@ -243,7 +243,7 @@ class ReportConfig:
 
 @dataclass
 class Config:
-    """Every choice a run can make."""
+    """The whole configuration of a run."""
 
     task: TaskConfig = MISSING
     backend: BackendConfig = MISSING
@@ -269,7 +269,7 @@ class Config:
 
 
 def register() -> None:
-    """Put the schema where `conf/config.yaml` finds it as `schema`."""
+    """Register the schema under the name that `conf/config.yaml` uses, `schema`."""
     from hydra.core.config_store import ConfigStore
 
     ConfigStore.instance().store(name="schema", node=Config)

@@ -1,4 +1,4 @@
-"""The task registry: what `task=` can be, and how each is run."""
+"""The task registry: the values of `task=` and how each runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Phase:
-    """One child process. `module` has `run(job) -> None`, imported in the child only; `backend`: it loads one."""
+    """One child process. `module` has `run(job) -> None`, imported in the child; `backend`: it loads a back end."""
 
     name: str
     module: str
@@ -18,9 +18,9 @@ class Phase:
 class Task:
     """How a task is run.
 
-    phases: the child processes, in order, after those that make a missing model or missing tokens;
-    tracked: it makes a run in MLflow;
-    parent: instead of phases, a module with `show(config) -> (exit code, text)`, which needs no child and makes no run.
+    phases: the child processes, in order; prepare and tokenize run first where needed;
+    tracked: it creates an MLflow run;
+    parent: instead of phases, a module with `show(config) -> (exit code, text)` that runs in the parent, without a run.
     """
 
     phases: tuple[Phase, ...] = ()

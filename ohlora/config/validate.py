@@ -1,4 +1,4 @@
-"""The rules that types cannot say. Collects every problem; touches no file, no network, no device."""
+"""The rules that types cannot express. Collects every problem; uses no file, network or device."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def validate(composed: DictConfig) -> Config:
-    """The composed configuration as typed objects.
+    """Check the composed configuration and return it as typed objects.
 
     Raises:
         UserError: with every problem at once.
@@ -47,7 +47,7 @@ def validate(composed: DictConfig) -> Config:
 
 
 def _unresolved(error: OmegaConfBaseException) -> str:
-    """A key that takes its value from another one, which is null (`model=hub` is named after `model.repo`)."""
+    """Explain a key whose value comes from another key that is null (`model=hub` is named after `model.repo`)."""
     first = str(error).splitlines()[0]
     source = re.search(r"interpolation '\$\{([\w.]+)\}'.*'None'", first)
     if source:
@@ -56,7 +56,7 @@ def _unresolved(error: OmegaConfBaseException) -> str:
 
 
 def known_keys(cls: Any = Config, prefix: str = "") -> dict[str, Any]:
-    """Dotted key -> dataclass field type, of the whole schema."""
+    """Dotted key -> field type, for the whole schema."""
     keys: dict[str, Any] = {}
     hints = get_type_hints(cls)
     for item in fields(cls):
@@ -69,12 +69,12 @@ def known_keys(cls: Any = Config, prefix: str = "") -> dict[str, Any]:
 
 
 def _inner(kind: Any) -> Any:
-    """Of `X | None` the X."""
+    """The X of `X | None`."""
     return kind if get_origin(kind) is list else next((k for k in get_args(kind) if k is not type(None)), kind)
 
 
 def unknown_keys(composed: DictConfig) -> Iterator[tuple[str, str]]:
-    """Keys that nothing reads (`+train.stepz=3` adds one without complaint), each with a suggestion."""
+    """Keys that the schema does not have (Hydra accepts `+train.stepz=3`), each with a suggestion."""
     known = known_keys()
 
     def walk(node: DictConfig, prefix: str) -> Iterator[str]:
@@ -90,12 +90,12 @@ def unknown_keys(composed: DictConfig) -> Iterator[tuple[str, str]]:
 
 
 def missing_keys(composed: DictConfig) -> list[str]:
-    """Keys that still read `???`, optional groups included."""
+    """Keys whose value is still `???`, including those of optional groups."""
     return sorted(OmegaConf.missing_keys(composed))
 
 
 def allowed_values(key: str) -> str:
-    """'float32 | bfloat16' or 'an integer', for a message about a value of the wrong type."""
+    """'float32 | bfloat16' or 'an integer', for a message about a wrong type."""
     kind = _inner(known_keys().get(key))
     if get_origin(kind) is list:
         return "a list such as [a,b]"
@@ -106,7 +106,7 @@ def allowed_values(key: str) -> str:
 
 
 def adapts(c: Config) -> bool:
-    """False with lora=none: the model as it is."""
+    """False with lora=none, which uses no adapter."""
     return c.lora.method is not LoraMethod.none
 
 
@@ -125,7 +125,7 @@ def _choices(c: Config) -> Iterator[str]:
     else:
         yield from backend(c.backend.name).problems(c)
     if not is_device(c.device):
-        yield f"device={c.device}: choose from auto, cpu, cuda, or cuda:<number> where there are several GPUs"
+        yield f"device={c.device}: choose from auto, cpu, cuda, or cuda:<number> (with several GPUs)"
     if c.data.format not in DATA_FORMATS:
         yield choose_from("data.format", c.data.format, DATA_FORMATS)
     if c.tracking.name not in TRACKERS:
@@ -133,7 +133,7 @@ def _choices(c: Config) -> Iterator[str]:
     if c.model.license is not None and c.model.license not in LICENCES:
         yield choose_from("model.license", c.model.license, LICENCES)
     given = (c.model.accept_license or "true").lower()
-    own = c.model.license is None or c.model.license.startswith(CUSTOM) or c.adapter is not None  # a card names it
+    own = c.model.license is None or c.model.license.startswith(CUSTOM) or c.adapter is not None  # from the card
     if given not in ACCEPT_ANSWERS and given not in LICENCES and not own:
         yield choose_from("model.accept_license", c.model.accept_license, ("true", *LICENCES))
     if c.model.architecture is not None and c.model.architecture not in ARCHITECTURES and not c.model.lora_targets:
@@ -143,7 +143,8 @@ def _choices(c: Config) -> Iterator[str]:
 def _ranges(c: Config) -> Iterator[str]:
     at_least: dict[str, tuple[float | None, float]] = {
         "lora.rank": (c.lora.rank, 1 if adapts(c) else 0),
-        "lora.alpha": (c.lora.alpha if c.lora.alpha != c.lora.rank else None, 1 if adapts(c) else 0),  # it follows
+        # follows the rank by default, whose problem is reported once
+        "lora.alpha": (c.lora.alpha if c.lora.alpha != c.lora.rank else None, 1 if adapts(c) else 0),
         "trainer.epochs": (c.trainer.epochs, 0.01),
         "trainer.max_steps": (c.trainer.max_steps, 1),
         "trainer.batch_size": (c.trainer.batch_size, 1),
@@ -187,32 +188,32 @@ def _combinations(c: Config) -> Iterator[str]:
         )
     template = c.model.prompt_template
     if template is not None and "{prompt}" not in template:
-        yield f"model.prompt_template={c.model.prompt_template}: must contain {{prompt}}, where the question goes"
+        yield f"model.prompt_template={c.model.prompt_template}: must contain {{prompt}}, the place of the question"
     if c.lora.targets == [] or (c.lora.targets is None and c.model.lora_targets == []):
         yield "lora.targets=[]: name at least one module, for example lora.targets=[q_proj,v_proj]"
     if not adapts(c) and c.task.name in TASKS and TASKS[c.task.name].trains:
         yield f"lora=none: task={c.task.name} trains an adapter; choose another lora, or task=infer"
     if c.adapter is not None and c.task.name != "infer":
-        yield f"adapter={c.adapter}: only task=infer takes an adapter; leave it out or give task=infer"
+        yield f"adapter={c.adapter}: only task=infer uses an adapter; remove it or give task=infer"
     if c.lora.quantization is Quantization.nf4 and c.model.dtype.value == "float16" and c.device == "cpu":
         yield "model.dtype=float16: 4-bit on CPU computes in bfloat16 or float32; choose one of them"
     lawful = known(c.model.architecture)
     if lawful and lawful.licence and c.model.license not in (None, lawful.licence):
         yield (
             f"model.license={c.model.license}: {c.model.architecture} models are under {lawful.licence}, which "
-            "whatever is made from them carries too; leave model.license out"
+            "also covers models derived from them; remove model.license"
         )
     if c.compare.pairs > 1 and c.compare.pairs % 2:
         yield (
-            f"compare.pairs={c.compare.pairs}: must be even, so that each arm goes first equally often (or 1, for a "
-            "table without a verdict)"
+            f"compare.pairs={c.compare.pairs}: must be even, so that each arm runs first equally often (or 1, for a "
+            "table without verdicts)"
         )
     if c.compare.recommended and not c.compare.arms:
-        yield "compare.recommended: is a second track beside compare.arms, which is empty; give compare.arms"
+        yield "compare.recommended: needs compare.arms, which is empty; give compare.arms"
     if not c.launch.isolate and c.task.name in TASKS and len(TASKS[c.task.name].phases) > 1:
         phases = len(TASKS[c.task.name].phases)
         yield (
-            f"launch.isolate=false: task={c.task.name} has {phases} phases that need a process each; use task=infer or "
+            f"launch.isolate=false: task={c.task.name} has {phases} phases, each in its own process; use task=infer or "
             "task=train"
         )
     if c.model.context and c.trainer.max_length > c.model.context:
@@ -229,7 +230,7 @@ def _sources(c: Config) -> Iterator[str]:
         yield f"data.path=null: data={c.data.name} needs the file; give data.path=<file>"
     if c.model.path is None:
         if c.model.source is Source.embedded and not c.model.package:
-            yield "model.package=null: an embedded model needs the name of the package that holds its weights"
+            yield "model.package=null: an embedded model needs the name of the package with its weights"
         if c.model.source is Source.hub and not REPO.fullmatch(c.model.repo or ""):
             yield f"model.repo={c.model.repo}: a hub model needs owner/name, or give model.path=<folder>"
         if c.model.source is Source.local:

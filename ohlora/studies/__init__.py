@@ -1,1 +1,1 @@
-"""Many runs: comparisons, sweeps, and what is skipped."""
+"""Studies of many runs: comparisons, sweeps, skipped runs."""

@@ -1,4 +1,4 @@
-"""A comparison: arms in interleaved pairs (AB BA AB BA), driven from here, going on where an earlier call stopped.
+"""A comparison: arms in interleaved pairs (AB BA AB BA), planned here; a later call resumes it.
 
 python -m ohlora.run experiment=unsloth_comparison
 python -m ohlora.run 'compare.arms=[lora=r16,lora=r64]' compare.pairs=8
@@ -30,7 +30,7 @@ from ohlora.studies.sweep import merge_problems
 
 @dataclass(frozen=True)
 class ArmSpec:
-    """One side of a comparison: a name and the overrides that make it."""
+    """One arm of a comparison: its name and its overrides."""
 
     track: str
     name: str
@@ -38,7 +38,7 @@ class ArmSpec:
 
 
 def parse_arms(config: Config) -> list[ArmSpec]:
-    """The arms of both tracks, each with a name of its own.
+    """The arms of both tracks, each with a unique name.
 
     Raises:
         UserError: fewer than two arms, or a name without overrides.
@@ -60,7 +60,7 @@ def parse_arms(config: Config) -> list[ArmSpec]:
 
 
 def interleave(arms: Sequence[ArmSpec], pairs: int) -> Iterator[tuple[ArmSpec, int]]:
-    """(arm, pair) in the order of running: each track whole, every other pair the other way round."""
+    """(arm, pair) in the order of execution: one track after the other, every second pair in reverse order."""
     for _, group in groupby(arms, key=lambda arm: arm.track):
         members = list(group)
         for pair in range(pairs):
@@ -69,9 +69,9 @@ def interleave(arms: Sequence[ArmSpec], pairs: int) -> Iterator[tuple[ArmSpec, i
 
 @dataclass
 class ComparisonPlan:
-    """A comparison that is checked and may start: its folder, its arms' configurations, its runs in order.
+    """A checked comparison, ready to start: its folder, its arms' configurations, its runs in order.
 
-    `seeds`: each arm's own; in the tracks of `moving` every further pair takes the next one, both arms alike.
+    `seeds`: the seed of each arm's first pair; in the tracks of `moving` each further pair adds 1, in both arms.
     """
 
     folder: Path
@@ -84,26 +84,26 @@ class ComparisonPlan:
     moving: set[str]
 
     def manifest(self, command: Sequence[str], parent: str | None) -> Manifest:
-        """The plan of this call, and the runs that an earlier call with more pairs has planned."""
+        """The manifest of this call, plus the runs that an earlier call with more pairs planned."""
         here = {job.run_id for job in self.jobs}
         more = [job for job in self.before.jobs if job.run_id not in here] if self.before else []
         return Manifest("pairs", [*self.jobs, *more], list(command), self.config.report.lang.value, parent)
 
     def arm_plans(self) -> list[Plan]:
-        """One of each arm, that of its first pair."""
+        """One plan per arm: that of its first pair."""
         return [self.plan_of(job) for job in self.jobs if job.repeat == 0]
 
     def plan_of(self, job: PlannedRun) -> Plan:
-        """A fresh plan: what the runs before it have prepared counts."""
+        """A new plan for this run; it sees what earlier runs prepared."""
         seed = self.seeds[job.track, job.arm] + (job.repeat if job.track in self.moving else 0)
         return plan_run(self.nodes[job.track, job.arm], self.files, arm=job.arm, repeat=job.repeat, seed=seed)
 
 
 def plan_comparison(config: Config, overrides: Sequence[str], folder: Path | None) -> ComparisonPlan:
-    """Every run of the comparison, composed and checked; `folder` None chooses one by `study`.
+    """Compose and check every run of the comparison; without `folder`, `study` names it.
 
     Raises:
-        UserError: every problem of every arm; or the folder holds another comparison.
+        UserError: every problem of every arm; or the folder contains another comparison.
     """
     arms = parse_arms(config)
     nodes: dict[tuple[str, str], DictConfig] = {}
@@ -113,7 +113,7 @@ def plan_comparison(config: Config, overrides: Sequence[str], folder: Path | Non
         varied = {o.lstrip("+~").split("=")[0] for o in arm.overrides} | {"repeat", "arm"}
         base = [o for o in overrides if o.lstrip("+~").split("=")[0] not in varied]
         within = [o for o in base if o.lstrip("+~").split(".")[0] in varied]
-        problems += [f"[{arm.name}] {o}: the arm chooses this whole group; say it in compare.arms" for o in within]
+        problems += [f"[{arm.name}] {o}: the arm sets this whole group; set it in compare.arms" for o in within]
         try:
             node = compose_config([*base, *arm.overrides])
             check(plan_run(node, files, arm=arm.name), alone=False)
@@ -133,9 +133,9 @@ def plan_comparison(config: Config, overrides: Sequence[str], folder: Path | Non
 
 
 def find_moving_tracks(nodes: Mapping[tuple[str, str], DictConfig]) -> set[str]:
-    """The tracks whose arms differ in more than the back end and how a process is started.
+    """The tracks whose arms differ in more than `backend` and `launch`.
 
-    What is learnt then depends on the seed, and pairs of one seed would be one observation made several times.
+    There the result depends on the seed, and pairs with the same seed would repeat one observation.
     """
     found = set()
     for track, _ in nodes:
@@ -148,10 +148,10 @@ def find_moving_tracks(nodes: Mapping[tuple[str, str], DictConfig]) -> set[str]:
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Nobody else runs the comparison of this folder meanwhile.
+    """Hold the folder's lock: one process at a time.
 
     Raises:
-        UserError: another process does; or the folder cannot be made.
+        UserError: another process holds it; or the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -164,16 +164,16 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def _read_earlier_plan(comparison: ComparisonPlan) -> Manifest | None:
-    """The plan that the folder holds already, if it is this comparison's."""
+    """The plan already in the folder, if it belongs to this comparison."""
     folder, jobs = comparison.folder, comparison.jobs
-    other = f"{folder}: holds {{}}; give study=<another name>, or remove that folder"
+    other = f"{folder}: contains {{}}; give study=<another name>, or remove that folder"
     try:
         before = read_manifest(folder)
     except ValueError as error:
         raise UserError(other.format(f"a {MANIFEST} that cannot be read ({error})")) from None
     if before is None:
         if any(folder.glob("*/result.json")) or any(folder.glob("*/attempt-*")):
-            raise UserError(other.format("runs of something else"))
+            raise UserError(other.format("other runs"))
         return None
     planned = [job for job in before.jobs if not job.redo]
     both = min(max(job.repeat for job in side) for side in (planned, jobs))
@@ -184,7 +184,7 @@ def _read_earlier_plan(comparison: ComparisonPlan) -> Manifest | None:
 
 
 def _study(config: Config, jobs: Sequence[PlannedRun]) -> str:
-    """The folder's name: the study, or for an unnamed one the arms, so that the same command finds it again."""
+    """The folder's name: the study, or else made from the arms, so that the same command finds it again."""
     if config.study != "runs":
         return config.study
     first = [job for job in jobs if job.repeat == 0]

@@ -1,4 +1,4 @@
-"""The runs of a planned comparison, pair after pair; disturbed pairs again; going on where an earlier call stopped."""
+"""Run a planned comparison pair by pair, repeat disturbed pairs, and resume what an earlier call left."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ohlora.running.attempt import Place, execute
 from ohlora.studies.compare import ComparisonPlan
 from ohlora.studies.skipping import write_skipped
 
-# A run that ended in one of these is made again, and its partner with it: a pair is two runs next to each other.
+# A run that ended like this is repeated together with its partner: the runs of a pair must follow each other.
 BROKEN_OFF = {Status.cancelled.value, Status.killed.value}
 FINISHED = Status.finished.value
-REFUSED = {Status.unsupported.value, Status.skipped.value}  # by a back end, or because it cannot fit
+REFUSED = {Status.unsupported.value, Status.skipped.value}  # by the back end, or because it does not fit
 
 
 def run_pairs(comparison: ComparisonPlan, parent: str | None) -> bool:
-    """Run what is not there yet, and disturbed pairs again; False when it was cancelled."""
+    """Run what is missing and repeat disturbed pairs; False if cancelled."""
     driver = PairDriver(comparison, parent)
     _report_existing(comparison.folder, comparison.jobs, driver.results)
     for _, group in groupby(comparison.jobs, key=lambda job: job.track):
@@ -38,7 +38,7 @@ def run_pairs(comparison: ComparisonPlan, parent: str | None) -> bool:
 
 @dataclass
 class PairDriver:
-    """Runs pairs one after the other; `results` are those of every planned run, None where there is none yet."""
+    """Runs pairs one after the other; `results` maps each planned run to its result, None if it has none yet."""
 
     comparison: ComparisonPlan
     parent: str | None
@@ -51,10 +51,10 @@ class PairDriver:
         self.order = 1 + max((result.order for result in self.results.values() if result), default=-1)
 
     def run_missing(self, jobs: Sequence[PlannedRun]) -> bool:
-        """Run every pair that is not there whole; False when it was cancelled."""
+        """Run every incomplete pair; False if cancelled."""
         todo = [job for job in self._incomplete(jobs) if self._is_needed(job)]
         for number, job in enumerate(todo, 1):
-            if not self._is_needed(job):  # any more: an arm was refused meanwhile
+            if not self._is_needed(job):  # no longer: an arm was refused meanwhile
                 continue
             left = f", about {_minutes(self.taken, len(todo) - number + 1)} left" if self.taken else ""
             again = f" again ({job.redo} of at most {self.comparison.config.compare.redo})" if job.redo else ""
@@ -72,13 +72,13 @@ class PairDriver:
         return True
 
     def plan_redo(self, jobs: Sequence[PlannedRun]) -> list[PlannedRun]:
-        """The runs of these jobs' disturbed pairs once more, written into the folder's plan."""
+        """Plan the disturbed pairs of these jobs again and add them to the folder's manifest."""
         again: list[PlannedRun] = []
         for _, group in groupby(jobs, key=lambda job: job.repeat):
             pair = [job for job in group if (result := self.results[job.run_id]) and result.status == FINISHED]
             disturbed = [text for job in pair for text in self._describe_disturbance(job)]
             if len(pair) > 1 and disturbed:
-                _say(f"pair {pair[0].repeat + 1} was disturbed and is made again ({'; '.join(disturbed)})")
+                _say(f"pair {pair[0].repeat + 1} was disturbed, running it again ({'; '.join(disturbed)})")
                 again += [job.make_again() for job in pair]
         self._read(again)
         plan = read_manifest(self.comparison.folder) if again else None
@@ -100,7 +100,7 @@ class PairDriver:
             yield f"{job.arm}: {phase} {', '.join(why)}"
 
     def _incomplete(self, jobs: Sequence[PlannedRun]) -> Iterator[PlannedRun]:
-        """The runs of every pair that is not there whole; an unsupported arm is not tried again."""
+        """The runs of every incomplete pair, without those of refused arms."""
         for _, group in groupby(jobs, key=lambda job: job.repeat):
             pair = [job for job in group if (job.track, job.arm) not in self._refused()]
             if any((result := self.results[job.run_id]) is None or result.status in BROKEN_OFF for job in pair):
@@ -111,7 +111,7 @@ class PairDriver:
         return {(j.track, j.arm) for j in jobs if (r := self.results[j.run_id]) and r.status in REFUSED}
 
     def _is_needed(self, job: PlannedRun) -> bool:
-        """Not of a refused arm; and where the refused ones leave no two arms to compare, one run shows an arm's row."""
+        """False for a refused arm. If fewer than two arms remain to compare, one run per arm is enough for its row."""
         refused = self._refused()
         baseline, *others = (arm for track, arm in self.comparison.nodes if track == job.track)
         if (job.track, job.arm) in refused:
@@ -122,15 +122,15 @@ class PairDriver:
         return all(result is None or result.status in BROKEN_OFF for result in there)
 
 
-def _report_existing(folder: Path, jobs: Sequence[PlannedRun], held: dict[str, Result | None]) -> None:
-    """What an earlier call has left, and how to have it made again."""
-    there = [job for job in jobs if held[job.run_id]]
+def _report_existing(folder: Path, jobs: Sequence[PlannedRun], results: dict[str, Result | None]) -> None:
+    """Print what an earlier call left and how to run it again."""
+    there = [job for job in jobs if results[job.run_id]]
     if there:
-        _say(f"{folder}: {len(there)} of {len(jobs)} runs are there; study=<name> makes them anew elsewhere")
+        _say(f"{folder}: {len(there)} of {len(jobs)} runs exist already; study=<name> starts anew in another folder")
     for job in there:
-        result = held[job.run_id]
+        result = results[job.run_id]
         if result and result.status not in BROKEN_OFF | {Status.finished.value}:
-            _say(f"  {result.status}: {job.arm}, kept as it is; to try it again remove {folder / job.run_id}")
+            _say(f"  {result.status}: {job.arm} is kept; to run it again remove {folder / job.run_id}")
 
 
 def _read_existing(run: Path) -> Result | None:

@@ -1,6 +1,6 @@
-"""Runs among others that are not started, each a row with its reason; and those that an earlier call has made.
+"""Skip runs of a study that cannot start or are finished already; each skipped run is a row with its reason.
 
-A run alone is refused instead (`preflight.check`).
+A single run is refused instead (`preflight.check`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ohlora.running.plan import Plan
 
 
 def skip_reason(plan: Plan) -> dict[str, str] | None:
-    """Why this run is not started: too large, or a candidate that is absent or not accepted; None: it may start."""
+    """Why this run is skipped: too large, not prepared, or its licence is not accepted; None if it may start."""
     config = plan.config
     if config.task.name == SELECTION and not will_accept(plan.model, plan.licence):
         return {"code": "licence_not_accepted", "text": not_accepted(plan.model, plan.licence)}
@@ -30,7 +30,7 @@ def skip_reason(plan: Plan) -> dict[str, str] | None:
 
 
 def write_skipped(plan: Plan, folder: Path, place: Place) -> Result | None:
-    """The result of a run that is not started, written; None where it may start."""
+    """Write the result of a skipped run; None if it may start."""
     reason = skip_reason(plan)
     if reason is None:
         return None
@@ -44,7 +44,7 @@ def write_skipped(plan: Plan, folder: Path, place: Place) -> Result | None:
 
 
 def read_finished(config: Config, folder: Path) -> Result | None:
-    """The finished run of a candidate that an earlier call has left; other sweeps make theirs anew."""
+    """The result of a candidate that an earlier call finished; other sweeps run again."""
     if config.task.name != SELECTION:
         return None
     try:
@@ -53,12 +53,12 @@ def read_finished(config: Config, folder: Path) -> Result | None:
         return None
     if found.status != Status.finished.value:
         return None
-    print(f"{found.arm}: is there from an earlier call; remove {folder} to run it again", file=sys.stderr)
+    print(f"{found.arm}: finished in an earlier call; remove {folder} to run it again", file=sys.stderr)
     return found
 
 
 def name_candidate(config: Config, others: list[str]) -> str:
-    """A candidate's name, the same whatever a call sweeps: 'model=gemma3-270m,lora=r16', and what else varies."""
+    """A candidate's name, whichever keys the call sweeps: 'model=gemma3-270m,lora=r16' and other varied keys."""
     lora = config.lora
     method = "" if lora.method is LoraMethod.lora else f"{lora.method.value}-"
     packed = "" if lora.quantization is Quantization.none else f"-{lora.quantization.value}"
@@ -66,6 +66,6 @@ def name_candidate(config: Config, others: list[str]) -> str:
 
 
 def _is_absent(plan: Plan) -> bool:
-    """Weights that would have to be downloaded: a selection fetches gigabytes for nobody who has not asked."""
+    """Would the weights have to be downloaded? A selection never downloads gigabytes unasked."""
     model = plan.config.model
     return model.source is Source.hub and not model.path and not is_prepared(plan.model_folder)

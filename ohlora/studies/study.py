@@ -1,4 +1,4 @@
-"""Many runs as one study: an MLflow run above them, and their report when they have ended, however they ended."""
+"""Many runs as one study: an MLflow parent run, and a report at the end, also after an error or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CANCELLED = 130
 
 @dataclass
 class StudyOutcome:
-    """The MLflow run above the runs, and how the whole of them ended."""
+    """The study's MLflow parent run and how the study ended."""
 
     parent: str | None
     finished: bool = False
@@ -24,7 +24,7 @@ class StudyOutcome:
 
 @contextlib.contextmanager
 def report_runs(config: Config, folder: Path, note: str, before: str | None = None) -> Iterator[StudyOutcome]:
-    """Runs made in the block have their report when it ends, Ctrl-C or not; MLflow's parent run is closed with it."""
+    """Report on the runs of this block when it ends, also after Ctrl-C, and close MLflow's parent run."""
     from ohlora.report.folder import write_report
     from ohlora.tracking.mlflow_tracker import open_tracker
 

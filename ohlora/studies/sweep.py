@@ -1,4 +1,4 @@
-"""A multirun: expanded and checked whole before its first job starts, its plan written down, its table at the end."""
+"""A sweep (-m): expand and check every job before the first one starts."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ohlora.running.plan import Plan, plan_run
 from ohlora.running.preflight import check
 from ohlora.studies.skipping import name_candidate
 
-# What a candidate's name says by itself.
+# Keys that a candidate's name already contains.
 NAMED = {"model", "lora", "lora.rank", "lora.method", "lora.quantization"}
 
-# Keys that choose what an option of the group would: with lora.rank=8 nobody wants three ranks beside it.
+# An explicit lora.rank replaces the preset's sweep over lora, and so on for these keys.
 CHOSEN_BY = {"model": ("model.path", "model.repo"), "lora": ("lora.rank", "lora.method", "lora.quantization")}
 
 
 def add_presets(overrides: Sequence[str]) -> list[str]:
-    """The overrides, and what an experiment sweeps by itself (`hydra.sweeper.params`) unless they say otherwise."""
+    """Add the values that an experiment itself sweeps (`hydra.sweeper.params`), unless the overrides replace them."""
     mine = [o for o in overrides if not _swept(o)]
     params = compose_config(mine, hydra=True).hydra.sweeper.get("params") or {}
     given = {o.lstrip("+~").split("=")[0] for o in overrides}
@@ -32,10 +32,10 @@ def add_presets(overrides: Sequence[str]) -> list[str]:
 
 
 def plan_sweep(overrides: Sequence[str]) -> tuple[list[PlannedRun], list[Plan]]:
-    """Every job of the sweep with its plan, composed and checked; one that cannot fit will be a row.
+    """Compose and check every job of the sweep, each with its plan; a job that does not fit is skipped later.
 
     Raises:
-        UserError: every problem of every job, each with the job it belongs to.
+        UserError: every problem of every job, each with its job.
     """
     expanded, swept = expand(overrides)
     jobs: list[PlannedRun] = []
@@ -48,10 +48,10 @@ def plan_sweep(overrides: Sequence[str]) -> tuple[list[PlannedRun], list[Plan]]:
             plan = plan_run(compose_config(job_overrides), files)
             config = plan.config
             if TASKS[config.task.name].parent:
-                raise UserError(f"-m: task={config.task.name} shows everything in one call; leave -m out")
+                raise UserError(f"-m: task={config.task.name} prints everything in one call; remove -m")
             check(plan, alone=False)
             if config.compare.arms:
-                raise UserError("-m: compare.arms makes its own runs; leave -m out, or give compare.arms=[]")
+                raise UserError("-m: compare.arms plans its own runs; remove -m, or give compare.arms=[]")
         except UserError as error:
             problems += [f"[{arm}] {problem}" for problem in error.problems]
             continue
@@ -64,12 +64,12 @@ def plan_sweep(overrides: Sequence[str]) -> tuple[list[PlannedRun], list[Plan]]:
         raise UserError(merge_problems(problems, len(expanded)))
     tasks = sorted({plan.config.task.name for plan in plans})
     if SELECTION in tasks and len(tasks) > 1:
-        raise UserError(f"-m: task={','.join(tasks)}: candidates are compared with candidates alone; sweep one task")
+        raise UserError(f"-m: task={','.join(tasks)}: task=selection cannot be mixed with other tasks; sweep one task")
     return jobs, plans
 
 
 def expand(overrides: Sequence[str]) -> tuple[list[list[str]], set[str]]:
-    """What Hydra's basic sweeper will run, and the keys that vary (`repeat` makes no arm of its own)."""
+    """The jobs that Hydra's basic sweeper will run, and the keys that vary (without `repeat`, which makes no arm)."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -97,18 +97,18 @@ def _swept(override: str) -> bool:
     try:
         return bool(OverridesParser.create().parse_overrides([override])[0].is_sweep_override())
     except HydraException:
-        return False  # composing it says what is wrong
+        return False  # composing it reports the error
 
 
 def read_earlier_plan(folder: Path) -> Manifest | None:
-    """The plan of earlier calls in this folder: a selection goes on, and its report holds what they have made.
+    """The manifest of earlier calls in this folder, which a selection continues.
 
     Raises:
-        UserError: the folder holds runs of another kind.
+        UserError: the folder contains runs of another kind.
     """
     before = _manifest(folder)
     if before and before.kind != SELECTION:
-        raise UserError(f"{folder}: holds runs of something else; give study=<another name>, or remove that folder")
+        raise UserError(f"{folder}: contains other runs; give study=<another name>, or remove that folder")
     return before
 
 
@@ -116,14 +116,14 @@ def find_planned_run(folder: Path, overrides: Sequence[str]) -> tuple[str, Place
     """(arm, place) of the planned run that has these overrides.
 
     Raises:
-        UserError: the folder holds no plan for them.
+        UserError: the folder has no such run in its manifest.
     """
     manifest = _manifest(folder)
     for order, job in enumerate(manifest.jobs if manifest else []):
         if sorted(job.overrides) == sorted(overrides):
             assert manifest
             return job.arm, Place(job.run_id, order, manifest.mlflow_parent)
-    raise UserError(f"{folder}: plans no run with {' '.join(overrides)}")
+    raise UserError(f"{folder}: the manifest has no run with {' '.join(overrides)}")
 
 
 def _manifest(folder: Path) -> Manifest | None:
@@ -134,7 +134,7 @@ def _manifest(folder: Path) -> Manifest | None:
 
 
 def merge_problems(problems: list[str], jobs: int) -> list[str]:
-    """A problem that every job has is said once, without the job."""
+    """Report a problem that every job has once, without the job."""
     texts = [problem.split("] ", 1)[1] for problem in problems]
     common = [text for text in dict.fromkeys(texts) if texts.count(text) == jobs]
     return common + [problem for problem, text in zip(problems, texts, strict=True) if text not in common]

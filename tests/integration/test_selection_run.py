@@ -39,7 +39,7 @@ def test_it_runs_goes_on_and_reports(chosen: tuple[Path, Ran, Ran]) -> None:
     assert first.code == 0, first.err
     assert "no other model finished" in first.out
     assert second.code == 0, second.err
-    assert "model=local,lora=r16: is there from an earlier call" in second.err
+    assert "model=local,lora=r16: finished in an earlier call" in second.err
     assert "model=llama1b,lora=r16: skipped: model.license=llama3.2" in second.err
     both = results(cwd)
     assert {arm: result["status"] for arm, result in both.items()} == {

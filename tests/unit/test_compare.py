@@ -141,7 +141,7 @@ def test_a_disturbed_pair_is_made_again_in_folders_of_its_own(runs: list, capsys
     pair = [("backend=unsloth", 1), ("backend=hf", 1)]
     assert [(arm, pair) for _, arm, pair in runs][2:] == [*pair, *pair, *pair]  # in the order of the first time
     said = capsys.readouterr().err
-    assert "pair 2 was disturbed and is made again (backend=hf: train longest_pause_s=3.0)" in said
+    assert "pair 2 was disturbed, running it again (backend=hf: train longest_pause_s=3.0)" in said
     assert "[1/2] equal settings, pair 2 again (2 of at most 2): backend=unsloth" in said
     plan = read_manifest(Path("outputs/s"))
     assert plan is not None and [job.run_id for job in plan.jobs][:4] == planned
@@ -233,9 +233,12 @@ def test_more_pairs_later_keep_the_first(runs: list) -> None:
         ([ARMS, "compare.pairs=0"], "compare.pairs=0: must be >= 1"),
         (
             [quote_argument("compare.arms=[lora=r16,lora=r64]"), "lora.rank=8"],
-            "lora.rank=8: the arm chooses this whole group",
+            "lora.rank=8: the arm sets this whole group",
         ),
-        (["compare.recommended=['backend=hf','backend=unsloth']"], "is a second track beside compare.arms"),
+        (
+            ["compare.recommended=['backend=hf','backend=unsloth']"],
+            "needs compare.arms, which is empty; give compare.arms",
+        ),
         (["backend=hf", "trainer.gradient_checkpointing=unsloth"], "backend=hf has no such thing"),
     ],
 )
@@ -247,10 +250,10 @@ def test_bad_input(overrides: list[str], said: str) -> None:
 
 def test_a_folder_of_something_else_is_left_alone(runs: list) -> None:
     run_pairs(comparison(ARMS, "study=s", "compare.pairs=2"), None)
-    with pytest.raises(UserError, match="holds another comparison"):
+    with pytest.raises(UserError, match="contains another comparison"):
         comparison(ARMS, "study=s", "compare.pairs=2", "lora=r16")
     (Path("outputs/foreign/x/attempt-1")).mkdir(parents=True)
-    with pytest.raises(UserError, match="holds runs of something else"):
+    with pytest.raises(UserError, match="contains other runs"):
         comparison(ARMS, "study=foreign")
     Path("outputs/torn").mkdir()
     Path("outputs/torn/manifest.json").write_text('{"planned": [')
@@ -271,7 +274,7 @@ def test_two_at_a_time_are_refused(runs: list) -> None:
 
 def test_a_sweep_over_a_comparison_is_refused(ohlora: Callable) -> None:
     ran = ohlora("-m", "experiment=unsloth_comparison", "lora=r16,r64")
-    assert ran.code == 2 and "leave -m out" in ran.err
+    assert ran.code == 2 and "remove -m" in ran.err
 
 
 def test_arms_need_no_quotes_at_the_shell() -> None:

@@ -110,7 +110,7 @@ def test_free_models_ask_for_nothing(config, capsys: pytest.CaptureFixture[str])
 
 def test_what_is_made_from_gemma_or_llama_stays_under_it(config) -> None:
     assert licence_of(config("model=gemma-ko-v01")) == "gemma" and licence_of(config("model=llama1b")) == "llama3.2"
-    with pytest.raises(UserError, match="models are under gemma, which whatever is made from them carries too"):
+    with pytest.raises(UserError, match="models are under gemma, which also covers models derived from them"):
         config("model=gemma2-2b-it", "model.license=apache-2.0")
 
 

@@ -76,7 +76,7 @@ def test_an_arm_that_does_not_fit_is_a_row_of_a_comparison(ohlora, tmp_path: Pat
     results = [json.loads(path.read_text()) for path in (tmp_path / "outputs" / "pairs").glob("*/result.json")]
     assert [r["status"] for r in results] == ["skipped", "skipped"]  # not tried in the second pair
     again = ohlora(arms, "compare.pairs=2", "device_memory_gib=1", "tracking=none", "study=pairs")
-    assert again.code == 2 and "skipped: a, kept as it is; to try it again remove" in again.err
+    assert again.code == 2 and "skipped: a is kept; to run it again remove" in again.err
 
 
 def test_a_task_that_shows_something_makes_no_comparison(ohlora, tmp_path: Path) -> None:
@@ -92,4 +92,4 @@ def test_missing_data_of_a_skipped_candidate_is_said(ohlora) -> None:
 def test_the_folder_of_something_else_is_left_alone(ohlora, tmp_path: Path) -> None:
     assert ohlora("-m", "lora=r16,r64", "device_memory_gib=1", "tracking=none", "study=mine").code == 2
     ran = ohlora("-m", *SELECTION, "model=polyglot-ko-1.3b", "tracking=none", "study=mine")
-    assert ran.code == 2 and "holds runs of something else" in ran.err
+    assert ran.code == 2 and "contains other runs" in ran.err

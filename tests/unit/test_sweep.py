@@ -41,7 +41,7 @@ def test_the_plan_is_found_again_by_the_jobs_overrides(tmp_path: Path) -> None:
     Manifest("sweep", jobs, overrides, mlflow_parent="parent").write(tmp_path / "s")
     arm, place = find_planned_run(tmp_path / "s", ["trainer=smoke", "backend=unsloth"])
     assert (arm, place) == ("backend=unsloth", Place(jobs[1].run_id, 1, "parent"))
-    with pytest.raises(UserError, match="plans no run with backend=other"):
+    with pytest.raises(UserError, match="the manifest has no run with backend=other"):
         find_planned_run(tmp_path / "s", ["backend=other"])
     comparison = read_comparison(tmp_path / "s")
     assert [(arm.name, arm.planned) for arm in comparison.arms] == [("backend=hf", 1), ("backend=unsloth", 1)]
