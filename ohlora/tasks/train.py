@@ -21,7 +21,7 @@ from ohlora.tasks.loading import SAMPLE_TOKENS, load, record_memory
 from ohlora.training.adapter import adapter_hash, initialise, keep_float32, save
 from ohlora.training.batches import Collator, batches_of_step
 from ohlora.training.evaluate import evaluate
-from ohlora.training.steps import StepTimer
+from ohlora.training.steps import SkippedSteps, StepTimer
 
 # transformers takes `warmup_steps` below 1 as a share of all steps, rounded up, and 1 as one step.
 WHOLE_RUN = math.nextafter(1.0, 0.0)
@@ -51,7 +51,7 @@ def run(job: Job) -> None:
         return loss
 
     timer.on_epoch = evaluated
-    timer.was_skipped = lambda: trainer.accelerator.optimizer_step_was_skipped
+    timer.was_skipped = SkippedSteps(trainer.accelerator)
     made.set_mode(loaded, "train")
     with memory.phase("train"):
         trainer.train()

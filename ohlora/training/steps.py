@@ -34,7 +34,7 @@ class StepTimer:
         self.nonfinite: set[int] = set()
         self.skipped: list[int] = []
         self.on_epoch: Callable[[int], object] = lambda _: None
-        self.was_skipped: Callable[[], bool] = lambda: False
+        self.was_skipped: Callable[[], bool] = lambda: False  # asked once after every step
         self._started = 0.0
         self._taken = 0
 
@@ -131,3 +131,24 @@ class StepTimer:
         if "loss" in logs:
             self.losses.append(float(logs["loss"]))
             self.job.advance(step, loss=self.losses[-1])
+
+
+class SkippedSteps:
+    """Did the loss scaler of float16 throw the last update away? To be asked once after every optimizer step.
+
+    It lowers its scale exactly then. Accelerate's `optimizer_step_was_skipped` asks whether the optimizer was called,
+    which a fused one always is: it leaves the update out by itself (torch.amp.GradScaler.step).
+    """
+
+    def __init__(self, accelerator: Any) -> None:
+        self._accelerator = accelerator
+        self._scale = self._read_scale()
+
+    def __call__(self) -> bool:
+        before, self._scale = self._scale, self._read_scale()
+        return before is not None and self._scale is not None and self._scale < before
+
+    def _read_scale(self) -> float | None:
+        """None in a precision that needs no scaler. Waits for the device."""
+        scaler = getattr(self._accelerator, "scaler", None)
+        return None if scaler is None else float(scaler.get_scale())

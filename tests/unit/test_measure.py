@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from ohlora.data.tokens import Example
 from ohlora.tasks.job import Job
 from ohlora.training.batches import Collator, batches_of_step
 from ohlora.training.evaluate import evaluate
-from ohlora.training.steps import StepTimer
+from ohlora.training.steps import SkippedSteps, StepTimer
 
 
 def test_batches_are_padded_masked_and_counted() -> None:
@@ -82,6 +83,31 @@ def test_steps_that_overflowed_are_counted(tmp_path: Path) -> None:
         timer.log(step, {"loss": loss, "grad_norm": norm})
     found = timer.metrics()
     assert (found["nonfinite_steps"], found["skipped_steps"]) == (2, 2)  # two losses, and no skipped step
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_skipped_update_is_found_whatever_the_optimizer(fused: bool) -> None:
+    """torch's own scaler and AdamW, as accelerate drives them; a fused AdamW is called even for a skipped step."""
+    weight = torch.nn.Parameter(torch.ones(4))
+    optimizer, scaler = torch.optim.AdamW([weight], lr=0.1, fused=fused), torch.amp.GradScaler("cpu")
+    skipped = SkippedSteps(SimpleNamespace(scaler=scaler))
+    found, changed = [], []
+    for factor in (float("inf"), float("nan"), 1.0, float("inf"), 1.0):
+        before = weight.detach().clone()
+        scaler.scale((weight * factor).sum()).backward()
+        scaler.unscale_(optimizer)
+        torch.nn.utils.clip_grad_norm_([weight], 1.0)
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+        found.append(skipped())
+        changed.append(not torch.equal(before, weight))
+    assert found == [True, True, False, True, False] and changed == [not one for one in found]
+
+
+def test_without_a_scaler_no_step_is_skipped() -> None:
+    skipped = SkippedSteps(SimpleNamespace(scaler=None))
+    assert not skipped() and not skipped()
 
 
 def test_one_step_alone_tells_nothing_of_compilation(tmp_path: Path) -> None:
