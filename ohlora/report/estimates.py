@@ -8,7 +8,7 @@ from statistics import fmean
 from ohlora.estimate.parts import FITTED_ON
 from ohlora.records.result import Result
 from ohlora.report.comparison.headline import memory_key
-from ohlora.report.markdown import markdown
+from ohlora.report.markdown import table
 from ohlora.report.words.comparison import say
 
 Measured = tuple[list[str], dict[str, float], Sequence[Result]]  # cells that name it, its medians, its runs
@@ -36,8 +36,7 @@ def describe_estimates(header: Sequence[str], measured: Iterable[Measured], lang
             models = ", ".join(FITTED_ON["cpu"])
             texts.append(say(lang, code, n=len(errors[fitted]), worst=worst, mean=mean, models=models))
     texts += [] if errors[False] else [say(lang, "estimates.unjudged")]
-    codes = [*header, "phase", "estimated", "measured", "error"]
-    return [markdown([say(lang, code) for code in codes], rows), " ".join(texts)]
+    return [table(lang, [*header, "phase", "estimated", "measured", "error"], rows), " ".join(texts)]
 
 
 def _pair_phases(metrics: dict[str, float]) -> Iterator[tuple[str, float, float]]:

@@ -1,8 +1,10 @@
-"""Markdown tables and the numbers in them."""
+"""Markdown: sections, tables, lists, and the numbers in them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from ohlora.report.words.comparison import say
 
 NO_VALUE = "—"
 
@@ -16,6 +18,20 @@ def number(value: float | None) -> str:
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+
+
+def table(lang: str, codes: Iterable[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose columns are named by codes of `ohlora.report.words`."""
+    return markdown([say(lang, code) for code in codes], rows)
+
+
+def section(lang: str, code: str, *paragraphs: str) -> list[str]:
+    """A heading with its paragraphs, to be joined by an empty line; nothing where none of them says anything."""
+    return [f"## {say(lang, code)}", *filter(None, paragraphs)] if any(paragraphs) else []
+
+
+def items(texts: Iterable[str]) -> str:
+    return "\n".join(f"- {text}" for text in texts)
 
 
 def _cell(text: str) -> str:

@@ -37,10 +37,11 @@ PAGE = """\
 """
 
 
-def page(markdown: str, plots: Sequence[tuple[str, str]], title: str, lang: str) -> str:
+def page(markdown: str, plots: Sequence[tuple[str, str]], title: str, lang: str, ending: str = "") -> str:
     """One HTML5 document. `plots` are (caption, SVG text); they go where MARKER stands on a line, else to the end.
 
-    The Markdown may hold what users wrote: its HTML is shown, not obeyed; an image becomes a link. The SVG is trusted.
+    The Markdown may hold what users wrote: its HTML is shown, not obeyed; an image becomes a link. The SVG and the
+    `ending`, HTML after all else, are trusted.
     """
     parser = _parser()
     tokens = parser.parse(markdown)
@@ -53,7 +54,8 @@ def page(markdown: str, plots: Sequence[tuple[str, str]], title: str, lang: str)
     figures = "".join(f"<figure>\n<figcaption>{escape(name)}</figcaption>\n{svg}\n</figure>\n" for name, svg in plots)
     before, after = (parser.renderer.render(part, parser.options, {}) for part in (tokens[:place], tokens[place:]))
     css = Path(__file__).with_name("page.css").read_text("utf-8")
-    return PAGE.format(lang=escape(lang), policy=POLICY, title=escape(title), css=css, body=before + figures + after)
+    body = before + figures + after + ending
+    return PAGE.format(lang=escape(lang), policy=POLICY, title=escape(title), css=css, body=body)
 
 
 def _parser() -> MarkdownIt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -10,8 +10,12 @@ from typing import Any
 
 from ohlora.config.identity import measured
 from ohlora.errors import UserError
+from ohlora.measure.disturbance import find_disturbances
+from ohlora.records.layout import attempts
 from ohlora.records.manifest import PAIRS, Manifest, read_manifest
 from ohlora.records.result import Result, Status, read_result
+from ohlora.report.markdown import NO_VALUE
+from ohlora.report.words.comparison import say
 
 
 @dataclass
@@ -37,6 +41,11 @@ class ArmRuns:
         return [run for run in self.runs if run.status == Status.finished.value]
 
     @property
+    def drawn(self) -> Result | None:
+        """The run whose curves stand for the arm: the first finished one that the machine did not disturb."""
+        return next((run for run in self.finished if not find_disturbances(run.disturbance)), self.first)
+
+    @property
     def first(self) -> Result | None:
         """A run to read settings off: a finished one if there is any."""
         return next(iter([*self.finished, *self.runs]), None)
@@ -55,6 +64,10 @@ class RunFolder:
     manifest: Manifest | None
     arms: list[ArmRuns]
     unreadable: list[tuple[str, str]]
+
+    def describe_unreadable(self, lang: str) -> list[str]:
+        """Files that were left out, and why."""
+        return [f"{name}: {say(lang, why) if why in ('lost', 'foreign') else why}" for name, why in self.unreadable]
 
 
 def read_folder(folder: Path) -> RunFolder:
@@ -117,6 +130,16 @@ def _arms(runs: list[Result], manifest: Manifest | None) -> Iterator[ArmRuns]:
     for arm in arms.values():
         arm.planned = max(arm.planned, len(arm.runs))
         yield arm
+
+
+def name_machine(device: Mapping[str, Any]) -> str:
+    return f"{device.get('name')}, {device.get('vram_mib', device.get('ram_mib'))} MiB" if device else NO_VALUE
+
+
+def find_newest(folder: Path, run: Result, name: str) -> Path | None:
+    """A file of the newest attempt of a run that left it."""
+    own = folder if (folder / "result.json").is_file() else folder / run.run_id
+    return next((path / name for path in attempts(own)[::-1] if (path / name).is_file()), None)
 
 
 def asked_of(run: Result) -> dict[str, Any]:

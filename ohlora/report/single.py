@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ohlora.records.result import Result, Status
 from ohlora.records.samples import read_samples
-from ohlora.report.comparison.disturbances import describe_run
 from ohlora.report.comparison.table import single_table
+from ohlora.report.disturbances import describe_run
 
 
 def show_run(result: Result, attempt: Path) -> None:

@@ -55,7 +55,10 @@ def test_a_disturbed_pair_is_shown_and_takes_no_part_in_a_verdict(tmp_path: Path
     assert "pairs: 4, 1 disturbed and left out" in printed
     assert "1 of 5 pairs were disturbed by the machine and are left out" in printed
     text = (tmp_path / "comparison.md").read_text()
-    assert "- pair 2: backend=unsloth: train: the process stood still for 20.0 s" in text
+    shown = "| pair | arm | phase | why |\n| --- | --- | --- | --- |\n"
+    assert shown + "| 2 | backend=unsloth | train | the process stood still for 20.0 s |\n\n" in text
+    assert "<td>the process stood still for 20.0 s</td>" in (tmp_path / "comparison.html").read_text()
+    assert "with Unsloth: 1 of 5 pairs disturbed and left out" in (tmp_path / "ratios.svg").read_text()
     assert "| 18.0 s (" in text.split("w/o")[0], "the cells are of the pairs that verdicts are of"
     assert tags_of(comparison)["disturbed.unsloth"] == "1 of 5 pairs left out"
     rows = list(csv.DictReader(io.StringIO((tmp_path / "comparison.csv").read_text())))
@@ -89,11 +92,28 @@ def test_a_disturbed_run_alone_is_warned_of(tmp_path: Path, capsys: pytest.Captu
     assert not capsys.readouterr().err
 
 
+def test_the_plots_take_an_undisturbed_run_and_mark_one_that_is_not(tmp_path: Path) -> None:
+    for number in range(2):
+        put_pair(tmp_path, number, number, 20.0 if number == 0 else 0.0)
+    for run, value in (("hf-r0-0", 9.0), ("hf-r1-0", 2.0), ("unsloth-r0-0", 3.0)):
+        (tmp_path / run / "attempt-1").mkdir()
+        lines = [json.dumps({"key": "train/loss", "value": value + step, "step": step}) for step in (1, 2)]
+        (tmp_path / run / "attempt-1" / "metrics.jsonl").write_text("\n".join(lines))
+    write_comparison(tmp_path)
+    drawn = (tmp_path / "loss.svg").read_text()
+    assert "disturbed" not in drawn and ">10<" not in drawn, "the second run's curve, up to 4, not the first's, to 11"
+    for run in ("hf-r1-0", "unsloth-r1-0"):
+        (tmp_path / run / "result.json").unlink()
+    write_comparison(tmp_path)
+    drawn = (tmp_path / "loss.svg").read_text()
+    assert "backend=hf (disturbed: train)" in drawn and "backend=unsloth (" not in drawn and ">10<" in drawn
+
+
 def test_in_korean(tmp_path: Path) -> None:
     put_pair(tmp_path, 0, 0, 20.0)
     _, printed = write_comparison(tmp_path, "ko")
     assert "전체 1쌍 가운데 1쌍은" in printed
-    assert "1번째 쌍: backend=hf: train: 프로세스가 20.0초 동안 멈춤" in (tmp_path / "comparison.md").read_text()
+    assert "| 1 | backend=hf | train | 프로세스가 20.0초 동안 멈춤 |" in (tmp_path / "comparison.md").read_text()
 
 
 @pytest.mark.parametrize(("step", "verdict", "why"), [(0, "no_verdict", "one_seed"), (1, "less", "")])

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ohlora.report.plots import KOREAN, ParetoPoint, front, pareto_plot
+from ohlora.report.plots import ParetoPoint, front, pareto_plot
+from ohlora.report.words.comparison import say
 
 SVG = "{http://www.w3.org/2000/svg}"
 POINTS = [
@@ -56,9 +57,9 @@ def test_a_name_in_the_svg_is_text() -> None:
 
 @pytest.mark.parametrize("points", [[], POINTS[:1], [POINTS[0], POINTS[0]], POINTS[4:]])
 def test_odd_data_still_make_a_plot(points: list[ParetoPoint]) -> None:
-    svg = pareto_plot(points, "x", "t", KOREAN)
+    svg = pareto_plot(points, "x", "t", "ko")
     assert len(groups(svg, "point-")) == sum(point.name.startswith("small") for point in points)
-    assert (KOREAN.nothing in texts(svg)) is (not groups(svg, "point-"))
+    assert (say("ko", "plot.nothing") in texts(svg)) is (not groups(svg, "point-"))
 
 
 def test_costs_that_are_far_apart_stand_on_a_logarithmic_axis() -> None:

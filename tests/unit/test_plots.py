@@ -12,9 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ohlora.report.plots import (
-    KOREAN,
     MemoryPoint,
-    PlotWords,
     RatioRow,
     loss_curves,
     memory_timeline,
@@ -23,6 +21,7 @@ from ohlora.report.plots import (
 )
 from ohlora.report.plots.ratios import ratio_ticks
 from ohlora.report.plots.svg import drawing, fold
+from ohlora.report.words.comparison import say
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = 'a<script>alert(1)</script> & $x^2$ ]]> \x00\x1b "q" id="b"'
@@ -105,8 +104,8 @@ def test_curves_that_coincide_are_both_there() -> None:
     wide, dashed = style(svg, "loss-0"), style(svg, "loss-1")
     assert "stroke-dasharray" not in wide and "stroke-opacity" in wide
     assert "stroke-dasharray" in dashed and "stroke-opacity" not in dashed
-    assert PlotWords().coincide in texts(svg)
-    assert PlotWords().coincide not in texts(loss_curves({"a": LINE, "b": LINE[:3]}, {}))
+    assert say("en", "plot.coincide") in texts(svg)
+    assert say("en", "plot.coincide") not in texts(loss_curves({"a": LINE, "b": LINE[:3]}, {}))
     assert "stroke-dasharray" not in style(loss_curves({"a": LINE}, {}), "loss-0")
 
 
@@ -120,7 +119,10 @@ def test_what_is_not_finite_is_a_gap_and_a_cross(bad: float) -> None:
     assert len(list(lost.iter(f"{SVG}use"))) == 3  # two of training, one of evaluation
     (seen,) = by_id(svg, "eval-0")
     assert len(list(seen.iter(f"{SVG}use"))) == 1
-    assert PlotWords().not_finite in texts(svg) and "nan" not in svg.replace(PlotWords().not_finite, "").lower()
+    assert (
+        say("en", "plot.not_finite") in texts(svg)
+        and "nan" not in svg.replace(say("en", "plot.not_finite"), "").lower()
+    )
 
 
 def points(svg: str, name: str) -> int:
@@ -130,7 +132,7 @@ def points(svg: str, name: str) -> int:
 
 def test_no_data_at_all_is_said() -> None:
     for svg in (loss_curves({}, {}), memory_timeline({}), ratio_intervals([])):
-        assert PlotWords().nothing in texts(svg)
+        assert say("en", "plot.nothing") in texts(svg)
 
 
 def test_an_arm_without_steps_stands_in_the_key_alone() -> None:
@@ -141,7 +143,7 @@ def test_an_arm_without_steps_stands_in_the_key_alone() -> None:
 
 def test_where_nothing_is_finite_only_a_cross_stands() -> None:
     svg = loss_curves({"a": [(1, nan)]}, {"a": [(1, inf)]})
-    assert points(svg, "loss-0-not-finite") == 1 and PlotWords().not_finite in texts(svg)
+    assert points(svg, "loss-0-not-finite") == 1 and say("en", "plot.not_finite") in texts(svg)
     assert path(svg, "loss-0") == "" and points(svg, "eval-0") == 0
 
 
@@ -212,10 +214,12 @@ def test_ratio_rows() -> None:
         assert words in said
     assert [bool(by_id(svg, f"interval-{i}")) for i in range(4)] == [True, True, False, True]
     assert all(by_id(svg, f"ratio-{i}") for i in range(4))
-    assert PlotWords().hollow in said
+    assert say("en", "plot.hollow") in said
     assert "fill-opacity: 0" in ElementTree.tostring(by_id(svg, "ratio-2")[0], encoding="unicode")
     assert "fill-opacity: 0" not in ElementTree.tostring(by_id(svg, "ratio-0")[0], encoding="unicode")
-    assert PlotWords().hollow not in texts(ratio_intervals([*ROWS[:2], RatioRow("x", 1, None, None, "void", "void")]))
+    assert say("en", "plot.hollow") not in texts(
+        ratio_intervals([*ROWS[:2], RatioRow("x", 1, None, None, "void", "void")])
+    )
 
 
 @pytest.mark.parametrize("low", [0.001, 0.1, 0.3, 0.5, 0.8, 0.93, 0.999, 1.0])
@@ -229,15 +233,15 @@ def test_ticks_are_few_and_hold_all(low: float, high: float) -> None:
 def test_korean() -> None:
     row = RatioRow("추론 시간", 1.0, None, None, "판정 없음", "none")
     plots = [
-        loss_curves({"가": LINE}, {}, KOREAN),
-        memory_timeline({"가": MEMORY}, KOREAN),
-        ratio_intervals([row], KOREAN),
+        loss_curves({"가": LINE}, {}, "ko"),
+        memory_timeline({"가": MEMORY}, "ko"),
+        ratio_intervals([row], "ko"),
     ]
     said = " ".join(text for svg in plots for text in texts(svg))
     for words in ("손실", "최적화 스텝", "메모리", "추론 프로세스", "학습", "최대 2,345 MiB", "판정 없음", "로그 눈금"):
         assert words in said
     assert [ElementTree.fromstring(svg).get("aria-label") for svg in plots] == [
-        KOREAN.loss_title, KOREAN.memory_title, KOREAN.ratio_title
+        say("ko", "plot.loss_title"), say("ko", "plot.memory_title"), say("ko", "plot.ratio_title")
     ]  # fmt: skip
 
 

@@ -338,6 +338,7 @@ def test_several_folders_are_not_pooled(tmp_path: Path) -> None:
     assert "**Different machines**: CPU (one), None MiB; NVIDIA T4, None MiB." in done.stdout
     assert done.stdout.count("**with** Unsloth") == 2 and "| there | with Unsloth ÷ w/o Unsloth |" in done.stdout
     written = json.loads((tmp_path / "both" / "comparison.json").read_text())
+    assert version_text() in done.stdout and written["written_by"]["version"] == __version__
     assert written["different_machines"] and [one["folder"] for one in written["comparisons"]] == ["here", "there"]
     rows = list(csv.DictReader(io.StringIO((tmp_path / "both" / "comparison.csv").read_text())))
     assert [row["folder"] for row in rows] == ["here", "here", "there", "there"]

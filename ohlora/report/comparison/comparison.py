@@ -1,25 +1,16 @@
-"""A folder of runs as one comparison: tracks, contrasts, and what a reader must know before believing a number."""
+"""A folder of runs as one comparison: tracks, each with its arms and their contrasts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ohlora.backends import backends
-from ohlora.config.identity import flatten
-from ohlora.measure.statistics import MIN_PAIRS
+from ohlora.records.manifest import RECOMMENDED
 from ohlora.records.result import Result, exit_code
 from ohlora.report.comparison.contrast import Contrast, contrast
 from ohlora.report.reading import ArmRuns, RunFolder, read_folder
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something to know, by its code in `ohlora.report.words.comparison`, with the values its text takes."""
-
-    code: str
-    values: dict[str, object] = field(default_factory=dict)
+from ohlora.report.words.comparison import say
 
 
 @dataclass
@@ -34,6 +25,33 @@ class Track:
     def comparable(self) -> bool:
         """False when one of its contrasts has no pair or may not be compared."""
         return bool(self.contrasts) and all(c.comparable for c in self.contrasts)
+
+    @property
+    def are_backends(self) -> bool:
+        """Is every arm another back end?"""
+        names = {arm.backend for arm in self.arms}
+        return len(names) == len(self.arms) > 1 and "" not in names
+
+    def label(self, arm: ArmRuns) -> str:
+        """What the arm's back end is called where that names the arm, else the arm's name."""
+        return self.label_markdown(arm).replace("**", "")
+
+    def label_markdown(self, arm: ArmRuns) -> str:
+        """The same with its emphasis, for the table."""
+        known = backends().get(arm.backend)
+        return known.label if known and [other.backend for other in self.arms].count(arm.backend) == 1 else arm.name
+
+    def is_with_and_without(self, other: ArmRuns) -> bool:
+        """Are there two arms, `other` with and the baseline without the same thing, as their labels say?"""
+        with_it, without = self.label_markdown(other), self.label_markdown(self.arms[0])
+        return len(self.arms) == 2 and without.startswith("**w/o** ") and with_it == without.replace("w/o", "with")
+
+    def title(self, lang: str) -> str:
+        return say(lang, f"track.{self.name}")
+
+    def prefix(self, lang: str) -> str:
+        """'Each side's recommended settings: ' before what is of that track, else ''."""
+        return f"{self.title(lang)}: " if self.name == RECOMMENDED else ""
 
     def metrics(self, arm: ArmRuns) -> dict[str, float]:
         """What is shown of an arm: geometric means over the pairs, so that a ratio is that of two cells; else medians.
@@ -69,18 +87,23 @@ class Comparison:
         return [run for arm in self.arms for run in arm.runs]
 
     @property
+    def contrasts(self) -> list[tuple[Track, Contrast]]:
+        return [(track, one) for track in self.tracks for one in track.contrasts]
+
+    @property
+    def named_arms(self) -> list[tuple[Track, ArmRuns]]:
+        return [(track, arm) for track in self.tracks for arm in track.arms]
+
+    @property
     def voided(self) -> list[tuple[Track, Contrast]]:
         """The contrasts that a broken check voids."""
-        return [(t, c) for t in self.tracks for c in t.contrasts if c.pairs and c.voided]
+        return [(track, one) for track, one in self.contrasts if one.pairs and one.voided]
 
     def exit_code(self) -> int:
         """Of all runs; a planned run that left no result is a failure, unless its arm is unsupported here."""
         supported = [arm for arm in self.arms if not any(run.status in ("unsupported", "skipped") for run in arm.runs)]
         missing = any(arm.planned > len(arm.runs) for arm in supported)
         return exit_code(self.runs) or int(missing)
-
-    def notes(self) -> list[Note]:
-        return list(_notes(self))
 
 
 def read_comparison(folder: Path, lang: str | None = None) -> Comparison:
@@ -108,45 +131,3 @@ def _leave_out_unneeded_runs(track: Track) -> None:
         for arm, is_refused in zip(track.arms, refused, strict=True):
             if arm.runs and not is_refused:
                 arm.planned = len(arm.runs)
-
-
-def _notes(comparison: Comparison) -> Iterator[Note]:
-    runs = comparison.runs
-    for track in comparison.tracks:
-        yield from _track_notes(track)
-    for device in sorted({str(run.device.get("name")) for run in runs if run.device}):
-        yield Note("device", {"name": device})
-    if len({str(run.device.get("name")) for run in runs if run.device}) > 1:
-        yield Note("machines")
-    if any(run.device.get("type") == "cpu" for run in runs):
-        yield Note("cpu")
-    if any("device_difference" in flatten(run.effective).values() for run in runs):
-        yield Note("device_difference")
-    for label in sorted({str(run.model.get("label")) for run in runs if run.model}):
-        yield Note("model", {"label": label})
-    routes = {value for run in runs for key, value in flatten(run.effective).items() if key.endswith(".route")}
-    for known in backends().values():
-        yield from (Note("route", dict(text)) for route, text in known.route_notes.items() if route in routes)
-
-
-def _track_notes(track: Track) -> Iterator[Note]:
-    if len(track.arms) < 2:
-        yield Note("one_arm", {"track": track.name})
-        return
-    if not any(arm.finished for arm in track.arms):
-        yield Note("none_finished", {"track": track.name})
-    for one in track.contrasts:
-        about: dict[str, object] = {"track": track.name, "arm": one.other.name, "baseline": one.baseline.name}
-        if one.too_short:
-            yield Note("smoke", about)
-        unchecked = tuple(check.code for check in one.checks if check.state == "unknown")
-        if unchecked:
-            yield Note("unchecked", {**about, "checks": unchecked})
-        if one.left_out:
-            yield Note("left_out", {**about, "count": len(one.left_out), "all": len(one.left_out) + len(one.pairs)})
-        if not one.pairs and not one.left_out:
-            yield Note("no_pairs", about)
-        elif len(one.pairs) < MIN_PAIRS:
-            yield Note("few_pairs", {**about, "pairs": len(one.pairs), "needed": MIN_PAIRS})
-        if len(one.pairs) > 1 and not one.interleaved:
-            yield Note("not_interleaved", about)

@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
-from ohlora.records.manifest import RECOMMENDED
-from ohlora.records.result import Result, Status
-from ohlora.report.comparison.comparison import Comparison, Note, Track
-from ohlora.report.comparison.contrast import Contrast, Figure
-from ohlora.report.comparison.disturbances import count_pairs, describe_disturbances, verdict_text
+from ohlora.records.result import Status
+from ohlora.report.comparison.comparison import Comparison, Track
+from ohlora.report.comparison.contrast import Figure
 from ohlora.report.comparison.headline import RESOLUTION_MIB
-from ohlora.report.comparison.labels import change, headline_name, label, value_text
+from ohlora.report.comparison.labels import (
+    HeadlineLine,
+    describe_work,
+    interval_text,
+    list_headline,
+    value_text,
+    verdict_text,
+)
+from ohlora.report.comparison.notes import list_notes
 from ohlora.report.comparison.settings import changed_by_itself, differences
 from ohlora.report.comparison.table import shows_percentages, user_table
+from ohlora.report.disturbances import list_disturbed
 from ohlora.report.estimates import describe_estimates
-from ohlora.report.markdown import NO_VALUE, markdown, number
+from ohlora.report.markdown import NO_VALUE, items, markdown, number, section, table
 from ohlora.report.page import MARKER
 from ohlora.report.provenance import version_text
 from ohlora.report.words.comparison import say
 
+FIGURE = ("ratio", "interval", "spread", "verdict", "needed")
+
 
 def document(comparison: Comparison) -> str:
     """The whole report as Markdown; the plots go where MARKER stands."""
-    lang, parts = comparison.lang, list(loud(comparison))
+    lang, parts = comparison.lang, loud(comparison)
     for place, track in enumerate(comparison.tracks):  # the headline opens the file
-        parts += [f"## {say(lang, f'track.{track.name}')}", ""] if place else []
-        parts += [user_table(track, lang), "", *([say(lang, "cells"), ""] if shows_percentages(track) else [])]
-        parts += _test_settings(track, lang)
-    parts += [f"## {say(lang, 'verdicts')}", "", *verdicts(comparison), ""]
-    parts += [f"## {say(lang, 'know')}", "", *(f"- {text}" for text in known(comparison)), "", MARKER, ""]
-    disturbed = list(describe_disturbances(comparison))
-    parts += [f"## {say(lang, 'disturbed')}", "", *disturbed, ""] if disturbed else []
-    parts += [f"## {say(lang, 'all_metrics')}", "", *_per_track(comparison, _all_metrics)]
-    parts += [f"## {say(lang, 'parity')}", "", *_per_track(comparison, _parity)]
-    parts += [f"## {say(lang, 'settings')}", "", *_per_track(comparison, _settings)]
-    guessed = _estimates(comparison)
-    parts += [f"## {say(lang, 'estimates')}", "", "\n\n".join(guessed), ""] if guessed else []
-    failed = failures(comparison)
-    parts += [f"## {say(lang, 'failures')}", "", *failed, ""] if failed else []
-    unused = unusable(comparison)
-    parts += [f"## {say(lang, 'unreadable')}", "", *(f"- {text}" for text in unused), ""] if unused else []
-    parts += [f"## {say(lang, 'hardware')}", "", *_hardware(comparison), ""]
-    parts += [say(lang, "written by", version=version_text()), ""]
-    return "\n".join(parts)
+        parts += [f"## {track.title(lang)}"] if place else []
+        parts += [user_table(track, lang), say(lang, "cells") if shows_percentages(track) else ""]
+        parts += [_test_settings(track, lang)]
+    parts += section(lang, "verdicts", *verdicts(comparison))
+    parts += [*section(lang, "know", items(known(comparison))), MARKER]
+    named = [(f"{track.prefix(lang)}{arm.name}", run) for track, arm in comparison.named_arms for run in arm.runs]
+    parts += list_disturbed(named, lang, "disturbed_pairs")
+    parts += section(lang, "all_metrics", *_per_track(comparison, _all_metrics))
+    parts += section(lang, "parity", *_per_track(comparison, _parity))
+    parts += section(lang, "settings", *_per_track(comparison, _settings))
+    arms = [([f"{track.prefix(lang)}{arm.name}"], arm.metrics(), arm.runs) for track, arm in comparison.named_arms]
+    parts += section(lang, "estimates", *describe_estimates(["arm"], arms, lang))
+    parts += section(lang, "failures", items(failures(comparison)))
+    parts += section(lang, "unreadable", items(comparison.held.describe_unreadable(lang)))
+    parts += section(lang, "hardware", _hardware(comparison), say(lang, "written by", version=version_text()))
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def head(comparison: Comparison) -> str:
@@ -50,160 +56,104 @@ def head(comparison: Comparison) -> str:
     return document(comparison).split(MARKER)[0]
 
 
-def loud(comparison: Comparison) -> Iterator[str]:
+def loud(comparison: Comparison) -> list[str]:
     """Over the table: what voids the comparison."""
-    lang = comparison.lang
+    lang, found = comparison.lang, []
     for track, one in comparison.voided:
+        about = {"track": track.prefix(lang), "arm": one.other.name, "baseline": one.baseline.name}
         for check in one.voided:
-            text = say(
-                lang,
-                "breach",
-                track=_prefix(track.name, lang),
-                arm=one.other.name,
-                baseline=one.baseline.name,
-                check=say(lang, check.code),
-                detail=check.detail or NO_VALUE,
-            )
-            yield f"> **{say(lang, 'NOT COMPARABLE')}**: {text}"
-            yield ""
+            text = say(lang, "breach", **about, check=say(lang, check.code), detail=check.detail or NO_VALUE)
+            found.append(f"> **{say(lang, 'NOT COMPARABLE')}**: {text}")
+    return found
 
 
-def verdicts(comparison: Comparison) -> Iterator[str]:
-    """One line for each headline metric of each contrast."""
-    lang = comparison.lang
+def verdicts(comparison: Comparison) -> list[str]:
+    """One line for each headline metric of each contrast, in a list for each track."""
+    lines, found = list(list_headline(comparison, comparison.lang)), []
     for track in comparison.tracks:
-        if track.name and track.contrasts:
-            yield f"**{say(lang, f'track.{track.name}')}**"
-            yield ""
-        for one in track.contrasts:
-            for figure in one.headline():
-                yield _verdict_line(track, one, figure, lang)
-        yield ""
+        found += [f"**{track.title(comparison.lang)}**"] if track.name and track.contrasts else []
+        found.append("\n".join(_verdict_line(line, comparison.lang) for line in lines if line.track is track))
+    return found
 
 
 def known(comparison: Comparison) -> list[str]:
     """The notes as text."""
-    return [note_text(note, comparison.lang) for note in comparison.notes()]
-
-
-def note_text(note: Note, lang: str) -> str:
-    values = dict(note.values)
-    if note.code == "route":  # the back end's own words
-        return str(values[lang])
-    if "track" in values:
-        values["track"] = _prefix(str(values["track"]), lang)
-    if "checks" in values:
-        assert isinstance(values["checks"], tuple)
-        values["checks"] = ", ".join(say(lang, code) for code in values["checks"])
-    return say(lang, note.code, **values)
+    return [note.text for note in list_notes(comparison, comparison.lang)]
 
 
 def failures(comparison: Comparison) -> list[str]:
-    """One line per run that did not finish, with its reason, and per arm with planned runs that never ran."""
-    lines = []
-    for track in comparison.tracks:
-        for arm in track.arms:
-            name = f"{_prefix(track.name, comparison.lang)}{label(arm, track.arms)}"
-            for run in arm.runs:
-                if run.status != Status.finished.value:
-                    lines.append(f"- {name} ({run.run_id}): {run.status}: {(run.reason or {}).get('text', '')}")
-            if arm.planned > len(arm.runs):
-                count = arm.planned - len(arm.runs)
-                lines.append(f"- {name}: {say(comparison.lang, 'planned', count=count)}")
+    """One text per run that did not finish, with its reason, and per arm with planned runs that never ran."""
+    lines, lang = [], comparison.lang
+    for track, arm in comparison.named_arms:
+        name = f"{track.prefix(lang)}{track.label(arm)}"
+        broken = [run for run in arm.runs if run.status != Status.finished.value]
+        lines += [f"{name} ({run.run_id}): {run.status}: {(run.reason or {}).get('text', '')}" for run in broken]
+        if arm.planned > len(arm.runs):
+            lines.append(f"{name}: {say(lang, 'planned', count=arm.planned - len(arm.runs))}")
     return lines
 
 
-def unusable(comparison: Comparison) -> list[str]:
-    """Files that were left out, and why."""
-    words = {"lost": say(comparison.lang, "lost"), "foreign": say(comparison.lang, "foreign")}
-    return [f"{name}: {words.get(why, why)}" for name, why in comparison.held.unreadable]
-
-
-def _prefix(track: str, lang: str) -> str:
-    return f"{say(lang, f'track.{track}')}: " if track == RECOMMENDED else ""
-
-
-def _verdict_line(track: Track, one: Contrast, figure: Figure, lang: str) -> str:
-    values = {
-        "metric": headline_name(figure, lang),
-        "verdict": verdict_text(figure, lang),
-        "change": change(figure),
-        "arm": label(one.other, track.arms),
-        "baseline": label(one.baseline, track.arms),
-        "pairs": count_pairs(one, lang),
-    }
-    if figure.paired.interval is None:
-        sides = {"x": value_text(figure.key, figure.paired.other), "y": value_text(figure.key, figure.paired.baseline)}
+def _verdict_line(line: HeadlineLine, lang: str) -> str:
+    paired = line.figure.paired
+    values = {key: getattr(line, key) for key in ("metric", "verdict", "change", "arm", "baseline", "pairs")}
+    if paired.interval is None:
+        sides = {"x": value_text(line.figure.key, paired.other), "y": value_text(line.figure.key, paired.baseline)}
         return say(lang, "one_pair_line", **values, **sides)
-    low, high = (f"{100 * (end - 1):+.1f} %" for end in figure.paired.interval)
+    low, high = (f"{100 * (end - 1):+.1f} %" for end in paired.interval)
     return say(lang, "verdict_line", low=low, high=high, **values)
 
 
 def _per_track(comparison: Comparison, part: Callable[[Track, str], Iterator[str]]) -> Iterator[str]:
     for track in comparison.tracks:
         if track.name and len(comparison.tracks) > 1:
-            yield f"### {say(comparison.lang, f'track.{track.name}')}\n"
+            yield f"### {track.title(comparison.lang)}"
         yield from part(track, comparison.lang)
-        yield ""
 
 
 def _all_metrics(track: Track, lang: str) -> Iterator[str]:
     per_arm = [track.metrics(arm) for arm in track.arms]
-    keys = sorted(set().union(*per_arm)) if per_arm else []
     one = track.contrasts[0] if len(track.contrasts) == 1 else None
-    header = [say(lang, "metric"), *(arm.name for arm in track.arms)]
-    if one:
-        header += [say(lang, word) for word in ("ratio", "interval", "spread", "verdict", "needed")]
-    rows = [
-        [
-            f"`{key}`",
-            *(number(m.get(key)) for m in per_arm),
-            *(_figure_cells(one.figures.get(key), lang) if one else ()),
-        ]
-        for key in keys
-    ]
-    yield markdown(header, rows)
+    rows = []
+    for key in sorted(set().union(*per_arm)):
+        cells = [number(metrics.get(key)) for metrics in per_arm]
+        rows.append([f"`{key}`", *cells, *(_figure_cells(one.figures.get(key), lang) if one else [])])
+    figure = [say(lang, word) for word in FIGURE] if one else []
+    yield markdown([say(lang, "metric"), *(arm.name for arm in track.arms), *figure], rows)
     for other in track.contrasts if one is None else ():
-        columns = [say(lang, word) for word in ("metric", "ratio", "interval", "spread", "verdict", "needed")]
-        yield f"\n{other.other.name} ÷ {other.baseline.name}\n"
-        yield markdown(columns, [[f"`{key}`", *_figure_cells(f, lang)] for key, f in other.figures.items()])
+        yield f"{other.other.name} ÷ {other.baseline.name}"
+        rows = [[f"`{key}`", *_figure_cells(figure, lang)] for key, figure in other.figures.items()]
+        yield table(lang, ("metric", *FIGURE), rows)
     if track.contrasts:
         arm = " / ".join(c.other.name for c in track.contrasts)
-        yield "\n" + say(lang, "method", arm=arm, baseline=track.arms[0].name, mib=RESOLUTION_MIB)
+        yield say(lang, "method", arm=arm, baseline=track.arms[0].name, mib=RESOLUTION_MIB)
 
 
 def _figure_cells(figure: Figure | None, lang: str) -> list[str]:
     if figure is None:
-        return [NO_VALUE] * 5
-    one = figure.paired
-    return [
-        f"{one.ratio:.3f}",
-        NO_VALUE if one.interval is None else f"{one.interval[0]:.3f} – {one.interval[1]:.3f}",
-        NO_VALUE if one.spread is None else f"{100 * one.spread:.1f} %",
-        verdict_text(figure, lang),
-        NO_VALUE if one.spread is None else str(figure.pairs_needed or "> 1,000"),
-    ]
+        return [NO_VALUE] * len(FIGURE)
+    spread = figure.paired.spread
+    seen = (NO_VALUE, NO_VALUE) if spread is None else (f"{100 * spread:.1f} %", str(figure.pairs_needed or "> 1,000"))
+    return [f"{figure.paired.ratio:.3f}", interval_text(figure), seen[0], verdict_text(figure, lang), seen[1]]
 
 
 def _parity(track: Track, lang: str) -> Iterator[str]:
     for one in track.contrasts:
         if len(track.contrasts) > 1:
-            yield f"{one.other.name} – {one.baseline.name}\n"
+            yield f"{one.other.name} – {one.baseline.name}"
         rows = [[say(lang, check.code), say(lang, check.state), check.detail] for check in one.checks]
-        yield markdown([say(lang, word) for word in ("check", "state", "seen")], rows) if rows else NO_VALUE
+        yield table(lang, ("check", "state", "seen"), rows) if rows else NO_VALUE
 
 
 def _settings(track: Track, lang: str) -> Iterator[str]:
-    for arm in track.arms:
-        for key, want, have in changed_by_itself(arm):
-            yield "- " + say(lang, "changed", arm=arm.name, key=key, want=want, have=have)
-    yield ""
+    yield items(
+        say(lang, "changed", arm=arm.name, key=key, want=want, have=have)
+        for arm in track.arms
+        for key, want, have in changed_by_itself(arm)
+    )
     for one in track.contrasts:
-        left, right = one.baseline.first, one.other.first
-        found = list(differences(left, right)) if left and right else []
         rows = [
             [f"`{d.key}`", _short(d.baseline), _short(d.other), say(lang, "by_asking" if d.asked else "by_itself")]
-            for d in found
+            for d in differences(one.baseline.first, one.other.first)
         ]
         header = [say(lang, "setting"), one.baseline.name, one.other.name, say(lang, "why")]
         yield markdown(header, rows) if rows else say(lang, "no_differences")
@@ -213,45 +163,19 @@ def _short(text: str, length: int = 160) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def _test_settings(track: Track, lang: str) -> Iterator[str]:
+def _test_settings(track: Track, lang: str) -> str:
     run = next((arm.first for arm in track.arms if arm.first and arm.first.requested), None)
-    trainer, generation = (run.requested.get(key) or {} if run else {} for key in ("trainer", "generation"))
-    if run is None or run.task != "benchmark" or not {"epochs", "batch_size"} <= set(trainer):
-        return
     rank = {str((arm.first.requested.get("lora") or {}).get("rank")) for arm in track.arms if arm.first}
-    name = f"**{say(lang, f'track.{track.name}')}**. " if track.name else ""
-    yield name + say(
-        lang,
-        "test_settings",
-        prompts=f"{run.metrics.get('infer/prompts', generation.get('prompts') or 0):g}",
-        new=generation.get("max_new_tokens", NO_VALUE),
-        rows=trainer.get("train_rows") or NO_VALUE,
-        eval_rows=trainer.get("eval_rows") or NO_VALUE,
-        length=say(lang, "steps", n=trainer["max_steps"])
-        if trainer.get("max_steps")
-        else say(lang, "epochs", n=f"{trainer['epochs']:g}"),
-        batch=trainer["batch_size"],
-        rank=", ".join(sorted(rank)),
-    )
-    yield ""
+    text = describe_work(run, lang, "test_settings", rank=", ".join(sorted(rank)))
+    name = f"**{track.title(lang)}**. " if track.name else ""
+    return name + text if run and run.task == "benchmark" and text else ""
 
 
-def _estimates(comparison: Comparison) -> list[str]:
-    """Peak memory of every arm as it was estimated before its runs, and the median measured."""
-    lang = comparison.lang
-    arms = [
-        ([f"{_prefix(track.name, lang)}{arm.name}"], arm.metrics(), arm.runs)
-        for track in comparison.tracks
-        for arm in track.arms
-    ]
-    return describe_estimates(["arm"], arms, lang)
-
-
-def _hardware(comparison: Comparison) -> Iterator[str]:
+def _hardware(comparison: Comparison) -> str:
     """What the runs ran on and with, each distinct value once."""
-    runs: Sequence[Result] = [run for run in comparison.runs if run.device]
     facts: dict[str, dict[str, None]] = {}
-    for run in runs:
+    for run in (run for run in comparison.runs if run.device):
         for key, value in {**run.device, **{f"{k} (version)": v for k, v in run.versions.items()}}.items():
             facts.setdefault(key, {})[str(value)] = None
-    yield markdown(("", say(comparison.lang, "seen")), [[key, " / ".join(values)] for key, values in facts.items()])
+    header = ("", say(comparison.lang, "seen"))
+    return markdown(header, [[key, " / ".join(values)] for key, values in facts.items()])

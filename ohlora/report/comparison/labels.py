@@ -1,37 +1,46 @@
-"""How arms and figures are called in tables, sentences and plots."""
+"""Figures as texts, in tables, sentences and plots."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from ohlora.backends import backends
-from ohlora.report.comparison.contrast import Figure
+from ohlora.records.result import Result
+from ohlora.report.comparison.comparison import Comparison, Track
+from ohlora.report.comparison.contrast import Contrast, Figure
+from ohlora.report.comparison.headline import memory_key
 from ohlora.report.markdown import NO_VALUE
-from ohlora.report.reading import ArmRuns
 from ohlora.report.words.comparison import say
 
 
-def label(arm: ArmRuns, arms: Sequence[ArmRuns]) -> str:
-    """What the arm's back end is called where that names the arm, else the arm's name."""
-    return label_markdown(arm, arms).replace("**", "")
+@dataclass(frozen=True)
+class HeadlineLine:
+    """A headline figure of a contrast, each part of it as the text that every kind of report shows.
+
+    `change`: '-12.3 %', by how much the other arm's figure differs from the baseline's; '—' of one pair.
+    `pairs`: '3', or '3, 1 disturbed and left out'. `verdict`: of quality by one seed, with why there is none.
+    """
+
+    track: Track
+    contrast: Contrast
+    figure: Figure
+    arm: str
+    baseline: str
+    metric: str
+    change: str
+    pairs: str
+    verdict: str
 
 
-def label_markdown(arm: ArmRuns, arms: Sequence[ArmRuns]) -> str:
-    """The same with its emphasis, for the table."""
-    known = backends().get(arm.backend)
-    return known.label if known and [other.backend for other in arms].count(arm.backend) == 1 else arm.name
-
-
-def are_backends(arms: Sequence[ArmRuns]) -> bool:
-    """Is every arm another back end?"""
-    names = {arm.backend for arm in arms}
-    return len(names) == len(arms) > 1 and "" not in names
-
-
-def is_with_and_without(other: ArmRuns, arms: Sequence[ArmRuns]) -> bool:
-    """Are there two arms, `other` with and the baseline without the same thing, as their labels say?"""
-    with_it, without = label_markdown(other, arms), label_markdown(arms[0], arms)
-    return len(arms) == 2 and without.startswith("**w/o** ") and with_it == without.replace("w/o", "with")
+def list_headline(comparison: Comparison, lang: str) -> Iterator[HeadlineLine]:
+    """Every headline figure of every contrast."""
+    for track, one in comparison.contrasts:
+        sides, count = (track.label(one.other), track.label(one.baseline)), str(len(one.pairs))
+        pairs = say(lang, "pairs_of", pairs=count, left_out=len(one.left_out)) if one.left_out else count
+        for figure in one.headline():
+            ratio, metric = figure.paired.ratio, headline_name(figure, lang)
+            change = NO_VALUE if figure.paired.pairs == 1 else f"{100 * (ratio - 1):+.1f} %"
+            yield HeadlineLine(track, one, figure, *sides, metric, change, pairs, verdict_text(figure, lang))
 
 
 def headline_name(figure: Figure, lang: str) -> str:
@@ -39,11 +48,15 @@ def headline_name(figure: Figure, lang: str) -> str:
     return say(lang, f"{phase} {what}")
 
 
-def change(figure: Figure) -> str:
-    """'-12.3 %': by how much the other arm's figure differs from the baseline's; one pair gives no percentage."""
-    if figure.paired.pairs == 1:
-        return NO_VALUE
-    return f"{100 * (figure.paired.ratio - 1):+.1f} %"
+def verdict_text(figure: Figure, lang: str) -> str:
+    """The verdict; of quality by one seed, why there is none (other reasons are a note on the whole comparison)."""
+    verdict = say(lang, figure.verdict)
+    return f"{verdict} ({say(lang, 'one_seed')})" if figure.why == "one_seed" else verdict
+
+
+def interval_text(figure: Figure) -> str:
+    interval = figure.paired.interval
+    return NO_VALUE if interval is None else f"{interval[0]:.3f} – {interval[1]:.3f}"
 
 
 def value_text(key: str, value: float) -> str:
@@ -54,3 +67,28 @@ def value_text(key: str, value: float) -> str:
 def seconds_text(value: float) -> str:
     """Enough digits that a percentage of it can be followed."""
     return f"{value:.{1 if value >= 10 else 2}f} s"
+
+
+def memory_text(metrics: dict[str, float], phase: str) -> str:
+    """'2,296 MiB RSS': without a GPU it says that it is resident memory."""
+    key = memory_key(metrics, phase)
+    return NO_VALUE if key is None else f"{metrics[key]:,.0f} MiB{'' if 'vram' in key else ' RSS'}"
+
+
+def describe_work(run: Result | None, lang: str, code: str, **more: object) -> str:
+    """The sentence on what a benchmark did, '' where the run does not tell; `more` are values it takes besides."""
+    trainer, generation = (run.requested.get(key) or {} if run else {} for key in ("trainer", "generation"))
+    if run is None or not {"epochs", "batch_size"} <= set(trainer):
+        return ""
+    steps = trainer.get("max_steps")
+    return say(
+        lang,
+        code,
+        prompts=f"{run.metrics.get('infer/prompts', generation.get('prompts') or 0):g}",
+        new=generation.get("max_new_tokens", NO_VALUE),
+        rows=trainer.get("train_rows") or NO_VALUE,
+        eval_rows=trainer.get("eval_rows") or NO_VALUE,
+        length=say(lang, "steps", n=steps) if steps else say(lang, "epochs", n=f"{trainer['epochs']:g}"),
+        batch=trainer["batch_size"],
+        **more,
+    )

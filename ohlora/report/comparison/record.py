@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from math import isfinite
 from typing import Any
@@ -12,12 +10,15 @@ from ohlora.config.identity import slug
 from ohlora.measure.disturbance import find_disturbances
 from ohlora.report.comparison.comparison import Comparison, Track
 from ohlora.report.comparison.contrast import Contrast, Figure
-from ohlora.report.comparison.document import note_text, unusable
-from ohlora.report.comparison.labels import change
+from ohlora.report.comparison.labels import list_headline
+from ohlora.report.comparison.notes import list_notes
 from ohlora.report.comparison.settings import changed_by_itself, differences
+from ohlora.report.files import format_csv
 from ohlora.report.provenance import code_version
+from ohlora.report.reading import ArmRuns
 
 SCHEMA = 2
+IDENTITY = ("run_id", "track", "arm", "repeat", "redo", "order", "status")
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
@@ -27,40 +28,34 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "folder": comparison.folder.name,
         "comparable": bool(comparison.tracks) and all(track.comparable for track in comparison.tracks),
         "tracks": [_track(track) for track in comparison.tracks],
-        "notes": [{"code": note.code, "text": note_text(note, "en")} for note in comparison.notes()],
-        "unreadable": unusable(comparison),
+        "notes": [note._asdict() for note in list_notes(comparison, "en")],
+        "unreadable": comparison.held.describe_unreadable(comparison.lang),
         "lang": comparison.lang,
         "written_by": code_version(),
     }
 
 
 def _track(track: Track) -> dict[str, Any]:
+    arms = [_arm(arm) for arm in track.arms]
+    return {"track": track.name, "arms": arms, "contrasts": [_contrast(one) for one in track.contrasts]}
+
+
+def _arm(arm: ArmRuns) -> dict[str, Any]:
+    changed = (dict(zip(("key", "asked_for", "in_effect"), one, strict=True)) for one in changed_by_itself(arm))
     return {
-        "track": track.name,
-        "arms": [
-            {
-                "name": arm.name,
-                "overrides": arm.overrides,
-                "backend": arm.backend,
-                "planned": arm.planned,
-                "status": [run.status for run in arm.runs],
-                "failures": [
-                    {"run_id": r.run_id, "status": r.status, **(r.reason or {})} for r in arm.runs if r.reason
-                ],
-                "runs": [run.run_id for run in arm.runs],
-                "changed_by_itself": [
-                    {"key": key, "asked_for": want, "in_effect": have} for key, want, have in changed_by_itself(arm)
-                ],
-                "medians": {key: value for key, value in arm.metrics().items() if isfinite(value)},
-            }
-            for arm in track.arms
-        ],
-        "contrasts": [_contrast(one) for one in track.contrasts],
+        "name": arm.name,
+        "overrides": arm.overrides,
+        "backend": arm.backend,
+        "planned": arm.planned,
+        "status": [run.status for run in arm.runs],
+        "failures": [{"run_id": r.run_id, "status": r.status, **(r.reason or {})} for r in arm.runs if r.reason],
+        "runs": [run.run_id for run in arm.runs],
+        "changed_by_itself": list(changed),
+        "medians": {key: value for key, value in arm.metrics().items() if isfinite(value)},
     }
 
 
 def _contrast(one: Contrast) -> dict[str, Any]:
-    left, right = one.baseline.first, one.other.first
     return {
         "baseline": one.baseline.name,
         "other": one.other.name,
@@ -73,7 +68,7 @@ def _contrast(one: Contrast) -> dict[str, Any]:
         "metrics": {key: _figure(figure) for key, figure in one.figures.items()},
         "metrics_with_disturbed": {key: _figure(figure) for key, figure in one.with_disturbed.items()},
         "parity": [vars(check) for check in one.checks],
-        "settings": [vars(difference) for difference in differences(left, right)] if left and right else [],
+        "settings": [vars(difference) for difference in differences(one.baseline.first, one.other.first)],
     }
 
 
@@ -96,43 +91,31 @@ def _figure(figure: Figure) -> dict[str, Any]:
 
 def as_csv(comparisons: Sequence[Comparison]) -> str:
     """One line per run: its identity, how it ended, and every metric as a column."""
-    keys = sorted({key for comparison in comparisons for run in comparison.runs for key in run.metrics})
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["folder", "run_id", "track", "arm", "repeat", "redo", "order", "status", "reason", "disturbed", *keys]
-    )
+    rows = []
     for comparison in comparisons:
         for run in comparison.runs:
-            identity = [
-                comparison.folder.name,
-                run.run_id,
-                run.track,
-                run.arm,
-                run.repeat,
-                run.redo,
-                run.order,
-                run.status,
-            ]
-            values = [run.metrics.get(key, "") for key in keys]
-            disturbed = "; ".join(f"{p} {', '.join(why)}" for p, why in find_disturbances(run.disturbance).items())
-            writer.writerow([*identity, (run.reason or {}).get("text", ""), disturbed, *values])
-    return out.getvalue()
+            phases = find_disturbances(run.disturbance)
+            ended = {
+                "reason": (run.reason or {}).get("text", ""),
+                "disturbed": "; ".join(f"{phase} {', '.join(why)}" for phase, why in phases.items()),
+            }
+            own = {key: getattr(run, key) for key in IDENTITY}
+            rows.append({"folder": comparison.folder.name, **own, **ended, **run.metrics})
+    return format_csv(rows, ("folder", *IDENTITY, "reason", "disturbed"))
 
 
 def tags_of(comparison: Comparison) -> dict[str, str]:
     """What MLflow's list of runs shows of a comparison: its parity, loud when broken, and the headline verdicts."""
     broken = [f"{one.other.name}: {check.code} {check.detail}" for _, one in comparison.voided for check in one.voided]
-    paired = any(one.pairs for track in comparison.tracks for one in track.contrasts)
-    whole = "no check is broken" if paired else "nothing was compared"
+    whole = "no check is broken" if any(one.pairs for _, one in comparison.contrasts) else "nothing was compared"
     tags = {"parity": f"NOT COMPARABLE: {'; '.join(broken)}" if broken else whole}
-    for track in comparison.tracks:
-        for one in track.contrasts:
-            if one.left_out:
-                name = ".".join(part for part in ("disturbed", track.name, slug(one.other.name)) if part)
-                tags[name] = f"{len(one.left_out)} of {len(one.left_out) + len(one.pairs)} pairs left out"
-            for figure in one.headline():
-                where = ".".join(part for part in ("verdict", track.name, figure.key.replace("/", ".")) if part)
-                name = where if len(track.contrasts) == 1 else f"{where}.{slug(one.other.name)}"
-                tags[name] = f"{figure.verdict} {change(figure) if figure.paired.pairs > 1 else '(one pair)'}"
+    for track, one in comparison.contrasts:
+        if one.left_out:
+            name = ".".join(part for part in ("disturbed", track.name, slug(one.other.name)) if part)
+            tags[name] = f"{len(one.left_out)} of {len(one.left_out) + len(one.pairs)} pairs left out"
+    for line in list_headline(comparison, "en"):
+        figure, several = line.figure, len(line.track.contrasts) > 1
+        where = ("verdict", line.track.name, figure.key.replace("/", "."), several and slug(line.contrast.other.name))
+        change = line.change if figure.paired.pairs > 1 else "(one pair)"
+        tags[".".join(part for part in where if part)] = f"{figure.verdict} {change}"
     return tags

@@ -96,8 +96,10 @@ def asked_to_differ(baseline: Result, other: Result) -> list[str]:
     return sorted(key for key in {*left, *right} if left.get(key) != right.get(key))
 
 
-def differences(baseline: Result, other: Result) -> Iterator[Difference]:
-    """What differed in effect, the trainer's resolved arguments included."""
+def differences(baseline: Result | None, other: Result | None) -> Iterator[Difference]:
+    """What differed in effect, the trainer's resolved arguments included; nothing without two runs."""
+    if baseline is None or other is None:
+        return
     asked = asked_to_differ(baseline, other)
     sides = [flatten(run.effective) | {f"arguments.{k}": v for k, v in _arguments(run)} for run in (baseline, other)]
     for key in sorted(set(sides[0]) | set(sides[1])):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from ohlora.records.result import Result, Status
 from ohlora.report.comparison.comparison import Track
 from ohlora.report.comparison.contrast import Contrast, Figure
-from ohlora.report.comparison.headline import memory_key
-from ohlora.report.comparison.labels import are_backends, is_with_and_without, label, label_markdown, seconds_text
+from ohlora.report.comparison.labels import memory_text, seconds_text
 from ohlora.report.markdown import NO_VALUE, markdown
 from ohlora.report.reading import ArmRuns
 from ohlora.report.words.comparison import say
@@ -17,7 +16,7 @@ COLUMNS = (("infer", "memory"), ("infer", "time"), ("train", "memory"), ("train"
 
 def user_table(track: Track, lang: str = "en") -> str:
     """One row per arm, the baseline last where the arms are back ends; under it what each other arm saves."""
-    is_last = track.arms[:1] if are_backends(track.arms) else []
+    is_last = track.arms[:1] if track.are_backends else []
     arms = [arm for arm in track.arms if arm not in is_last] + is_last
     return markdown(HEADER, [arm_row(arm, track, lang) for arm in arms] + savings_rows(track, lang))
 
@@ -31,12 +30,12 @@ def single_table(result: Result) -> str:
 def arm_row(arm: ArmRuns, track: Track, lang: str) -> list[str]:
     """An arm's row of the user's table; of an arm that did not finish whole, how far it came and why."""
     metrics = track.metrics(arm)
-    cells = [_memory_cell(metrics, "infer"), _time_cell(metrics, "infer", lang)]
-    cells += [_memory_cell(metrics, "train"), _time_cell(metrics, "train", lang)]
+    phases = ("infer", "train")
+    cells = [text for phase in phases for text in (memory_text(metrics, phase), _time_cell(metrics, phase, lang))]
     if arm.planned and not len(arm.finished) == len(arm.runs) == arm.planned:
         broken = next((run.status for run in arm.runs if run.status != Status.finished.value), say(lang, "not run"))
         cells = [broken if cell == NO_VALUE else cell for cell in cells]
-    return [f"{label_markdown(arm, track.arms)}{_shortfall(arm)}", *cells]
+    return [f"{track.label_markdown(arm)}{_shortfall(arm)}", *cells]
 
 
 def savings_rows(track: Track, lang: str) -> list[list[str]]:
@@ -51,13 +50,13 @@ def shows_percentages(track: Track) -> bool:
 
 def _shown(track: Track) -> list[Contrast]:
     """The contrasts with a row of savings; of a sweep with many arms, none."""
-    few = track.name or len(track.arms) == 2 or are_backends(track.arms)
+    few = track.name or len(track.arms) == 2 or track.are_backends
     return [one for one in track.contrasts if one.comparable and one.pairs] if few else []
 
 
 def _savings_row(one: Contrast, track: Track, lang: str) -> list[str]:
-    arms = {"arm": label(one.other, track.arms), "baseline": label(one.baseline, track.arms)}
-    is_usual = is_with_and_without(one.other, track.arms)
+    arms = {"arm": track.label(one.other), "baseline": track.label(one.baseline)}
+    is_usual = track.is_with_and_without(one.other)
     name = say(lang, "saved") if is_usual else say(lang, "saved by", **arms)
     if len(one.pairs) == 1:
         how = "make compare-full" if is_usual else "compare.pairs=4" if track.name else ""
@@ -80,12 +79,6 @@ def _shortfall(arm: ArmRuns) -> str:
     broken = next((run for run in arm.runs if run.status != Status.finished.value), None)
     why = f", {broken.status}: {(broken.reason or {}).get('text', '')}" if broken else ""
     return f" ({len(arm.finished)}/{arm.planned}{why})"
-
-
-def _memory_cell(metrics: dict[str, float], phase: str) -> str:
-    """'2,296 MiB RSS': without a GPU it says that it is resident memory."""
-    key = memory_key(metrics, phase)
-    return NO_VALUE if key is None else f"{metrics[key]:,.0f} MiB{'' if 'vram' in key else ' RSS'}"
 
 
 def _time_cell(metrics: dict[str, float], phase: str, lang: str) -> str:

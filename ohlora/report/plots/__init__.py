@@ -5,14 +5,10 @@ from ohlora.report.plots.memory import MemoryPoint, memory_timeline
 from ohlora.report.plots.pareto import ParetoPoint, front, pareto_plot
 from ohlora.report.plots.ratios import RatioRow, ratio_intervals
 from ohlora.report.plots.svg import standalone
-from ohlora.report.words.plots import ENGLISH, KOREAN, PlotWords
 
 __all__ = [
-    "ENGLISH",
-    "KOREAN",
     "MemoryPoint",
     "ParetoPoint",
-    "PlotWords",
     "RatioRow",
     "front",
     "loss_curves",

@@ -6,7 +6,7 @@ from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from ohlora.report.plots.svg import COLOURS, LINE, MARKERS, drawing, fold, svg_text
-from ohlora.report.words.plots import ENGLISH, PlotWords
+from ohlora.report.words.comparison import say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,18 +15,18 @@ Line = list[tuple[int, float]]  # (optimizer step, loss)
 HEIGHT = 330
 
 
-def loss_curves(curves: dict[str, Line], evals: dict[str, Line], words: PlotWords = ENGLISH) -> str:
+def loss_curves(curves: dict[str, Line], evals: dict[str, Line], lang: str = "en") -> str:
     """Training loss as lines, evaluation loss as markers, by arm; the earlier an arm, the wider it is drawn."""
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
     names = {arm: fold(arm, 90) for arm in [*curves, *evals]}
-    remarks = _remarks(curves, evals, words)
+    remarks = _remarks(curves, evals, lang)
     rows = sum(name.count("\n") + 1 for name in names.values()) + len(remarks)
     with drawing(HEIGHT + LINE * rows) as figure:
         axes = figure.subplots()
-        axes.set_title(words.loss)
-        axes.set_xlabel(words.step, loc="right")
+        axes.set_title(say(lang, "plot.loss"))
+        axes.set_xlabel(say(lang, "plot.step"), loc="right")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         key = []
         for i, arm in enumerate(names):
@@ -41,19 +41,19 @@ def loss_curves(curves: dict[str, Line], evals: dict[str, Line], words: PlotWord
         blank = Line2D([], [], linestyle="")
         labels = [*names.values(), *remarks]
         figure.legend([*key, *[blank] * len(remarks)], labels, loc="outside upper left", handlelength=3)
-        return svg_text(figure, words.loss_title)
+        return svg_text(figure, say(lang, "plot.loss_title"))
 
 
 def _finite(curves: dict[str, Line], evals: dict[str, Line]) -> bool:
     return any(isfinite(value) for lines in (curves, evals) for line in lines.values() for _, value in line)
 
 
-def _remarks(curves: dict[str, Line], evals: dict[str, Line], words: PlotWords) -> list[str]:
+def _remarks(curves: dict[str, Line], evals: dict[str, Line], lang: str) -> list[str]:
     values = [value for lines in (curves, evals) for line in lines.values() for _, value in line]
     drawn = [repr(line) for line in curves.values() if line]
-    same = [words.coincide] if len(set(drawn)) < len(drawn) else []
-    broken = [] if all(map(isfinite, values)) else [words.not_finite]
-    return [words.loss_key if values else words.nothing, *same, *broken]
+    same = [say(lang, "plot.coincide")] if len(set(drawn)) < len(drawn) else []
+    broken = [] if all(map(isfinite, values)) else [say(lang, "plot.not_finite")]
+    return [say(lang, "plot.loss_key") if values else say(lang, "plot.nothing"), *same, *broken]
 
 
 def _looks(i: int, count: int) -> tuple[dict[str, Any], dict[str, Any]]:

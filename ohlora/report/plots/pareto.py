@@ -8,7 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ohlora.report.plots.svg import COLOURS, INK, LINE, MARKERS, drawing, fold, svg_text
-from ohlora.report.words.plots import ENGLISH, PlotWords
+from ohlora.report.words.comparison import say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ def front(points: Sequence[tuple[float, float]]) -> list[bool]:
     ]
 
 
-def pareto_plot(points: Sequence[ParetoPoint], cost: str, title: str, words: PlotWords = ENGLISH) -> str:
+def pareto_plot(points: Sequence[ParetoPoint], cost: str, title: str, lang: str = "en") -> str:
     """The plot. `cost` is written under the axis; points without a finite number are left out."""
     from matplotlib.lines import Line2D
 
@@ -46,8 +46,8 @@ def pareto_plot(points: Sequence[ParetoPoint], cost: str, title: str, words: Plo
     columns = min(4, max(1, 88 // (max(map(len, keys), default=0) + 6)))
     with drawing(HEIGHT + LINE * -(-len(names) // columns)) as figure:
         axes = figure.subplots()
-        axes.set_title(words.pareto_quality)
-        axes.set_xlabel(f"{cost}\n{words.pareto_key if seen else words.nothing}")
+        axes.set_title(say(lang, "plot.pareto_quality"))
+        axes.set_xlabel(f"{cost}\n{say(lang, 'plot.pareto_key' if seen else 'plot.nothing')}")
         looks = {name: _look(i) for i, name in enumerate(names)}
         handles = [Line2D([], [], markersize=7, markerfacecolor=look["color"], **look) for look in looks.values()]
         figure.legend(handles, keys, loc="outside upper left", ncols=columns, handlelength=1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from ohlora.report.plots.svg import INK, LINE, QUIET, drawing, fold, svg_text
-from ohlora.report.words.plots import ENGLISH, PlotWords
+from ohlora.report.words.comparison import say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,13 +31,18 @@ class RatioRow:
     colour: Literal["better", "worse", "none", "void"]
 
 
-def ratio_intervals(rows: list[RatioRow], words: PlotWords = ENGLISH) -> str:
-    """Point and interval per metric around the line of no change; the metric left of it, numbers and verdict right."""
+def ratio_intervals(rows: Sequence[RatioRow], lang: str = "en", remarks: Sequence[str] = ()) -> str:
+    """Point and interval per metric around the line of no change; the metric left of it, numbers and verdict right.
+
+    `remarks` stand under the axis, a line each.
+    """
     hollow = any(_hollow(row) and isfinite(row.ratio) and row.colour != "void" for row in rows)
+    below = [say(lang, "plot.ratio"), *([say(lang, "plot.hollow")] if hollow else [])]
+    below += [fold(text, 90) for text in remarks]
     names = [fold(row.label, 26) for row in rows]
     numbers = [f"{_number(row)}\n{fold(row.verdict, 30, lines=2)}" for row in rows]
     pitch = 14 + LINE * max(text.count("\n") + 1 for text in [*names, *numbers, "\n"])
-    with drawing(80 + LINE * hollow + pitch * max(len(rows), 1)) as figure:
+    with drawing(80 + LINE * "\n".join(below).count("\n") + pitch * max(len(rows), 1)) as figure:
         axes = figure.subplots()
         axes.grid(visible=False)
         axes.spines["left"].set_visible(False)
@@ -57,11 +63,11 @@ def ratio_intervals(rows: list[RatioRow], words: PlotWords = ENGLISH) -> str:
         for i, (row, text) in enumerate(zip(rows, right.get_yticklabels(), strict=True)):
             _interval(axes, i, row)
             text.set_color(LOOKS[row.colour][0] if row.colour in ("better", "worse") else INK)
-        axes.set_title(words.interval if rows else "", x=1, ha="left")
-        axes.set_xlabel("\n".join([words.ratio, *([words.hollow] if hollow else [])]))
+        axes.set_title(say(lang, "interval") if rows else "", x=1, ha="left")
+        axes.set_xlabel("\n".join(below))
         if not rows:
-            axes.text(0.55, 0.5, words.nothing, transform=axes.transAxes, va="center")
-        return svg_text(figure, words.ratio_title)
+            axes.text(0.55, 0.5, say(lang, "plot.nothing"), transform=axes.transAxes, va="center")
+        return svg_text(figure, say(lang, "plot.ratio_title"))
 
 
 def ratio_ticks(values: list[float]) -> list[float]:

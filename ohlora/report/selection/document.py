@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ohlora.report.comparison.labels import describe_work
+from ohlora.report.disturbances import list_disturbed
 from ohlora.report.estimates import describe_estimates
-from ohlora.report.markdown import NO_VALUE
+from ohlora.report.markdown import NO_VALUE, items, section
 from ohlora.report.page import MARKER
 from ohlora.report.provenance import version_text
 from ohlora.report.selection.candidates import NOT_RUN, Candidate
@@ -25,27 +27,28 @@ from ohlora.report.words.comparison import say
 def compose_document(selection: ModelSelection) -> str:
     """The report down to the answers, as Markdown; the plots go where MARKER stands."""
     lang = selection.lang
-    parts = [build_user_table(selection), _items(list_notes(selection))]
+    parts = [build_user_table(selection), items(list_notes(selection))]
     for machine in selection.machines:
         parts += [_heading(selection, machine, "s.choice"), describe_choice(machine, lang)]
         objections = list_objections(machine, lang)
-        parts += [f"### {say(lang, 's.against')}", _items(objections)] if objections else []
+        parts += [f"### {say(lang, 's.against')}", items(objections)] if objections else []
     parts.append(MARKER)
     for machine in selection.machines:
         if machine.finished:
             parts += [_heading(selection, machine, "s.ranking"), *_ranking(machine, lang)]
-    defects = build_defects_table(selection)
-    parts += _section(lang, "s.defects", [defects] if defects else [])
+    parts += section(lang, "s.defects", build_defects_table(selection))
+    named = [
+        (selection.with_machine(one.name, one.machine), run) for one in selection.candidates for run in one.results
+    ]
+    parts += list_disturbed(named, lang, "disturbed_candidates")
     measured = [
         ([selection.with_machine(one.model, one.machine), one.rank], one.metrics, one.results)
         for one in selection.candidates
     ]
-    parts += _section(lang, "s.estimates", describe_estimates(["s.model", "s.rank"], measured, lang))
-    failures, unreadable = list_failures(selection), selection.unreadable()
-    parts += _section(lang, "s.unmeasured", ["\n".join(failures)] if failures else [])
-    parts += _section(lang, "unreadable", [_items(unreadable)] if unreadable else [])
-    written_by = say(lang, "written by", version=version_text())
-    parts += _section(lang, "hardware", [_items(_hardware(selection)), written_by])
+    parts += section(lang, "s.estimates", *describe_estimates(["s.model", "s.rank"], measured, lang))
+    parts += section(lang, "s.unmeasured", items(list_failures(selection)))
+    parts += section(lang, "unreadable", items(selection.unreadable()))
+    parts += section(lang, "hardware", items(_hardware(selection)), say(lang, "written by", version=version_text()))
     return "\n\n".join(parts) + "\n"
 
 
@@ -57,7 +60,10 @@ def list_notes(selection: ModelSelection) -> list[str]:
     found += [say(lang, "s.several", names="; ".join(names))] if len(names) > 1 else []
     questions = {result.hashes["questions"] for result in results if "questions" in result.hashes}
     found += [say(lang, "s.other_questions")] if len(questions) > 1 else []
-    found += [*_settings(selection), *(say(lang, code) for code in ("s.base", "s.tokenizers", "s.usable_means"))]
+    run = next((result for candidate in selection.finished for result in candidate.results), None)
+    answers = f"{run.metrics.get('quality/answers', 0):g}" if run else ""
+    found += [*filter(None, [describe_work(run, lang, "s.settings", answers=answers)])]
+    found += [*(say(lang, code) for code in ("s.base", "s.tokenizers", "s.usable_means"))]
     if any(result.device.get("type") == "cpu" for result in results):
         found.append(say(lang, "cpu"))
     if selection.grades_file and not all(candidate.grade for candidate in selection.finished):
@@ -77,7 +83,7 @@ def list_failures(selection: ModelSelection) -> list[str]:
             if ended:
                 ranks = ", ".join(candidate.rank for candidate in alike)
                 where = selection.with_machine(f"{say(selection.lang, 's.rank')} {ranks}", group.machine)
-                lines.append(f"- **{group.model}**, {where}: {ended}")
+                lines.append(f"**{group.model}**, {where}: {ended}")
     return lines
 
 
@@ -104,25 +110,6 @@ def _ranking(machine: MachineRanking, lang: str) -> Iterator[str]:
         yield say(lang, "s.left_out", figures=", ".join(say(lang, f"s.{one}") for one in machine.ranking.left_out))
 
 
-def _settings(selection: ModelSelection) -> Iterator[str]:
-    run = next((result for candidate in selection.finished for result in candidate.results), None)
-    trainer, generation = ((run.requested.get(key) or {}) if run else {} for key in ("trainer", "generation"))
-    if run is None or not {"epochs", "batch_size"} <= set(trainer):
-        return
-    lang, steps = selection.lang, trainer.get("max_steps")
-    yield say(
-        lang,
-        "s.settings",
-        prompts=f"{run.metrics.get('infer/prompts', generation.get('prompts') or 0):g}",
-        new=generation.get("max_new_tokens", NO_VALUE),
-        rows=trainer.get("train_rows") or NO_VALUE,
-        eval_rows=trainer.get("eval_rows") or NO_VALUE,
-        length=say(lang, "steps", n=steps) if steps else say(lang, "epochs", n=f"{trainer['epochs']:g}"),
-        batch=trainer["batch_size"],
-        answers=f"{run.metrics.get('quality/answers', 0):g}",
-    )
-
-
 def _hardware(selection: ModelSelection) -> Iterator[str]:
     """What the runs ran on and with, and each model's whole name, every distinct value once."""
     for machine in selection.machines:
@@ -136,11 +123,3 @@ def _hardware(selection: ModelSelection) -> Iterator[str]:
 def _heading(selection: ModelSelection, machine: MachineRanking, code: str) -> str:
     where = f": {machine.name}" if len(selection.machines) > 1 else ""
     return f"## {say(selection.lang, code)}{where}"
-
-
-def _section(lang: str, code: str, paragraphs: list[str]) -> list[str]:
-    return [f"## {say(lang, code)}", *paragraphs] if paragraphs else []
-
-
-def _items(texts: list[str] | Iterator[str]) -> str:
-    return "\n".join(f"- {text}" for text in texts)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from math import isfinite
 from typing import Any
 
+from ohlora.report.files import format_csv
 from ohlora.report.provenance import code_version
 from ohlora.report.selection.candidates import ModelGroup
 from ohlora.report.selection.choice import describe_choice, list_objections
@@ -14,6 +13,7 @@ from ohlora.report.selection.document import list_notes
 from ohlora.report.selection.selection import MachineRanking, ModelSelection
 
 SCHEMA = 1
+COLUMNS = ("machine", "model", "params_m", "licence", "rank", "run_id", "repeat", "status", "code", "reason", "grade")
 
 
 def to_dict(selection: ModelSelection) -> dict[str, Any]:
@@ -31,21 +31,17 @@ def to_dict(selection: ModelSelection) -> dict[str, Any]:
 
 def to_csv(selection: ModelSelection) -> str:
     """One line per run, and per planned one that left no result: identity, how it ended, every metric as a column."""
-    keys = sorted({key for result in selection.results for key in result.metrics})
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    head = ["machine", "model", "params_m", "licence", "rank", "run_id", "repeat", "status", "code", "reason", "grade"]
-    writer.writerow([*head, *keys])
+    rows: list[dict[str, object]] = []
     for group in selection.models:
+        of_model = {key: getattr(group, key) for key in ("machine", "model", "params_m", "licence")}
         for one in group.candidates:
-            first = [group.machine, group.model, group.params_m, group.licence, one.rank]
-            if not one.results:
-                writer.writerow([*first, "", "", one.status, "", "", one.grade, *("" for _ in keys)])
+            first = {**of_model, "rank": one.rank, "grade": one.grade}
+            rows += [] if one.results else [{**first, "status": one.status}]
             for run in one.results:
                 reason = run.reason or {}
-                ended = [run.run_id, run.repeat, run.status, reason.get("code"), reason.get("text"), one.grade]
-                writer.writerow([*first, *ended, *(run.metrics.get(key, "") for key in keys)])
-    return out.getvalue()
+                ended = {"status": run.status, "code": reason.get("code"), "reason": reason.get("text")}
+                rows.append({**first, "run_id": run.run_id, "repeat": run.repeat, **ended, **run.metrics})
+    return format_csv(rows, COLUMNS)
 
 
 def _machine(machine: MachineRanking) -> dict[str, Any]:

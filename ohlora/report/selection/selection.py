@@ -105,8 +105,7 @@ class ModelSelection:
 
     def unreadable(self) -> list[str]:
         """Files that were left out, and why."""
-        words = {"lost": say(self.lang, "lost"), "foreign": say(self.lang, "foreign")}
-        return [f"{name}: {words.get(why, why)}" for one in self.folders for name, why in one.unreadable]
+        return [text for one in self.folders for text in one.describe_unreadable(self.lang)]
 
 
 def is_selection(folder: Path) -> bool:

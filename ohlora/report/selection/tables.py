@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from ohlora.models.licences import LICENCES
-from ohlora.report.comparison.headline import memory_key
-from ohlora.report.markdown import NO_VALUE, markdown
+from ohlora.report.comparison.labels import memory_text
+from ohlora.report.markdown import NO_VALUE, table
 from ohlora.report.selection.candidates import Candidate, ModelGroup
 from ohlora.report.selection.choice import format_figure
 from ohlora.report.selection.ranking import FACTORS
@@ -25,13 +25,13 @@ COLUMNS = (
 def build_user_table(selection: ModelSelection) -> str:
     """One row per candidate, what was measured first; ranks that did not start for one reason share a row."""
     several = len(selection.machines) > 1
-    header = [say(selection.lang, "machine")] * several + [say(selection.lang, f"s.{column}") for column in COLUMNS]
+    header = ["machine"] * several + [f"s.{column}" for column in COLUMNS]
     rows = []
     for group in sorted(selection.models, key=lambda one: not any(entry.finished for entry in one.candidates)):
         for place, alike in enumerate(join_alike(group)):
             cells = [*_model_cells(group, alike[0], place == 0), *_rank_cells(alike)]
             rows.append([group.machine] * several + cells)
-    return markdown(header, rows)
+    return table(selection.lang, header, rows)
 
 
 def build_ranking_table(machine: MachineRanking, lang: str) -> str:
@@ -42,12 +42,12 @@ def build_ranking_table(machine: MachineRanking, lang: str) -> str:
         candidate = machine.finished[one.index]
         scores = [f"{score:.3f}" for score in (one.score, *(one.parts[part] for part in parts))]
         rows.append([str(one.place), candidate.model, candidate.rank, *scores])
-    return markdown([say(lang, code) for code in header], rows)
+    return table(lang, header, rows)
 
 
 def build_weights_table(machine: MachineRanking, lang: str) -> str:
     """Each weight with its reason, and who wins when it is doubled or halved."""
-    header = [say(lang, code) for code in ("s.part", "s.made_of", "s.weight", "why", "s.doubled", "s.halved")]
+    header = ("s.part", "s.made_of", "s.weight", "why", "s.doubled", "s.halved")
     winners = [score.index for score in machine.ranking.winners]
     rows = []
     for part, weight in machine.ranking.weights.items():
@@ -56,7 +56,7 @@ def build_weights_table(machine: MachineRanking, lang: str) -> str:
         names = ["; ".join(machine.candidate_name(i, lang) for i in found) for found in then]
         cells = [say(lang, "s.same") if found == winners else text for found, text in zip(then, names, strict=True)]
         rows.append([say(lang, f"s.part.{part}"), figures, f"{weight:.2f}", say(lang, f"s.why.{part}"), *cells])
-    return markdown(header, rows)
+    return table(lang, header, rows)
 
 
 def build_defects_table(selection: ModelSelection) -> str:
@@ -68,8 +68,8 @@ def build_defects_table(selection: ModelSelection) -> str:
         if any(key.startswith("quality/") for key in one.metrics):
             cells = [_number(one.metrics, f"quality/{key}", text) for key, text in texts.items()]
             rows.append([selection.with_machine(one.model, one.machine), one.rank, *cells])
-    header = ["model", "rank", *(key.removesuffix("_share") for key in texts)]
-    return markdown([say(selection.lang, f"s.{code}") for code in header], rows) if rows else ""
+    header = ("model", "rank", *(key.removesuffix("_share") for key in texts))
+    return table(selection.lang, [f"s.{code}" for code in header], rows) if rows else ""
 
 
 def join_alike(group: ModelGroup) -> list[list[Candidate]]:
@@ -92,7 +92,7 @@ def _model_cells(group: ModelGroup, candidate: Candidate, is_first: bool) -> lis
             f"**{group.model}**",
             _params(group.params_m),
             _licence(group.licence),
-            _memory(base, "infer"),
+            memory_text(base, "infer"),
             _number(base, "infer/infer_time_s", f"{{:.1f}} s (n={len(group.timed)})"),
         ]
     if not candidate.finished:
@@ -106,7 +106,7 @@ def _rank_cells(alike: Sequence[Candidate]) -> list[str]:
     metrics, figures, grade = alike[0].metrics, alike[0].figures, alike[0].grade
     return [
         ", ".join(one.rank for one in alike),
-        _memory(metrics, "train"),
+        memory_text(metrics, "train"),
         _number(metrics, "train/train_time_s", "{:.1f} s"),
         format_figure("bits", figures["bits"]) if "bits" in figures else NO_VALUE,
         _number(metrics, "eval/eval_loss", "{:.3f}"),
@@ -120,11 +120,6 @@ def _number(metrics: dict[str, float], key: str, text: str) -> str:
     """The metric in these words; shares in percent."""
     value = metrics.get(key)
     return NO_VALUE if value is None else text.format(100 * value if key.endswith("_share") else value)
-
-
-def _memory(metrics: dict[str, float], phase: str) -> str:
-    key = memory_key(metrics, phase)
-    return NO_VALUE if key is None else f"{metrics[key]:,.0f} MiB{'' if 'vram' in key else ' RSS'}"
 
 
 def _params(millions: float | None) -> str:

@@ -9,12 +9,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ohlora.config.identity import flatten
-from ohlora.records.layout import attempts
 from ohlora.records.manifest import SELECTION
 from ohlora.records.result import Result
 from ohlora.records.samples import Sample, read_samples
 from ohlora.report.markdown import NO_VALUE
-from ohlora.report.reading import RunFolder, asked_of
+from ohlora.report.reading import RunFolder, asked_of, find_newest, name_machine
 
 NOT_SETTINGS = ("task", "seed", "device")  # repeats may differ in a seed; a device is told by the machine's name
 MODEL_SETTINGS = ("dtype", "attention", "prompt_format", "prompt_template", "lora_targets")  # the rest are its facts
@@ -66,18 +65,13 @@ class Trial:
         """The fine-tuned model's answers, of the last attempt that left any."""
         if self.run is None:
             return []
-        directory = self.folder if (self.folder / "result.json").is_file() else self.folder / self.run.run_id
-        paths = [attempt / "samples" / "answer.jsonl" for attempt in attempts(directory)[::-1]]
-        return next((read_samples(path) for path in paths if path.is_file()), [])
+        path = find_newest(self.folder, self.run, "samples/answer.jsonl")
+        return read_samples(path) if path else []
 
 
 def collect_trials(folders: Sequence[RunFolder]) -> list[Trial]:
     """Every run and every planned one, in the order of the plans; runs of another task are left out."""
     return [trial for held in folders for trial in _trials(held)]
-
-
-def name_machine(device: dict[str, Any]) -> str:
-    return f"{device.get('name')}, {device.get('vram_mib', device.get('ram_mib'))} MiB" if device else NO_VALUE
 
 
 def to_text(value: Any) -> str:

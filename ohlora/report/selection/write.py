@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ohlora.config.identity import slug
 from ohlora.files import write_atomic, write_json
-from ohlora.report.comparison.plots import Plot
-from ohlora.report.page import MARKER, page
-from ohlora.report.plots import ENGLISH, KOREAN, ParetoPoint, pareto_plot, standalone
+from ohlora.report.files import Plot, write_document
+from ohlora.report.markdown import items
+from ohlora.report.plots import ParetoPoint, pareto_plot
 from ohlora.report.selection.answers import fold_answers
 from ohlora.report.selection.choice import describe_choice, list_objections
 from ohlora.report.selection.document import compose_document, list_failures, list_notes
@@ -22,8 +22,6 @@ from ohlora.report.selection.record import to_csv, to_dict
 from ohlora.report.selection.selection import MachineRanking, ModelSelection, read_selection
 from ohlora.report.selection.tables import build_user_table
 from ohlora.report.words.comparison import say
-
-MAIN_END = "</main>"  # of the page: the answers go before it
 
 
 def write_selection(
@@ -58,46 +56,36 @@ def write_selection(
 
 def _summarise(selection: ModelSelection) -> str:
     """The table, the choice and what speaks against it, for the terminal."""
-    lang, parts = selection.lang, [build_user_table(selection), ""]
+    lang, parts, objections = selection.lang, [build_user_table(selection), ""], []
     for machine in selection.machines:
         where = f"{machine.name}: " if len(selection.machines) > 1 else ""
-        objections = [f"- {text}" for text in list_objections(machine, lang)]
-        parts += [f"{where}{describe_choice(machine, lang)}", *objections, ""]
-    notes = [*list_failures(selection), *(f"- {text}" for text in [*list_notes(selection), *selection.unreadable()])]
-    return "\n".join([*parts, *(line for line in notes if line not in parts)])
+        against = list_objections(machine, lang)
+        parts += [f"{where}{describe_choice(machine, lang)}", *([items(against)] if against else []), ""]
+        objections += against
+    notes = [*list_failures(selection), *list_notes(selection), *selection.unreadable()]
+    return "\n".join([*parts, items(text for text in notes if text not in objections)])
 
 
 def _write_files(selection: ModelSelection, out: Path) -> None:
-    lang, text, plots = selection.lang, compose_document(selection), _plots(selection)
-    images = "\n\n".join(f"![{plot.caption}]({plot.name}.svg)" for plot in plots)
-    for plot in plots:
-        write_atomic(out / f"{plot.name}.svg", standalone(plot.svg))
-    answers = fold_answers(selection)
-    ending = f"\n## {say(lang, 's.answers')}\n\n{say(lang, 's.shown_ranks')}\n" if answers else ""
-    write_atomic(out / "selection.md", f"{text.replace(MARKER, images)}{ending}\n{answers}")
+    lang, text, answers = selection.lang, compose_document(selection), fold_answers(selection)
+    text += f"\n## {say(lang, 's.answers')}\n\n{say(lang, 's.shown_ranks')}\n" if answers else ""
     title = f"{say(lang, 's.title')}: {', '.join(held.folder.name for held in selection.folders)}"
-    html = page(f"# {title}\n\n{text}{ending}", [(plot.caption, plot.svg) for plot in plots], title, lang)
-    start, end = html.rsplit(MAIN_END, 1)
-    write_atomic(out / "selection.html", f"{start}{answers}{MAIN_END}{end}")
+    write_document(out / "selection", title, text, _plots(selection), lang, f"\n{answers}")
     write_atomic(out / "selection.csv", to_csv(selection))
     write_json(out / "selection.json", to_dict(selection))
 
 
 def _plots(selection: ModelSelection) -> list[Plot]:
     """Quality against each cost of fine-tuning, one drawing per machine and cost."""
-    words = KOREAN if selection.lang == "ko" else ENGLISH
-    axes = {
-        "memory": (words.pareto_memory, words.pareto_memory_title),
-        "time": (words.pareto_time, words.pareto_time_title),
-    }
-    found = []
+    lang, found = selection.lang, []
     for machine in selection.machines:
         suffix = f"-{slug(machine.name)}" if len(selection.machines) > 1 else ""
-        for cost, (axis, title) in axes.items():
+        for cost in ("memory", "time"):
             points = _points(machine, f"train_{cost}")
             if points:
+                axis, title = (say(lang, f"plot.pareto_{cost}{part}") for part in ("", "_title"))
                 caption = selection.with_machine(title, machine.name)
-                found.append(Plot(f"pareto-{cost}{suffix}", caption, pareto_plot(points, axis, title, words)))
+                found.append(Plot(f"pareto-{cost}{suffix}", caption, pareto_plot(points, axis, title, lang)))
     return found
 
 

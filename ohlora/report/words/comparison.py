@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from ohlora.report.words.plots import PLOTS
 from ohlora.report.words.selection import SELECTION
 
 WORDS: dict[str, tuple[str, str]] = {
     # headings
     "title": ("Comparison", "비교 보고서"),
     "verdicts": ("Verdicts", "판정"),
-    "plots": ("Plots", "그래프"),
     "all_metrics": ("All metrics", "전체 지표"),
     "parity": ("Was the work the same?", "같은 작업이었는가?"),
     "settings": ("Differences in settings", "설정의 차이"),
@@ -27,6 +27,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "ratio": ("ratio", "비율"),
     "interval": ("95 % interval", "대응표본 95 % 신뢰구간"),
     "spread": ("spread of pairs", "쌍 간 편차"),
+    "pair": ("pair", "쌍"),
     "pairs": ("pairs", "쌍"),
     "verdict": ("verdict", "판정"),
     "needed": ("pairs to show 5 %", "5 % 차이를 확인하는 데 필요한 쌍 수"),
@@ -123,9 +124,16 @@ WORDS: dict[str, tuple[str, str]] = {
         "{track}{arm}: {count} of {all} pairs were disturbed by the machine and are left out of figures and verdicts",
         "{track}{arm}: 전체 {all}쌍 가운데 {count}쌍은 실행 중 기기의 방해를 받아 수치와 판정에서 제외했습니다",
     ),
-    "disturbed": ("Disturbed pairs, left out of the verdicts", "판정에서 제외한, 방해받은 쌍"),
+    "disturbed": ("Disturbed runs", "방해받은 실행"),
+    "disturbed_pairs": (
+        "The machine disturbed these runs; figures and verdicts leave out their pairs.",
+        "기기의 방해를 받은 실행입니다. 이 실행이 속한 쌍은 수치와 판정에서 제외합니다.",
+    ),
+    "disturbed_candidates": (
+        "The machine disturbed these runs; their figures count all the same.",
+        "기기의 방해를 받은 실행입니다. 그 수치도 순위에 그대로 반영됩니다.",
+    ),
     "made_again": (" (made again, {n})", " (다시 실행, {n}번째)"),
-    "disturbed_line": ("pair {pair}{again}: {arm}: {phase}: {why}", "{pair}번째 쌍{again}: {arm}: {phase}: {why}"),
     "reason.longest_pause_s": ("the process stood still for {value} s", "프로세스가 {value}초 동안 멈춤"),
     "reason.pauses_s": ("the process stood still for {value} s in all", "프로세스가 모두 합해 {value}초 동안 멈춤"),
     "reason.cpu_wait_share": (
@@ -216,6 +224,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{arm}: asked for {key}={want}, in effect {have}",
         "{arm}: {key}={want} 를 요청했으나 실제로는 {have}",
     ),
+    **PLOTS,
     **SELECTION,
 }
 

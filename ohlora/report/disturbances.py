@@ -1,0 +1,42 @@
+"""What a report says of the runs that the machine disturbed (docs/disturbance.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ohlora.measure.disturbance import find_disturbances
+from ohlora.records.result import Result
+from ohlora.report.markdown import section, table
+from ohlora.report.words.comparison import say
+
+
+def describe_run(result: Result) -> list[str]:
+    """'train: the process stood still for 3.0 s', for each phase of a run that the machine disturbed."""
+    lang = str((result.requested.get("report") or {}).get("lang", "en"))
+    return [f"{phase}: {why}" for phase, why in _describe_phases(result, lang).items()]
+
+
+def list_disturbed(named: Iterable[tuple[str, Result]], lang: str, consequence: str) -> list[str]:
+    """The section with a row per phase that the machine disturbed, of runs with the names of their arms.
+
+    `consequence`: the code of the sentence that says whether their figures count.
+    """
+    rows = []
+    for name, run in named:
+        pair = f"{run.repeat + 1}{say(lang, 'made_again', n=run.redo) if run.redo else ''}"
+        rows += [[pair, name, phase, why] for phase, why in _describe_phases(run, lang).items()]
+    head = ("pair", "arm", "phase", "why")
+    return section(lang, "disturbed", say(lang, consequence), table(lang, head, rows)) if rows else []
+
+
+def _describe_phases(run: Result, lang: str) -> dict[str, str]:
+    found = find_disturbances(run.disturbance)
+    return {phase: "; ".join(_reason_text(reason, lang) for reason in why) for phase, why in found.items()}
+
+
+def _reason_text(reason: str, lang: str) -> str:
+    """'the process stood still for 3.0 s' of 'longest_pause_s=3.0'."""
+    name, value = reason.split("=")
+    name, _, what = name.partition(".")
+    shown = f"{100 * float(value):.0f} %" if name.endswith(("share", "reasons")) else value
+    return say(lang, f"reason.{name}", value=shown, what=what.replace("_", " "))

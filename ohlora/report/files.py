@@ -1,0 +1,45 @@
+"""The files of a report: its Markdown, the page with the same text, its plots, and one line per run as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ohlora.files import write_atomic
+from ohlora.report.page import MARKER, page
+from ohlora.report.plots import standalone
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One drawing: the name of its file without `.svg`, what stands above it, the SVG text."""
+
+    name: str
+    caption: str
+    svg: str
+
+
+def write_document(out: Path, title: str, text: str, plots: Sequence[Plot], lang: str, ending: str = "") -> None:
+    """Write `out`.md, `out`.html and each plot beside them. The plots stand at the text's MARKER.
+
+    `ending` is HTML that ends both, without an empty line in it.
+    """
+    for plot in plots:
+        write_atomic(out.with_name(f"{plot.name}.svg"), standalone(plot.svg))
+    images = "\n\n".join(f"![{plot.caption}]({plot.name}.svg)" for plot in plots)
+    write_atomic(out.with_suffix(".md"), text.replace(MARKER, images) + ending)
+    drawn = [(plot.caption, plot.svg) for plot in plots]
+    write_atomic(out.with_suffix(".html"), page(f"# {title}\n\n{text}", drawn, title, lang, ending))
+
+
+def format_csv(rows: Sequence[Mapping[str, object]], first: Sequence[str]) -> str:
+    """The columns `first`, then all others by their names."""
+    others = sorted({key for row in rows for key in row}.difference(first))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, [*first, *others], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
