@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
+
+from ohlora.measure.gpus import CHOSEN, VISIBLE
 
 MIB = 2**20
 UUID = "5e9d0e2a-0000-1111-2222-333344445555"
@@ -43,12 +48,20 @@ class FakeCuda:
     def memory_reserved(self) -> int:
         return self.reserved
 
-    def get_device_properties(self, index: int) -> Any:
-        return SimpleNamespace(uuid=UUID, pci_domain_id=0, pci_bus_id=0x3B, pci_device_id=0)
-
 
 class NVMLError(Exception):
     pass
+
+
+class NVMLLibraryMismatchError(Exception):
+    """As in pynvml: the driver's library is too old for a function; no subclass of NVMLError."""
+
+
+def install(monkeypatch: pytest.MonkeyPatch, nvml: FakeNvml) -> None:
+    """Put it in pynvml's place, in a process that was narrowed to the second device."""
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    for name in (VISIBLE, CHOSEN):
+        monkeypatch.setenv(name, nvml.uuids[-1])
 
 
 @dataclass
@@ -61,8 +74,9 @@ class FakeNvml:
     shown: bool = True
     size_known: bool = True
     stranger: int | None = None  # MiB of another process that is listed under our number
-    handles: tuple[str, ...] = (f"GPU-{UUID}",)
+    uuids: tuple[str, ...] = ("GPU-first", f"GPU-{UUID}")
     NVMLError: type[Exception] = NVMLError
+    NVMLLibraryMismatchError: type[Exception] = NVMLLibraryMismatchError
     NVML_CLOCK_SM: int = 1
     NVML_TEMPERATURE_GPU: int = 0
     clock_mhz: int = 1980
@@ -73,16 +87,42 @@ class FakeNvml:
     def nvmlInit(self) -> None:
         pass
 
+    def nvmlShutdown(self) -> None:
+        pass
+
+    def nvmlSystemGetDriverVersion(self) -> str:
+        return "580.65.06"
+
+    def nvmlSystemGetCudaDriverVersion(self) -> int:
+        return 13000
+
+    def nvmlDeviceGetCount(self) -> int:
+        return len(self.uuids)
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> str:
+        return self.uuids[index]
+
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:
-        if uuid not in self.handles:
+        if uuid not in self.uuids:
             raise NVMLError("Not Found")
         return uuid
 
-    def nvmlDeviceGetHandleByPciBusId(self, address: str) -> str:
-        return address
+    def nvmlDeviceGetMigMode(self, handle: str) -> list[int]:
+        raise NVMLError("Not Supported")
+
+    def nvmlDeviceGetUUID(self, handle: str) -> str:
+        return handle
+
+    def nvmlDeviceGetName(self, handle: str) -> str:
+        return "NVIDIA A100"
+
+    def nvmlDeviceGetCudaComputeCapability(self, handle: str) -> tuple[int, int]:
+        return (8, 0)
 
     def nvmlDeviceGetMemoryInfo(self, handle: str) -> Any:
-        return SimpleNamespace(used=self.others * MIB + self._own())
+        own = self._own() if handle == self.uuids[-1] else 0
+        used = self.others * MIB + own
+        return SimpleNamespace(used=used, total=40000 * MIB, free=40000 * MIB - used)
 
     def nvmlDeviceGetClockInfo(self, handle: str, kind: int) -> int:
         return self.clock_mhz
@@ -127,6 +167,7 @@ class FakeBoards:
     boards: list[Board]
     cuda: int = 13000
     NVMLError: type[Exception] = NVMLError
+    NVMLLibraryMismatchError: type[Exception] = NVMLLibraryMismatchError
 
     def nvmlInit(self) -> None:
         pass

@@ -7,6 +7,8 @@ import os
 from statistics import median
 from typing import Any
 
+from ohlora.measure.gpus import driver_errors
+
 # Name -> bit of NVML's clocks event reasons: https://docs.nvidia.com/deploy/nvml-api/
 REASONS = {
     "sw_power_cap": 0x4,
@@ -32,16 +34,16 @@ class GpuState:
 
     def take(self, holding: bool) -> None:
         """One sample; `holding`: this process has memory on the device, so that it is in the driver's list."""
-        nvml, device = self._nvml, self._device
-        with contextlib.suppress(nvml.NVMLError):
+        nvml, device, errors = self._nvml, self._device, driver_errors(self._nvml)
+        with contextlib.suppress(*errors):
             self._clocks.append(nvml.nvmlDeviceGetClockInfo(device, nvml.NVML_CLOCK_SM))
-        with contextlib.suppress(nvml.NVMLError):
+        with contextlib.suppress(*errors):
             self._watts.append(nvml.nvmlDeviceGetPowerUsage(device) / 1000)
-        with contextlib.suppress(nvml.NVMLError):
+        with contextlib.suppress(*errors):
             self._temperatures.append(nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU))
-        with contextlib.suppress(nvml.NVMLError):
+        with contextlib.suppress(*errors):
             self._reasons.append(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(device))
-        with contextlib.suppress(nvml.NVMLError):
+        with contextlib.suppress(*errors):
             listed = [entry.pid for entry in nvml.nvmlDeviceGetComputeRunningProcesses(device)]
             others = [pid for pid in listed if pid != os.getpid()]
             # In a container we may be listed under the number that we have outside of it.

@@ -37,6 +37,11 @@ class Gpu:
     cuda: str
 
 
+def driver_errors(nvml: Any) -> tuple[type[Exception], ...]:
+    """What the module pynvml raises where the driver does not answer, or is too old to know the question."""
+    return (nvml.NVMLError, nvml.NVMLLibraryMismatchError)  # the second is no subclass of the first
+
+
 def is_device(text: str) -> bool:
     """auto, cpu, cuda or cuda:<number>."""
     return NUMBERED.fullmatch(text) is not None
@@ -52,7 +57,7 @@ def list_gpus() -> list[Gpu]:
         return []
     try:
         return list(_boards(pynvml))
-    except pynvml.NVMLError:
+    except driver_errors(pynvml):
         return []
     finally:
         pynvml.nvmlShutdown()

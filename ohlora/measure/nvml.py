@@ -6,12 +6,13 @@ import os
 from typing import Any
 
 from ohlora.measure.gpu_state import GpuState
+from ohlora.measure.gpus import chosen_gpu, driver_errors
 
 
 class Nvml:
-    """The driver's count for the device that torch computes on, found by its identity: numbers may be remapped.
+    """The driver's count for the one GPU that this process computes on (`gpus.narrow_process`).
 
-    source: 'process', what the driver counts for this process; 'device_difference', where a container hides
+    source: 'process', what the driver counts for this process; 'device_difference', where a container or WSL2 hides
         processes: what is used on the device now less what was used at the start, other programs' changes included;
         'none' where the driver cannot be asked, `reason` says why; '' until torch holds memory.
 
@@ -26,12 +27,16 @@ class Nvml:
         except ImportError:
             self.source, self.reason = "none", "nvidia-ml-py is not installed"
             return
-        self._nvml = pynvml
+        self._nvml, self._errors = pynvml, driver_errors(pynvml)
         try:
             pynvml.nvmlInit()
-            self._device = self._find(cuda.get_device_properties(0))
+            gpu = chosen_gpu("cuda")
+            if gpu is None:
+                self.source, self.reason = "none", "NVML shows this process no GPU"
+                return
+            self._device = pynvml.nvmlDeviceGetHandleByUUID(gpu.uuid)
             self._at_start = pynvml.nvmlDeviceGetMemoryInfo(self._device).used
-        except pynvml.NVMLError as error:
+        except self._errors as error:
             self.source, self.reason = "none", f"NVML: {error}"
 
     def used_bytes(self) -> int | None:
@@ -42,16 +47,12 @@ class Nvml:
         """
         if self.source == "none":
             return None
-        try:
-            held = self._cuda.memory_reserved()
-            own = self._own()
-            if not self.source and held:
-                self.source = "process" if own is not None and own >= held else "device_difference"
-            if self.source == "device_difference":
-                return max(0, self._nvml.nvmlDeviceGetMemoryInfo(self._device).used - self._at_start)
-        except self._nvml.NVMLError as error:
-            self.reason = f"NVML: {error}"
-            return None
+        held = self._cuda.memory_reserved()
+        own = None if self.source == "device_difference" else self._own()
+        if not self.source and held:
+            self.source = "process" if own is not None and own >= held else "device_difference"
+        if self.source == "device_difference":
+            return self._difference()
         return own if self.source else None
 
     def state(self) -> GpuState:
@@ -59,20 +60,21 @@ class Nvml:
         return GpuState(self._nvml, self._device)
 
     def _own(self) -> int | None:
-        """Our entries in the driver's list (several under MIG) in bytes; None without any, or without a number."""
-        listed = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._device)
+        """Our entries in the driver's list (several under MIG) in bytes; None without any, or without a number.
+
+        WSL2's driver has no such list and says so by an error.
+        """
+        try:
+            listed = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._device)
+        except self._errors as error:
+            self.reason = f"NVML: {error}"
+            return None
         sizes = [entry.usedGpuMemory for entry in listed if entry.pid == os.getpid()]
         return sum(sizes) if sizes and None not in sizes else None
 
-    def _find(self, properties: Any) -> Any:
-        """NVML's handle: by UUID, which torch gives without its prefix; by PCI address where that is not known."""
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0]
-        names = [visible] if visible.startswith("MIG-") else []
-        for name in [*names, f"GPU-{properties.uuid}", f"MIG-{properties.uuid}"]:
-            try:
-                return self._nvml.nvmlDeviceGetHandleByUUID(name)
-            except self._nvml.NVMLError:
-                continue
-        p = properties
-        address = f"{p.pci_domain_id:08x}:{p.pci_bus_id:02x}:{p.pci_device_id:02x}.0"
-        return self._nvml.nvmlDeviceGetHandleByPciBusId(address)
+    def _difference(self) -> int | None:
+        try:
+            return max(0, self._nvml.nvmlDeviceGetMemoryInfo(self._device).used - self._at_start)
+        except self._errors as error:
+            self.reason = f"NVML: {error}"
+            return None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_gpu import FakeCuda, FakeNvml, NVMLError
+from fake_gpu import FakeCuda, FakeNvml, NVMLError, install
 
 from ohlora.measure import counters
 from ohlora.measure.disturbance import Ticks, find_disturbances, reasons
@@ -211,7 +211,7 @@ def test_a_driver_that_answers_nothing_leaves_nothing(driver: FakeNvml, monkeypa
 
 def test_a_phase_on_a_gpu_records_its_state(driver: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "cuda", driver.cuda)
-    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    install(monkeypatch, driver)
     memory = PhaseMemory("cuda")
     with memory.phase("train"):
         driver.cuda.take(10)

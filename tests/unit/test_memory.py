@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
-from fake_gpu import FakeCuda, FakeNvml
+from fake_gpu import FakeCuda, FakeNvml, install
 
 from ohlora.files import read_jsonl
 from ohlora.measure.memory import PhaseMemory
@@ -153,8 +153,7 @@ with memory.phase("train"):
 def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
     nvml = FakeNvml(FakeCuda())
     monkeypatch.setattr(torch, "cuda", nvml.cuda)
-    monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    install(monkeypatch, nvml)
     return nvml
 
 

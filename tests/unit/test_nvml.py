@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 
 import pytest
-from fake_gpu import MIB, UUID, FakeCuda, FakeNvml, NVMLError
+from fake_gpu import MIB, UUID, FakeCuda, FakeNvml, NVMLError, NVMLLibraryMismatchError, install
 
+from ohlora.measure.gpus import CHOSEN, ORDER, VISIBLE, narrow_process
 from ohlora.measure.nvml import Nvml
 
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
     nvml = FakeNvml(FakeCuda())
-    monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    install(monkeypatch, nvml)
     return nvml
 
 
@@ -55,34 +55,61 @@ def test_a_driver_without_its_library(driver: FakeNvml, monkeypatch: pytest.Monk
     assert nvml.used_bytes() is None
 
 
+@pytest.mark.parametrize("error", [NVMLError("Not Supported"), NVMLLibraryMismatchError("Unversioned function called")])
+def test_a_driver_without_a_list_of_processes(
+    driver: FakeNvml, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """On WSL2 and with a driver older than the function: what the device has more of tells instead."""
+
+    def refuse(handle: str) -> list:
+        raise error
+
+    monkeypatch.setattr(driver, "nvmlDeviceGetComputeRunningProcesses", refuse)
+    nvml = Nvml(driver.cuda)
+    assert nvml.used_bytes() is None and nvml.source == ""
+    driver.cuda.take(200)
+    assert nvml.used_bytes() == 500 * MIB
+    assert (nvml.source, nvml.reason) == ("device_difference", f"NVML: {error}")
+
+
 def test_a_driver_that_stops_answering_ends_no_run(driver: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
     nvml = Nvml(driver.cuda)
     driver.cuda.take(1)
+    assert nvml.used_bytes() == 301 * MIB
 
     def lost(handle: str) -> list:
         raise NVMLError("GPU is lost")
 
-    monkeypatch.setattr(driver, "nvmlDeviceGetComputeRunningProcesses", lost)
-    assert nvml.used_bytes() is None and nvml.reason == "NVML: GPU is lost"
+    for name in ("ComputeRunningProcesses", "MemoryInfo"):
+        monkeypatch.setattr(driver, f"nvmlDeviceGet{name}", lost)
+    assert nvml.used_bytes() is None and (nvml.source, nvml.reason) == ("process", "NVML: GPU is lost")
 
 
 @pytest.mark.parametrize(
     ("known", "visible", "found"),
     [
-        ((f"GPU-{UUID}", "GPU-other"), "1", f"GPU-{UUID}"),
-        ((f"MIG-{UUID}",), None, f"MIG-{UUID}"),
-        ((f"GPU-{UUID}", "MIG-part"), "MIG-part,MIG-next", "MIG-part"),
-        ((), None, "00000000:3b:00.0"),
+        (("GPU-first", f"GPU-{UUID}"), f"GPU-{UUID}", f"GPU-{UUID}"),
+        (("GPU-first", "GPU-second"), "0", "GPU-first"),
+        (("GPU-first", "GPU-second"), None, "GPU-first"),
     ],
 )
-def test_the_device_is_found_by_its_identity(
+def test_the_device_is_the_one_that_the_process_was_left(
     driver: FakeNvml, monkeypatch: pytest.MonkeyPatch, known: tuple[str, ...], visible: str | None, found: str
 ) -> None:
-    driver.handles = known
+    driver.uuids = known
+    monkeypatch.setenv(ORDER, "")  # restored afterwards
+    monkeypatch.delenv(CHOSEN)
+    monkeypatch.delenv(VISIBLE)
     if visible:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        monkeypatch.setenv(VISIBLE, visible)
+    narrow_process("auto")
     asked: list[str] = []
-    monkeypatch.setattr(
-        driver, "nvmlDeviceGetMemoryInfo", lambda handle: asked.append(handle) or type("Memory", (), {"used": 0})
-    )
+    by_uuid = driver.nvmlDeviceGetHandleByUUID
+    monkeypatch.setattr(driver, "nvmlDeviceGetHandleByUUID", lambda uuid: asked.append(uuid) or by_uuid(uuid))
     assert Nvml(driver.cuda).source == "" and asked == [found]
+
+
+def test_a_device_that_the_driver_does_not_show(driver: FakeNvml) -> None:
+    driver.uuids = ("GPU-first",)
+    nvml = Nvml(driver.cuda)
+    assert (nvml.source, nvml.reason) == ("none", "NVML shows this process no GPU")
