@@ -15,7 +15,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "failures": ("Runs that did not finish", "완료되지 않은 실행"),
     "unreadable": ("Files that could not be used", "사용할 수 없는 파일"),
     "hardware": ("Hardware and versions", "하드웨어와 버전"),
-    "written by": ("This report was written by {version}.", "이 보고서는 {version}(으)로 작성되었습니다."),
+    "written by": ("This report was written by {version}.", "이 보고서를 작성한 버전: {version}."),
     "know": ("What to know", "알아 둘 점"),
     "estimates": ("Peak memory, estimated before and measured", "최대 메모리: 사전 추정과 측정"),
     "track.": ("", ""),
@@ -86,7 +86,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "threads": ("CPU threads", "CPU 스레드 수"),
     "finite": ("all losses finite", "모든 손실이 유한함"),
     "scaler": ("the same steps skipped by float16's loss scaler", "float16 손실 스케일러가 같은 스텝을 건너뜀"),
-    "alone": ("no two runs at the same time", "동시에 실행된 것 없음"),
+    "alone": ("no two runs at the same time", "동시에 진행된 실행 없음"),
     "setting {key}": ("setting in effect: {key}", "실제 적용된 설정: {key}"),
     # several folders
     "where": ("folder", "폴더"),
@@ -118,8 +118,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "{track}{arm}: not recorded, so not checked: {checks}",
         "{track}{arm}: 기록이 없어 검사하지 못한 것: {checks}",
     ),
-    "one_seed": ("one seed", "시드 하나"),
-    "pairs_of": ("{pairs}, {left_out} disturbed and left out", "{pairs}, 방해받아 제외 {left_out}"),
+    "one_seed": ("one seed", "seed 하나뿐"),
+    "pairs_of": ("{pairs}, {left_out} disturbed and left out", "방해받은 {left_out}쌍을 제외한 {pairs}"),
     "left_out": (
         "{track}{arm}: {count} of {all} pairs were disturbed by the machine and are left out of figures and verdicts",
         "{track}{arm}: 전체 {all}쌍 가운데 {count}쌍은 실행 중 기기의 방해를 받아 수치와 판정에서 제외했습니다",
@@ -133,12 +133,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "The machine disturbed these runs; their figures count all the same.",
         "기기의 방해를 받은 실행입니다. 그 수치도 순위에 그대로 반영됩니다.",
     ),
-    "made_again": (" (made again, {n})", " (다시 실행, {n}번째)"),
+    "made_again": (" (made again, {n})", " ({n}번째 다시 실행)"),
     "reason.longest_pause_s": ("the process stood still for {value} s", "프로세스가 {value}초 동안 멈춤"),
     "reason.pauses_s": ("the process stood still for {value} s in all", "프로세스가 모두 합해 {value}초 동안 멈춤"),
     "reason.cpu_wait_share": (
         "its threads waited {value} of their time for a processor",
-        "스레드가 시간의 {value} 동안 프로세서를 기다림",
+        "스레드가 전체 시간의 {value} 동안 프로세서를 기다림",
     ),
     "reason.others_cpu_share": (
         "other programs took {value} of the processors",
@@ -151,7 +151,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "reason.swapped_in_mib": ("{value} MiB were read back from swap", "{value} MiB를 스왑에서 다시 읽음"),
     "reason.gpu_throttle_reasons": (
         "the GPU's clock was held down for {value} of the time ({what})",
-        "시간의 {value} 동안 GPU 클럭이 낮춰짐 ({what})",
+        "전체 시간의 {value} 동안 GPU 클럭이 낮아짐 ({what})",
     ),
     "reason.other_gpu_processes": (
         "other processes on the GPU: {value}",
@@ -168,7 +168,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "smoke": (
         "{track}{arm}: trainer=smoke only shows that everything runs; it is too short to measure anything",
-        "{track}{arm}: trainer=smoke 는 실행 여부만 보여 줍니다. 측정하기에는 너무 짧습니다",
+        "{track}{arm}: trainer=smoke는 끝까지 실행되는지만 보여 주며, 측정하기에는 너무 짧습니다",
     ),
     "device": ("device: {name}", "기기: {name}"),
     "machines": (
@@ -181,7 +181,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "device_difference": (
         "peak_vram_device_mib is the whole device's difference: this container hides processes from NVML",
-        "peak_vram_device_mib 은 장치 전체의 차이값입니다: 이 컨테이너에서는 NVML이 프로세스를 볼 수 없습니다",
+        "peak_vram_device_mib는 GPU 전체 사용량이 늘어난 만큼입니다: 이 컨테이너에서는 NVML이 프로세스를 볼 수 없습니다",
     ),
     "model": ("model: {label}", "모델: {label}"),
     "lost": (
@@ -205,9 +205,9 @@ WORDS: dict[str, tuple[str, str]] = {
         "alarms (Holm); its other metrics are a second family, and further comparisons in this report have theirs. An "
         "interval may therefore leave out 1 where no difference is shown. A difference in memory under "
         "{mib:g} MiB is none.",
-        "비율은 {arm} ÷ {baseline}입니다. 비율과 그 옆의 값은 모든 쌍의 기하 평균이고, 비율이 없는 값은 각 조건의 실행의 중앙값입니다. 구간은 로그 비율의 대응표본 t 신뢰구간입니다. 판정은 두 조건의 비교 하나의 핵심 지표(최대 네 가지) "
-        "전체의 오경보를 5 %로 제한하며(Holm), 나머지 지표는 따로 한 묶음이고 이 보고서의 다른 비교도 각각 따로입니다. 따라서 구간이 1을 포함하지 않아도 '차이가 확인되지 "
-        "않음'일 수 있습니다. {mib:g} MiB 미만의 메모리 차이는 차이로 보지 않습니다.",
+        "비율은 {arm} ÷ {baseline}입니다. 비율과 그 옆의 값은 모든 쌍의 기하 평균이고, 비율이 없는 값은 조건별 실행의 중앙값입니다. 구간은 로그 비율의 대응표본 t 신뢰구간입니다. 판정할 때는 두 조건의 비교마다 핵심 지표(최대 네 가지)를 한 "
+        "묶음으로 보고 오경보를 5 %로 제한합니다(Holm). 나머지 지표는 별도의 묶음이고, 이 보고서의 다른 비교도 저마다 따로 봅니다. 따라서 구간이 1을 포함하지 않아도 '차이가 "
+        "확인되지 않음'일 수 있습니다. {mib:g} MiB 미만의 메모리 차이는 차이로 보지 않습니다.",
     ),
     "test_settings": (
         "Settings: inference on {prompts} prompts, {new} new tokens each; fine-tuning with {rows} pairs, {eval_rows} for "
@@ -215,14 +215,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "설정: 추론은 프롬프트 {prompts}개(각 {new}토큰 생성); 파인튜닝은 {rows}쌍, 검증 {eval_rows}쌍, {length}, "
         "batch size {batch}, LoRA rank {rank}.",
     ),
-    "epochs": ("{n} epochs", "{n} epochs"),
+    "epochs": ("{n} epochs", "{n} epoch"),
     "steps": ("at most {n} steps", "최대 {n} 스텝"),
     "no_differences": ("none besides what the back ends are", "백엔드 자체의 차이 외에는 없음"),
     "by_asking": ("intended", "의도됨"),
     "by_itself": ("not intended", "의도되지 않음"),
     "changed": (
         "{arm}: asked for {key}={want}, in effect {have}",
-        "{arm}: {key}={want} 를 요청했으나 실제로는 {have}",
+        "{arm}: 요청한 설정 {key}={want}, 실제 적용된 값 {have}",
     ),
     **PLOTS,
     **SELECTION,

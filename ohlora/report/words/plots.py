@@ -33,7 +33,7 @@ PLOTS: dict[str, tuple[str, str]] = {
     ),
     "plot.pareto_key": (
         "filled and joined: nothing is better in both · hollow: something is · larger marker: higher rank",
-        "채운 점, 이은 선: 둘 다 더 나은 것이 없음 · 빈 점: 더 나은 것이 있음 · 큰 점: 높은 rank",
+        "채운 점, 이은 선: 둘 다 더 나은 후보가 없음 · 빈 점: 더 나은 후보가 있음 · 큰 점: 높은 rank",
     ),
     "plot.pareto_memory": (
         "peak fine-tuning memory (MiB; less is better)",
@@ -42,7 +42,7 @@ PLOTS: dict[str, tuple[str, str]] = {
     "plot.pareto_time": ("fine-tuning time (s; less is better)", "Fine-Tuning 시간 (s, 적을수록 좋음)"),
     "plot.left_out": (
         "{arm}: {count} of {all} pairs disturbed and left out",
-        "{arm}: 전체 {all}쌍 중 방해받아 제외 {count}쌍",
+        "{arm}: 전체 {all}쌍 중 방해받은 {count}쌍 제외",
     ),
     "plot.disturbed": (" (disturbed: {phases})", " (방해받음: {phases})"),
     "plot.phase.load": ("load", "로드"),

@@ -101,11 +101,11 @@ SELECTION: dict[str, tuple[str, str]] = {
     ),
     "s.against.dominated": (
         "{others}: at least as good by chrF, with no more {cost}",
-        "{others}: chrF가 같거나 더 높고, 더 늘지 않는 비용: {cost}",
+        "{others}: chrF가 같거나 더 높고 {cost}도 더 들지 않습니다",
     ),
     "s.against.behind": (
         "{other} is ahead in {part}, over all figures of that part: {texts}",
-        "{other}: 다음 항목 전체에서 앞섭니다: {part} ({texts})",
+        "{other}: {part} 항목의 모든 수치를 합치면 앞섭니다 ({texts})",
     ),
     "s.against.sensitive": (
         "with the weight of {part} {factor}, the choice is {names}",
@@ -128,7 +128,7 @@ SELECTION: dict[str, tuple[str, str]] = {
     "s.against.once": (
         "each model and rank was trained once, with one seed: there are no intervals, and another seed may lead to another "
         "choice",
-        "모델과 rank마다 하나의 seed로 한 번씩만 학습했으므로 구간이 없으며, 다른 seed에서는 결과가 다를 수 있습니다",
+        "모델과 rank마다 seed 하나로 한 번씩만 학습했으므로 구간이 없으며, seed가 바뀌면 선택이 달라질 수 있습니다",
     ),
     "s.against.words": (
         "chrF counts letters in common with one reference answer, not whether an answer is right or in character; an "
@@ -155,7 +155,7 @@ SELECTION: dict[str, tuple[str, str]] = {
     ),
     "s.left_out": (
         "Not counted, since not every finished candidate has it: {figures}.",
-        "완료된 모든 후보에 있지는 않아 계산하지 않은 수치: {figures}.",
+        "완료된 후보 중 하나라도 값이 없어 계산하지 않은 수치: {figures}.",
     ),
     "s.tokenizers": (
         "eval loss is in nats per token and depends on the vocabulary: compare it only between ranks of one model. Between "
@@ -194,12 +194,12 @@ SELECTION: dict[str, tuple[str, str]] = {
     "estimates.judged": (
         "Judged on runs of models and devices that no term of the estimate was fitted on: {n} figures, error at most "
         "{worst}, mean {mean}.",
-        "추정식의 어떤 항도 맞추지 않은 모델과 기기의 실행으로 평가: 수치 {n}개, 오차 최대 {worst}, 평균 {mean}.",
+        "추정식의 어느 항을 맞추는 데도 쓰지 않은 모델과 기기의 실행으로 평가: 수치 {n}개, 오차 최대 {worst}, 평균 {mean}.",
     ),
     "estimates.fitted": (
         "Not a judgement: {n} figures are of models that terms were fitted on with other runs ({models}, on a CPU); their "
         "error is at most {worst}, mean {mean}, and says little about other models.",
-        "평가에서 제외: 수치 {n}개는 추정식의 항을 다른 실행으로 맞춘 모델({models}, CPU)의 것이며, 오차 최대 {worst}, 평균 {mean}. "
+        "평가에서 제외: 수치 {n}개는 다른 실행으로 추정식의 항을 맞추는 데 쓴 모델({models}, CPU)의 것이며, 오차 최대 {worst}, 평균 {mean}. "
         "다른 모델의 오차는 이것으로 알 수 없습니다.",
     ),
     "estimates.unjudged": (
