@@ -13,8 +13,9 @@ from ohlora.measure.disturbance import find_disturbances
 from ohlora.measure.metrics import Kind, metric_of
 from ohlora.measure.statistics import ALPHA, MIN_PAIRS, Paired, compare_pairs, holm, pairs_needed
 from ohlora.records.result import Result
+from ohlora.report.comparison.equality import Check
 from ohlora.report.comparison.headline import HEADLINE, RESOLUTION_MIB, RESOLUTION_QUALITY, memory_key
-from ohlora.report.comparison.parity import Check, checks, overlapped, pairs_of
+from ohlora.report.comparison.parity import checks, overlapped, pairs_of
 from ohlora.report.reading import ArmRuns
 
 Verdict = Literal["faster", "slower", "less", "more", "no_difference_shown", "not_comparable", "no_verdict"]

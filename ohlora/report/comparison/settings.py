@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +110,11 @@ def differences(baseline: Result | None, other: Result | None) -> Iterator[Diffe
 
 def is_intended(name: str, asked: list[str]) -> bool:
     """True when a setting of this name follows from what the arms were asked to differ in."""
-    parts = (*DECIDED_BY.get(name, ()), f"trainer.{name}")
+    return touches(asked, (*DECIDED_BY.get(name, ()), f"trainer.{name}"))
+
+
+def touches(asked: Sequence[str], parts: Sequence[str]) -> bool:
+    """Is one of the keys that the arms were asked to differ in one of these parts, or under one?"""
     return any(key == part or key.startswith(f"{part}.") for key in asked for part in parts)
 
 
