@@ -25,6 +25,7 @@ IMPORT_ENV = (
     "HF_HOME", "HF_MODULES_CACHE", "LANG", "LC_ALL", "MPLBACKEND", "PYTHONPATH", "PYTHONUTF8", "PYTHONWARNINGS",
 )  # fmt: skip
 START_S = 120.0
+DRIVERS = ("/proc/driver/nvidia", "/dev/dxg")  # of an NVIDIA GPU; the second on WSL2
 SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fork_server.py")
 
 
@@ -36,13 +37,14 @@ def kind_of(arguments: list[str]) -> str | None:
         return "bare"
     if "ohlora.worker" not in arguments or "--phase" not in arguments:
         return None
+    # Unsloth and bitsandbytes use the GPU that they see when they are imported; a process that has cannot be forked.
+    if any(os.path.exists(path) for path in DRIVERS):
+        return None
     attempt, phase = arguments[arguments.index("ohlora.worker") + 1], arguments[arguments.index("--phase") + 1]
     if phase in ("prepare", "tokenize"):
         return "hf"
     with open(f"{attempt}/config.yaml", encoding="utf-8") as file:
-        kind = "unsloth" if "\nbackend:\n  name: unsloth\n" in f"\n{file.read()}" else "hf"
-    # Its import uses the GPU that it sees, and a process that has used one cannot be forked.
-    return None if kind == "unsloth" and os.path.exists("/proc/driver/nvidia") else kind
+        return "unsloth" if "\nbackend:\n  name: unsloth\n" in f"\n{file.read()}" else "hf"
 
 
 def main() -> int:

@@ -17,8 +17,8 @@ from ohlora.backends.interface import Backend, Loaded, LoadSpec, Mode, Setting, 
 from ohlora.files import read_json, write_json
 from ohlora.measure.device import BF16_CAPABILITY
 
-# Unsloth trains these in float32 where float16 would overflow (FORCE_FLOAT32 in its loader), hf does not.
-NO_FLOAT16 = ("Gemma3ForCausalLM",)
+# How the classes begin that Unsloth runs in float32 where float16 would overflow (FORCE_FLOAT32), hf does not.
+NO_FLOAT16 = ("EmbeddingGemma2", "Gemma3", "Gemma4", "Glm4Moe", "GptOss", "Qwen3Moe", "Qwen3_5")
 CHECKPOINTING: dict[str, bool | str] = {"none": False, "standard": True, "unsloth": "unsloth"}
 INSTALL = 'pip install "ohlora[unsloth]", or `make setup` in a checkout'
 
@@ -63,12 +63,17 @@ class UnslothBackend(Backend):
         if setting.device != "cuda" or setting.capability is None:
             return
         bfloat16 = setting.capability >= BF16_CAPABILITY
-        if setting.architecture in NO_FLOAT16 and (setting.dtype == "float16" or not bfloat16):
+        if (setting.architecture or "").startswith(NO_FLOAT16) and (setting.dtype == "float16" or not bfloat16):
             instead = "model.dtype=bfloat16" if bfloat16 else "a model of another class, such as smollm2-135m-instruct"
             why = "" if bfloat16 else " on this GPU, which has no bfloat16"
             yield (
                 f"model.dtype={setting.dtype}: backend=unsloth runs {setting.architecture} in float32{why}, so it "
                 f"cannot be compared with a back end that does as asked; take {instead}"
+            )
+        elif setting.dtype == "bfloat16" and not bfloat16:
+            yield (
+                "model.dtype=bfloat16: backend=unsloth takes float16 on this GPU, which has no bfloat16, so it cannot "
+                "be compared with a back end that emulates it; take model.dtype=float16"
             )
         elif setting.trains and setting.dtype == "float32" and bfloat16:
             yield (

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from importlib import util
+from pathlib import Path
 
 import pytest
 import torch
 
 from ohlora.backends import Setting, backend, backends, label
+from ohlora.backends.unsloth import NO_FLOAT16
 from ohlora.config.paths import options
 from ohlora.config.schema import Dtype
 from ohlora.measure.device import resolve_dtype
@@ -53,6 +56,12 @@ def test_unsloth_needs_more_than_a_torch_that_has_the_kernels(monkeypatch: pytes
         ("Gemma3ForCausalLM", "float16", (8, 0), "take model.dtype=bfloat16"),
         ("Gemma3ForCausalLM", "bfloat16", (8, 0), ""),
         ("Gemma3ForCausalLM", "float32", None, ""),
+        ("Gemma3nForConditionalGeneration", "float16", (7, 5), "runs Gemma3nForConditionalGeneration in float32"),
+        ("Qwen3MoeForCausalLM", "float16", (9, 0), "take model.dtype=bfloat16"),
+        ("Qwen3ForCausalLM", "float16", (7, 5), ""),
+        ("Gemma2ForCausalLM", "float16", (7, 5), ""),
+        ("LlamaForCausalLM", "bfloat16", (7, 5), "takes float16 on this GPU, which has no bfloat16"),
+        ("LlamaForCausalLM", "bfloat16", (8, 0), ""),
         ("LlamaForCausalLM", "float16", (7, 5), ""),
         ("LlamaForCausalLM", "float32", (7, 5), ""),
         ("LlamaForCausalLM", "float32", (8, 6), "bfloat16 mixed precision on this GPU"),
@@ -66,6 +75,23 @@ def test_what_unsloth_does_otherwise_is_known_before(
     assert list(backend("hf").warnings(setting)) == []
     warned = list(backend("unsloth").warnings(setting))
     assert len(warned) == bool(said) and all(said in text for text in warned)
+
+
+def test_the_classes_without_float16_are_those_of_the_installed_unsloth() -> None:
+    """Its list is read from the source, since importing it patches transformers; it matches as its loader does."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    found = util.find_spec("unsloth_zoo")
+    assert found is not None and found.submodule_search_locations
+    source = ast.parse((Path(found.submodule_search_locations[0]) / "model_lists.py").read_text())
+    (forced,) = (
+        ast.literal_eval(node.value)
+        for node in source.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "FORCE_FLOAT32"
+    )
+    for model_type, name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.items():
+        expected = any(entry == model_type.replace("_", "") or entry in f"{model_type}," for entry in forced)
+        assert name.startswith(NO_FLOAT16) is expected, (model_type, name)
 
 
 @pytest.mark.parametrize(("capability", "dtype"), [((7, 5), "float16"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")])

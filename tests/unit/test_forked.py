@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import psutil
 import pytest
 from conftest import FORKED
@@ -36,6 +37,17 @@ def run(code: str, folder: Path, timeout_s: float = 30) -> tuple[process.Ended, 
 def test_what_all_children_are_given_starts_none_of_them_cold() -> None:
     env = process.child_env({})
     assert {name: env.get(name) for name in IMPORT_ENV} == {name: os.environ.get(name) for name in IMPORT_ENV}
+
+
+def test_beside_a_gpu_only_the_command_itself_is_forked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others' libraries use the GPU when they are imported, and CUDA does not work in a fork of such a process."""
+    (tmp_path / "config.yaml").write_text("backend:\n  name: hf\n")
+    child = [sys.executable, "-m", "ohlora.worker", str(tmp_path), "--phase"]
+    monkeypatch.setattr(forked, "DRIVERS", (str(tmp_path / "driver"),))
+    assert [forked.kind_of([*child, phase]) for phase in ("train", "tokenize")] == ["hf", "hf"]
+    (tmp_path / "driver").touch()
+    assert [forked.kind_of([*child, phase]) for phase in ("train", "tokenize")] == [None, None]
+    assert forked.kind_of([sys.executable, "-m", "ohlora.run"]) == "parent"
 
 
 def test_events_output_arguments_and_environment(tmp_path: Path) -> None:
