@@ -180,8 +180,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "메모리는 상주 메모리(RSS)입니다. CPU 수치로는 GPU에서의 결과를 알 수 없습니다",
     ),
     "device_difference": (
-        "peak_vram_device_mib is the whole device's difference: this container hides processes from NVML",
-        "peak_vram_device_mib는 GPU 전체 사용량이 늘어난 만큼입니다: 이 컨테이너에서는 NVML이 프로세스를 볼 수 없습니다",
+        "peak_vram_device_mib is the rise of the whole device's memory: NVML shows no processes here (a container, WSL2)",
+        "peak_vram_device_mib는 GPU 전체 메모리 사용량이 늘어난 만큼입니다: 여기서는 NVML이 프로세스를 볼 수 없습니다(컨테이너, WSL2)",
     ),
     "model": ("model: {label}", "모델: {label}"),
     "lost": (
