@@ -15,6 +15,7 @@ from ohlora.measure.gpu_state import GpuState
 
 MIB = 2**20
 PAUSE_S = 0.25  # a gap between two ticks of the sampler, which are 0.02 s apart, is a pause from here on
+ANSWER_S = 0.5  # so much of a gap may be the time that a GPU's driver took to answer the sampler
 
 # The criteria, fixed beforehand: they look neither at a measured time nor at the arm. docs/disturbance.md says why
 # each bound lies where it does.
@@ -79,6 +80,10 @@ class Ticks:
         self._last, self.longest_s = now, max(self.longest_s, gap)
         if gap >= PAUSE_S:
             self.pauses_s += gap
+
+    def leave_out(self, seconds: float) -> None:
+        """The sampler itself has waited so long for the driver since the last tick: that is no pause of the work."""
+        self._last += min(seconds, ANSWER_S)
 
 
 class DisturbanceWatch:

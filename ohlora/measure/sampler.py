@@ -86,12 +86,14 @@ class Sampler(threading.Thread):
         self._note("peak_rss_mib", "rss_mib", rss)
         self._note("peak_rss_anon_mib", None, anonymous)
         if device and self._device_bytes:
+            asked = time.monotonic()
             used, now = self._device_bytes(), time.monotonic()
             self._note("peak_vram_device_mib", "vram_device_mib", used)
             self._next_device = now + DEVICE_SAMPLE_S
             if self._gpu and now >= self._next_state:
                 self._gpu.take(holding=bool(used))
                 self._next_state = now + STATE_SAMPLE_S
+            self.ticks.leave_out(time.monotonic() - asked)
 
     def _note(self, peak: str, shown: str | None, value: int | None) -> None:
         if value is None:

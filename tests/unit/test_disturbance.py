@@ -15,9 +15,10 @@ import torch
 from fake_gpu import FakeCuda, FakeNvml, NVMLError, install
 
 from ohlora.measure import counters
-from ohlora.measure.disturbance import Ticks, find_disturbances, reasons
+from ohlora.measure.disturbance import PAUSE_S, Ticks, find_disturbances, reasons
 from ohlora.measure.gpu_state import GpuState
 from ohlora.measure.memory import PhaseMemory
+from ohlora.measure.sampler import Sampler
 from ohlora.records.result import PhaseRecord, Result
 
 # As recorded on a quiet machine of two cores (docs/disturbance.md).
@@ -169,6 +170,23 @@ def test_the_load_of_a_later_process_has_its_own_record() -> None:
     assert {key: one.get("pauses_s") for key, one in result.disturbance.items()} == {
         "load": 0.1, "infer": None, "train_load": 0.2, "train": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer_s", "paused"), [(0.3, False), (1.0, True)])
+def test_a_driver_that_answers_slowly_is_no_pause(answer_s: float, paused: bool) -> None:
+    """Up to a bound: where the process stood still while the driver was asked, that is a pause all the same."""
+
+    def ask() -> int:
+        time.sleep(answer_s)
+        return 0
+
+    sampler = Sampler(ask, None, "train")
+    sampler.start()
+    sampler.enter("train")
+    time.sleep(1.5 * answer_s)
+    sampler.leave()
+    sampler.end()
+    assert (sampler.ticks.longest_s >= PAUSE_S) is paused and (sampler.ticks.pauses_s > 0) is paused
 
 
 @pytest.fixture
