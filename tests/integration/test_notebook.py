@@ -37,7 +37,7 @@ def execute(tiny_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pyte
         "HF_HUB_OFFLINE": "1",
         "OHLORA_NB_SOURCE": ROOT,
         "OHLORA_NB_PYTHON": sys.executable,
-        "OHLORA_NB_MODEL": "gemma3-270m",
+        "OHLORA_NB_MODEL": "smollm2-135m-instruct",
         "OHLORA_NB_PAIRS": "1",
         "OHLORA_NB_STUDY": "small",
         "OHLORA_NB_OUTPUTS": tmp_path / "outputs",
@@ -45,7 +45,7 @@ def execute(tiny_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pyte
     }.items():
         monkeypatch.setenv(name, str(value))
     small = [
-        f"model.path={tiny_model('gemma3')}",
+        f"model.path={tiny_model('llama')}",
         f"models={tmp_path / 'models'}",
         "compare.recommended=[]",
         "tracking=none",
