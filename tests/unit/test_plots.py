@@ -230,6 +230,10 @@ def test_ticks_are_few_and_hold_all(low: float, high: float) -> None:
     assert ticks == sorted(set(ticks)) and ticks[0] > 0
 
 
+def test_ticks_of_absurd_ratios() -> None:
+    assert ratio_ticks([1e-300, 1e300]) == [10.0**power for power in range(-4, 5)]
+
+
 def test_korean() -> None:
     row = RatioRow("추론 시간", 1.0, None, None, "판정 없음", "none")
     plots = [

@@ -21,7 +21,8 @@ from ohlora.report.reading import ArmRuns
 Verdict = Literal["faster", "slower", "less", "more", "no_difference_shown", "not_comparable", "no_verdict"]
 SHOWN_DIFFERENCE = 0.05  # the report says how many pairs would show this one
 
-
+# Of a lower and of a higher figure; of other kinds: less, more.
+VERDICTS: dict[Kind, tuple[Verdict, Verdict]] = {"time": ("faster", "slower"), "throughput": ("slower", "faster")}
 Why = Literal["", "few_pairs", "not_interleaved", "one_seed"]
 # The relative error of one measurement, where it is not given in MiB: no smaller spread is believed.
 RESOLUTION_TIME = 0.001
@@ -138,26 +139,16 @@ def _resolution(key: str, values: Sequence[float]) -> float:
 
 def _verdict(key: str, one: Paired, p: float | None) -> Verdict:
     kind = _kind(key)
-    small = (kind == "memory" and abs(one.other - one.baseline) < RESOLUTION_MIB) or (
-        kind == "quality" and abs(one.ratio - 1) < RESOLUTION_QUALITY
-    )
-    if p is None or p > ALPHA or small:
+    least = {"memory": RESOLUTION_MIB / one.baseline, "quality": RESOLUTION_QUALITY}.get(kind, 0.0)
+    if p is None or p > ALPHA or abs(one.ratio - 1) < least:
         return "no_difference_shown"
-    return _word(kind, one.ratio < 1)
+    return VERDICTS.get(kind, ("less", "more"))[one.ratio >= 1]
 
 
 def _kind(key: str) -> Kind:
     declared = metric_of(key)
     assert declared, f"{key}: not declared"
     return declared.kind
-
-
-def _word(what: Kind, lower: bool) -> Verdict:
-    if what == "time":
-        return "faster" if lower else "slower"
-    if what == "throughput":
-        return "slower" if lower else "faster"
-    return "less" if lower else "more"
 
 
 def _values(pairs: Sequence[tuple[Result, Result]]) -> dict[str, tuple[list[float], list[float]]]:

@@ -71,8 +71,9 @@ def verdicts(comparison: Comparison) -> list[str]:
     """One line for each headline metric of each contrast, in a list for each track."""
     lines, found = list(list_headline(comparison, comparison.lang)), []
     for track in comparison.tracks:
-        found += [f"**{track.title(comparison.lang)}**"] if track.name and track.contrasts else []
-        found.append("\n".join(_verdict_line(line, comparison.lang) for line in lines if line.track is track))
+        own = [_verdict_line(line, comparison.lang) for line in lines if line.track is track]
+        found += [f"**{track.title(comparison.lang)}**"] if track.name and own else []
+        found += ["\n".join(own)] if own else []
     return found
 
 

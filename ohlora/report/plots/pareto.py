@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 HEIGHT = 430
 LOG_FROM = 8  # times between the least and the greatest cost
-SERIES = tuple(digit * 10.0**power for power in range(-3, 8) for digit in (1, 2, 5))
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def _look(i: int) -> dict[str, Any]:
 
 def _set_scales(axes: Axes, points: Sequence[ParetoPoint]) -> None:
     """Room around the points; a logarithmic cost where the costs are far apart."""
-    from matplotlib.ticker import NullLocator
+    from matplotlib.ticker import LogLocator, NullLocator
 
     if not points:
         axes.set(xticks=[], yticks=[])
@@ -102,7 +101,7 @@ def _set_scales(axes: Axes, points: Sequence[ParetoPoint]) -> None:
     low, high = min(costs), max(costs)
     if high / low > LOG_FROM:
         axes.set(xscale="log", xlim=(low / 1.3, high * 1.3))
-        axes.set_xticks([tick for tick in SERIES if low / 1.3 <= tick <= high * 1.3])
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_minor_locator(NullLocator())
     else:
         room = 0.08 * (high - low) or 0.1 * high

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor, isfinite
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from ohlora.report.plots.svg import INK, LINE, QUIET, drawing, fold, svg_text
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 # By verdict: a colour that colour-blind readers tell apart, and a marker that says the same without it.
 LOOKS = {"better": ("#2f86d1", "o"), "worse": ("#d2601a", "D"), "none": (QUIET, "s"), "void": (QUIET, "x")}
-DECADES = (0.001, 0.01, 0.1, 1, 10, 100, 1000)
-SERIES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+FARTHEST = (1e-4, 1e4)  # ticks reach so far
 
 
 @dataclass(frozen=True)
@@ -70,17 +69,18 @@ def ratio_intervals(rows: Sequence[RatioRow], lang: str = "en", remarks: Sequenc
         return svg_text(figure, say(lang, "plot.ratio_title"))
 
 
-def ratio_ticks(values: list[float]) -> list[float]:
-    """Few round ratios, 1 among them, that reach from the least value to the greatest."""
-    low, high = min([*values, 0.95]), max([*values, 1.05])
-    for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5):
-        first, last = floor((low - 1) / step + 1e-9), ceil((high - 1) / step - 1e-9)
-        if high / low <= 4 and last - first <= 5 and 1 + first * step > 0:
-            return [round(1 + step * i, 2) for i in range(first, last + 1)]
-    series = SERIES if high / low < 200 else DECADES
-    below = max((tick for tick in series if tick <= low), default=series[0])
-    above = min((tick for tick in series if tick >= high), default=series[-1])
-    return [tick for tick in series if below <= tick <= above]
+def ratio_ticks(values: Sequence[float]) -> list[float]:
+    """Few round ratios, 1 among them, that reach from the least value to the greatest, if those are not absurd."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    low, high = max(min([*values, 0.95]), FARTHEST[0]), min(max([*values, 1.05]), FARTHEST[1])
+    ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    if high / low > 4 or ticks[0] <= 0:
+        decades = LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,), numticks=12)
+        ticks = decades.tick_values(low / 10, high * 10)
+    found = [float(f"{tick:.9g}") for tick in ticks]
+    first, last = max(tick for tick in found if tick <= low), min(tick for tick in found if tick >= high)
+    return [tick for tick in found if first <= tick <= last]
 
 
 def _interval(axes: Axes, y: int, row: RatioRow) -> None:

@@ -45,7 +45,7 @@ def compose_document(selection: ModelSelection) -> str:
         ([selection.with_machine(one.model, one.machine), one.rank], one.metrics, one.results)
         for one in selection.candidates
     ]
-    parts += section(lang, "s.estimates", *describe_estimates(["s.model", "s.rank"], measured, lang))
+    parts += section(lang, "estimates", *describe_estimates(["s.model", "s.rank"], measured, lang))
     parts += section(lang, "s.unmeasured", items(list_failures(selection)))
     parts += section(lang, "unreadable", items(selection.unreadable()))
     parts += section(lang, "hardware", items(_hardware(selection)), say(lang, "written by", version=version_text()))

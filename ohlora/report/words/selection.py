@@ -9,7 +9,6 @@ SELECTION: dict[str, tuple[str, str]] = {
     "s.against": ("What speaks against it", "이 선택에 불리한 점"),
     "s.ranking": ("Ranking", "순위"),
     "s.weights": ("Weights, and whether the choice depends on them", "가중치와 그에 따른 결과 변화"),
-    "s.estimates": ("Estimated and measured peak memory", "최대 메모리: 추정과 측정"),
     "s.unmeasured": ("Not measured, and why", "측정하지 못한 후보와 이유"),
     "s.answers": ("The answers, side by side", "답변 비교"),
     "s.defects": ("Answers, by defect", "답변의 결함"),
