@@ -9,7 +9,7 @@ from typing import Any
 
 from ohlora.config.schema import Dtype
 from ohlora.errors import Unsupported
-from ohlora.measure.gpus import Gpu, chosen_gpu
+from ohlora.measure.gpus import Gpu, chosen_gpu, list_gpus
 from ohlora.measure.kernels import explain_missing, has_kernels
 
 BF16_CAPABILITY = (8, 0)
@@ -46,11 +46,15 @@ def find_gpu_problem(least: tuple[int, int], needs: str) -> tuple[str, str] | No
     compiled_for = torch.cuda.get_arch_list()
     if not has_kernels(capability, compiled_for):
         build = f"{torch.__version__}, CUDA {torch.version.cuda}"
-        return "compute_capability", explain_missing(name, capability, compiled_for, build)
-    if capability < least:
+        missing = explain_missing(name, capability, compiled_for, build)
+    elif capability < least:
         wanted, has = f"{least[0]}.{least[1]}", f"{capability[0]}.{capability[1]}"
-        return "compute_capability", f"{needs} need compute capability {wanted} or more; {name} has {has}"
-    return None
+        missing = f"{needs} need compute capability {wanted} or more; {name} has {has}"
+    else:
+        return None
+    able = [gpu for gpu in list_gpus() if gpu.capability >= least and has_kernels(gpu.capability, compiled_for)]
+    also = "; device=cuda:<number> takes another GPU of this machine: " + able[0].name if able else ""
+    return "compute_capability", missing + also
 
 
 def _explain_unusable(gpu: Gpu) -> str:
@@ -61,7 +65,7 @@ def _explain_unusable(gpu: Gpu) -> str:
     shown = f"the driver ({gpu.driver}, for CUDA {gpu.cuda} or older) shows {gpu.name}, but torch {torch.__version__}"
     if build is None:
         return f"{shown} is a build without CUDA; install one for CUDA {gpu.cuda} or older, or give device=cpu"
-    if [int(part) for part in build.split(".")] > [int(part) for part in gpu.cuda.split(".")]:
+    if int(build.split(".")[0]) > int(gpu.cuda.split(".")[0]):  # within a major version a driver takes later ones too
         return (
             f"{shown} is built for CUDA {build} and cannot use it; update the driver, install a torch build for CUDA "
             f"{gpu.cuda} or older, or give device=cpu"

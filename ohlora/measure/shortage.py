@@ -12,6 +12,11 @@ from ohlora.measure.cgroup import limit_bytes, memory_folder
 from ohlora.measure.resident import Resident
 
 MIB = 2**20
+# Of the driver, of Triton, and of cuBLAS, which has no other word for it.
+GPU_WORDS = (
+    "CUDA error: out of memory", "CUDA driver error: out of memory", "Triton Error [CUDA]: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)  # fmt: skip
 ASKED = re.compile(r"(?:tried|unable) to allocate ([\d.]+) ?(bytes|[KMGTPE]iB)?", re.IGNORECASE)
 UNITS = {"bytes": 1, **{f"{letter}ib": 2 ** (10 * power) for power, letter in enumerate("kmgtpe", 1)}}
 
@@ -52,7 +57,7 @@ def _ram(limit: int | None) -> str:
 
 def _on_gpu(error: BaseException) -> bool:
     names = {cls.__name__ for cls in type(error).__mro__}
-    return "OutOfMemoryError" in names or "CUDA error: out of memory" in str(error)
+    return "OutOfMemoryError" in names or any(words in str(error) for words in GPU_WORDS)
 
 
 def _gpu() -> str | None:

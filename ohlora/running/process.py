@@ -27,7 +27,11 @@ FIXED_ENV = {
     "PYTHONIOENCODING": "utf-8",  # of its log, whatever the terminal's is
     "TOKENIZERS_PARALLELISM": "false",
 }
-DROPPED_ENV = ("PYTORCH_ALLOC", "PYTORCH_CUDA_ALLOC", "ACCELERATE_", "OHLORA_")
+# A launcher's LOCAL_RANK or WORLD_SIZE would make a child wait for others that are not there.
+DROPPED_ENV = (
+    "PYTORCH_ALLOC", "PYTORCH_CUDA_ALLOC", "ACCELERATE_", "OHLORA_", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "RANK",
+    "WORLD_SIZE", "OMPI_COMM_WORLD", "MV2_COMM_WORLD", "PMI_",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ohlora.config.compose import compose_config
 from ohlora.config.validate import validate
 from ohlora.errors import Unsupported, UserError
 from ohlora.measure import gpus
-from ohlora.measure.device import describe, resolve_device
+from ohlora.measure.device import describe, find_gpu_problem, resolve_device
 from ohlora.measure.gpus import CHOSEN, ORDER, VISIBLE, chosen_gpu, device_problems, narrow_process, visible_gpus
 from ohlora.measure.kernels import has_kernels
 from ohlora.running.plan import plan_run
@@ -173,6 +173,38 @@ def test_a_gpu_that_torch_cannot_use_is_no_cpu(machine: FakeBoards, monkeypatch:
         resolve_device("auto")
     machine.boards.clear()
     assert resolve_device("auto") == "cpu"
+
+
+def test_a_gpu_without_kernels_names_another_one_that_would_do(
+    machine: FakeBoards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow_process("auto")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (5, 2))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Quadro M6000")
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: LOCKED)
+    hint = "; device=cuda:<number> takes another GPU of this machine: NVIDIA A100"
+    for least in ((0, 0), (7, 0)):
+        found = find_gpu_problem(least, "its kernels")
+        assert found and found[0] == "compute_capability" and found[1].endswith(hint)
+    machine.boards[:] = [FIRST]
+    found = find_gpu_problem((0, 0), "its kernels")
+    assert found and found[1].endswith("or give device=cpu")
+
+
+def test_a_driver_of_the_same_major_version_is_not_too_old(
+    machine: FakeBoards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA 13.2 runs on a driver for 13.0: what is wrong is what torch itself says."""
+
+    def busy() -> None:
+        raise RuntimeError("CUDA-capable device(s) is/are busy or unavailable")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "init", busy)
+    monkeypatch.setattr(torch.version, "cuda", "13.2")
+    with pytest.raises(Unsupported, match="cannot use it: CUDA-capable device.* busy or unavailable; give device=cpu"):
+        resolve_device("auto")
 
 
 def test_the_device_is_recorded(machine: FakeBoards, monkeypatch: pytest.MonkeyPatch) -> None:

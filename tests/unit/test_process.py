@@ -125,8 +125,12 @@ def test_children_do_not_outlive_their_parent(tmp_path: Path, number: signal.Sig
 def test_the_environment_of_all_arms_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNSLOTH_RETURN_LOGITS", "1")
     monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "x")
+    launched = {"LOCAL_RANK": "0", "RANK": "3", "WORLD_SIZE": "4", "PMI_SIZE": "4", "OMPI_COMM_WORLD_SIZE": "4"}
+    for name, value in launched.items():
+        monkeypatch.setenv(name, value)
     env = process.child_env({**shared_env(Path("compiled")), "HF_HUB_OFFLINE": "1"})
     assert "UNSLOTH_RETURN_LOGITS" not in env and "PYTORCH_CUDA_ALLOC_CONF" not in env
+    assert not launched.keys() & env.keys()  # accelerate would wait for the others of a launcher
     assert (
         env["UNSLOTH_DISABLE_STATISTICS"] == "1" and env["HF_HUB_OFFLINE"] == "1" and env["PATH"] == os.environ["PATH"]
     )

@@ -62,8 +62,21 @@ def test_out_of_memory_on_a_gpu(monkeypatch: pytest.MonkeyPatch, free: tuple[int
     text = asked_and_available(error)
     assert text.startswith("asked for 20,480 MiB; ")
     assert ("the GPU has 81,920 MiB, 5,120 MiB of it free" in text) == (free is not None)
-    assert is_out_of_memory(error) and is_out_of_memory(RuntimeError("CUDA error: out of memory"))
+    assert is_out_of_memory(error)
     assert not is_out_of_memory(RuntimeError("shapes cannot be multiplied"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: out of memory",
+        "CUDA driver error: out of memory",
+        "Triton Error [CUDA]: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    ],
+)
+def test_out_of_memory_in_a_library_s_own_words(words: str) -> None:
+    assert is_out_of_memory(RuntimeError(words))
 
 
 def test_what_another_process_held_is_not_said_of_the_killed_one(tmp_path: Path) -> None:
