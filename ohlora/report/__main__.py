@@ -16,6 +16,9 @@ from ohlora.errors import UserError
 from ohlora.report.comparison.comparison import read_comparison
 from ohlora.report.comparison.machines import write_several
 from ohlora.report.comparison.write import write_comparison
+from ohlora.report.selection.ranking import parse_weights
+from ohlora.report.selection.selection import is_selection
+from ohlora.report.selection.write import write_selection
 from ohlora.terminal import replace_unprintable
 
 LANGS = ("en", "ko")
@@ -55,9 +58,9 @@ def main() -> int:
             read = [_local(text, Path(taken), given.tracking_uri) for text in folders]
             in_place = len(folders) == 1 and not folders[0].startswith(MLFLOW) and given.out is None
             out = None if in_place else given.out or Path("outputs") / "side-by-side"
-            if _of_selection(read, asked=bool(given.weights or given.grades)):
-                return _select(read, lang, out, given.weights, given.grades)
-            return _report(read, lang, out)
+            code, text = _write(read, lang, out, given.weights, given.grades)
+            print(text)
+            return code
     except UserError as error:
         print(error.report(), file=sys.stderr)
     except OSError as error:
@@ -80,8 +83,6 @@ def _of_selection(folders: list[Path], asked: bool) -> bool:
     Raises:
         UserError: some are, or `asked` of folders that are not.
     """
-    from ohlora.report.selection.selection import is_selection
-
     others = [folder for folder in folders if not is_selection(folder)]
     if others and (asked or len(others) < len(folders)):
         why = "--weights and --grades are" if asked else "other folders here are"
@@ -89,26 +90,19 @@ def _of_selection(folders: list[Path], asked: bool) -> bool:
     return not others
 
 
-def _select(folders: list[Path], lang: str | None, out: Path | None, weights: str | None, grades: Path | None) -> int:
-    from ohlora.report.selection.ranking import parse_weights
-    from ohlora.report.selection.write import write_selection
-
-    code, text = write_selection(folders, lang, out, parse_weights(weights) if weights else None, grades)
-    print(text)
-    return code
-
-
-def _report(folders: list[Path], lang: str | None, out: Path | None) -> int:
-    """One folder's report, in place or in `out`; or that of several in `out`."""
+def _write(
+    folders: list[Path], lang: str | None, out: Path | None, weights: str | None, grades: Path | None
+) -> tuple[int, str]:
+    """The exit code and what is printed. `out` None: the only folder itself."""
+    if _of_selection(folders, asked=bool(weights or grades)):
+        return write_selection(folders, lang, out, parse_weights(weights) if weights else None, grades)
     if len(folders) == 1:
         comparison, text = write_comparison(folders[0], lang, out)
-        print(text)
-        return comparison.exit_code()
+        return comparison.exit_code(), text
     assert out is not None
     comparisons = [read_comparison(folder, lang) for folder in folders]
-    print(write_several(comparisons, out))
     codes = {comparison.exit_code() for comparison in comparisons}
-    return next(code for code in (130, 1, 2, 0) if code in codes)
+    return next(code for code in (130, 1, 2, 0) if code in codes), write_several(comparisons, out)
 
 
 if __name__ == "__main__":

@@ -16,17 +16,20 @@ def describe_run(result: Result) -> list[str]:
     return [f"{phase}: {why}" for phase, why in _describe_phases(result, lang).items()]
 
 
-def list_disturbed(named: Iterable[tuple[str, Result]], lang: str, consequence: str) -> list[str]:
-    """The section with a row per phase that the machine disturbed, of runs with the names of their arms.
+def list_disturbed(
+    named: Iterable[tuple[str, Result]], lang: str, consequence: str, columns: tuple[str, str] = ("pair", "arm")
+) -> list[str]:
+    """The section with a row per phase that the machine disturbed, of runs with their names.
 
-    `consequence`: the code of the sentence that says whether their figures count.
+    `consequence`: the code of the sentence that says whether their figures count; `columns`: the codes of what a repeat
+    and a name are there.
     """
     rows = []
     for name, run in named:
         pair = f"{run.repeat + 1}{say(lang, 'made_again', n=run.redo) if run.redo else ''}"
         rows += [[pair, name, phase, why] for phase, why in _describe_phases(run, lang).items()]
-    head = ("pair", "arm", "phase", "why")
-    return section(lang, "disturbed", say(lang, consequence), table(lang, head, rows)) if rows else []
+    shown = table(lang, (*columns, "phase", "why"), rows)
+    return section(lang, "disturbed", say(lang, consequence), shown) if rows else []
 
 
 def _describe_phases(run: Result, lang: str) -> dict[str, str]:

@@ -66,6 +66,13 @@ def test_a_disturbed_pair_is_shown_and_takes_no_part_in_a_verdict(tmp_path: Path
     assert [row["redo"] for row in rows].count("1") == 2
 
 
+def test_a_disturbed_run_of_a_pair_that_was_made_again(tmp_path: Path) -> None:
+    put_pair(tmp_path, 0, 0, 20.0)
+    put_pair(tmp_path, 1, 0, 20.0, redo=1)
+    write_comparison(tmp_path)
+    assert "| 1 (made again, 1) | backend=hf | train |" in (tmp_path / "comparison.md").read_text()
+
+
 def test_too_few_undisturbed_pairs_have_no_verdict(tmp_path: Path) -> None:
     for number in range(4):
         put_pair(tmp_path, number, number, 20.0 if number == 1 else 0.0)

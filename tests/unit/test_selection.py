@@ -100,6 +100,15 @@ def test_the_users_table(tmp_path: Path) -> None:
     )
 
 
+def test_a_disturbed_run_is_in_a_table_and_counts(tmp_path: Path) -> None:
+    stopped = {"train": {"wall_s": 40.0, "longest_pause_s": 20.0, "pauses_s": 20.0}}
+    put(study(tmp_path), "small", 64, BASE | SMALL, "good", disturbance=stopped)
+    write_selection([tmp_path])
+    text = (tmp_path / "selection.md").read_text("utf-8")
+    assert "their figures count all the same.\n\n| repeat | model | phase | why |" in text
+    assert "| 1 | small r64 | train | the process stood still for 20.0 s |" in text
+
+
 def test_the_choice_follows_the_numbers(tmp_path: Path) -> None:
     _, printed = write_selection([study(tmp_path)])
     (machine,) = json.loads((tmp_path / "selection.json").read_text())["machines"]

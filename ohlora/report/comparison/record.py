@@ -75,14 +75,9 @@ def _contrast(one: Contrast) -> dict[str, Any]:
 def _figure(figure: Figure) -> dict[str, Any]:
     return {
         "headline": figure.headline,
-        "baseline": figure.paired.baseline,
-        "other": figure.paired.other,
-        "ratio": figure.paired.ratio,
-        "interval": figure.paired.interval,
-        "spread": figure.paired.spread,
+        **{key: value for key, value in vars(figure.paired).items() if key != "p"},  # but what Holm makes of it
         "p_holm": figure.p,
         "family": figure.family,
-        "pairs": figure.paired.pairs,
         "pairs_to_show_5_percent": figure.pairs_needed,
         "verdict": figure.verdict,
         "why": figure.why,

@@ -40,7 +40,7 @@ def compose_document(selection: ModelSelection) -> str:
     named = [
         (selection.with_machine(one.name, one.machine), run) for one in selection.candidates for run in one.results
     ]
-    parts += list_disturbed(named, lang, "disturbed_candidates")
+    parts += list_disturbed(named, lang, "disturbed_candidates", ("repeat", "s.model"))
     measured = [
         ([selection.with_machine(one.model, one.machine), one.rank], one.metrics, one.results)
         for one in selection.candidates

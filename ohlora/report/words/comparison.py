@@ -28,6 +28,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "interval": ("95 % interval", "대응표본 95 % 신뢰구간"),
     "spread": ("spread of pairs", "쌍 간 편차"),
     "pair": ("pair", "쌍"),
+    "repeat": ("repeat", "회차"),
     "pairs": ("pairs", "쌍"),
     "verdict": ("verdict", "판정"),
     "needed": ("pairs to show 5 %", "5 % 차이를 확인하는 데 필요한 쌍 수"),
