@@ -53,6 +53,10 @@ class NVMLError(Exception):
     pass
 
 
+class NVMLError_NotSupported(NVMLError):
+    pass
+
+
 class NVMLLibraryMismatchError(Exception):
     """As in pynvml: the driver's library is too old for a function; no subclass of NVMLError."""
 
@@ -76,6 +80,7 @@ class FakeNvml:
     stranger: int | None = None  # MiB of another process that is listed under our number
     uuids: tuple[str, ...] = ("GPU-first", f"GPU-{UUID}")
     NVMLError: type[Exception] = NVMLError
+    NVMLError_NotSupported: type[Exception] = NVMLError_NotSupported
     NVMLLibraryMismatchError: type[Exception] = NVMLLibraryMismatchError
     NVML_CLOCK_SM: int = 1
     NVML_TEMPERATURE_GPU: int = 0
@@ -150,12 +155,15 @@ class FakeNvml:
 
 @dataclass
 class Board:
-    """A GPU as the driver shows it; `instances` are the MIG instances that split it. Sizes in MiB."""
+    """A GPU as the driver shows it; `instances` are the MIG instances that split it. Sizes in MiB.
+
+    total: None where it computes in the machine's memory.
+    """
 
     uuid: str
     name: str = "NVIDIA A100"
     capability: tuple[int, int] = (8, 0)
-    total: int = 40000
+    total: int | None = 40000
     free: int = 39000
     instances: tuple[str, ...] = ()
 
@@ -167,6 +175,7 @@ class FakeBoards:
     boards: list[Board]
     cuda: int = 13000
     NVMLError: type[Exception] = NVMLError
+    NVMLError_NotSupported: type[Exception] = NVMLError_NotSupported
     NVMLLibraryMismatchError: type[Exception] = NVMLLibraryMismatchError
 
     def nvmlInit(self) -> None:
@@ -201,6 +210,8 @@ class FakeBoards:
         return handle[0], handle[0].instances[index]
 
     def nvmlDeviceGetMemoryInfo(self, handle: tuple[Board, str]) -> Any:
+        if handle[0].total is None:
+            raise NVMLError_NotSupported("Not Supported")
         share = len(handle[0].instances) or 1
         return SimpleNamespace(total=handle[0].total * MIB // share, free=handle[0].free * MIB // share)
 

@@ -33,9 +33,13 @@ def capacity(device: str, dtype: Dtype, memory_gib: float | None) -> Capacity:
     """
     gpu = chosen_gpu(device)
     if gpu is not None:
-        said = f"{gpu.name}: {gpu.free_mib:,.0f} MiB free of {gpu.total_mib:,.0f}"
         native = "bfloat16" if gpu.capability >= BF16_CAPABILITY else "float16"
-        found = Capacity("cuda", gpu.free_mib, said, native, gpu)
+        if gpu.free_mib is None or gpu.total_mib is None:
+            ram = _ram()
+            found = Capacity("cuda", ram.mib, f"{gpu.name}, which shares the machine's memory: {ram.said}", native, gpu)
+        else:
+            said = f"{gpu.name}: {gpu.free_mib:,.0f} MiB free of {gpu.total_mib:,.0f}"
+            found = Capacity("cuda", gpu.free_mib, said, native, gpu)
     elif device.startswith("cuda"):
         found = Capacity("cuda", None, "no GPU can be asked here", "bfloat16")
     else:

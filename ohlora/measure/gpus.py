@@ -24,6 +24,7 @@ class Gpu:
     """A device that a process can compute on: a whole board, or one instance of a board that is split by MIG.
 
     uuid: what CUDA_VISIBLE_DEVICES takes, 'GPU-…' or 'MIG-…'; board: the board's number in nvidia-smi;
+    memory: None where the GPU has none of its own, as on a GB10;
     cuda: the newest CUDA version that the driver supports.
     """
 
@@ -31,8 +32,8 @@ class Gpu:
     board: int
     name: str
     capability: tuple[int, int]
-    total_mib: float
-    free_mib: float
+    total_mib: float | None
+    free_mib: float | None
     driver: str
     cuda: str
 
@@ -149,12 +150,20 @@ def _boards(nvml: Any) -> Iterator[Gpu]:
             handle = nvml.nvmlDeviceGetHandleByIndex(board)
             capability = nvml.nvmlDeviceGetCudaComputeCapability(handle)
             for device in _instances(nvml, handle):
-                memory = nvml.nvmlDeviceGetMemoryInfo(device)
                 name, uuid = nvml.nvmlDeviceGetName(device), nvml.nvmlDeviceGetUUID(device)
-                total, free = memory.total / MIB, memory.free / MIB
+                total, free = _memory_mib(nvml, device)
                 yield Gpu(uuid, board, name, (capability[0], capability[1]), total, free, driver, version)
         except nvml.NVMLError:  # one that has fallen off the bus, or that this process may not see
             continue
+
+
+def _memory_mib(nvml: Any, device: Any) -> tuple[float, float] | tuple[None, None]:
+    """Total and free; nothing where the driver does not count it, since the GPU computes in the machine's memory."""
+    try:
+        memory = nvml.nvmlDeviceGetMemoryInfo(device)
+    except nvml.NVMLError_NotSupported:
+        return None, None
+    return memory.total / MIB, memory.free / MIB
 
 
 def _instances(nvml: Any, board: Any) -> list[Any]:

@@ -35,7 +35,7 @@ class Nvml:
                 self.source, self.reason = "none", "NVML shows this process no GPU"
                 return
             self._device = pynvml.nvmlDeviceGetHandleByUUID(gpu.uuid)
-            self._at_start = pynvml.nvmlDeviceGetMemoryInfo(self._device).used
+            self._at_start = self._used_on_device() or 0
         except self._errors as error:
             self.source, self.reason = "none", f"NVML: {error}"
 
@@ -52,7 +52,8 @@ class Nvml:
         if not self.source and held:
             self.source = "process" if own is not None and own >= held else "device_difference"
         if self.source == "device_difference":
-            return self._difference()
+            used = self._used_on_device()
+            return None if used is None else max(0, used - self._at_start)
         return own if self.source else None
 
     def state(self) -> GpuState:
@@ -72,9 +73,11 @@ class Nvml:
         sizes = [entry.usedGpuMemory for entry in listed if entry.pid == os.getpid()]
         return sum(sizes) if sizes and None not in sizes else None
 
-    def _difference(self) -> int | None:
+    def _used_on_device(self) -> int | None:
+        """By all programs; None where the driver does not count it, as on a GB10, which has no memory of its own."""
         try:
-            return max(0, self._nvml.nvmlDeviceGetMemoryInfo(self._device).used - self._at_start)
+            used: int = self._nvml.nvmlDeviceGetMemoryInfo(self._device).used
         except self._errors as error:
             self.reason = f"NVML: {error}"
             return None
+        return used

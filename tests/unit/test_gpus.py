@@ -11,8 +11,10 @@ from fake_gpu import Board, FakeBoards
 
 from ohlora import worker
 from ohlora.config.compose import compose_config
+from ohlora.config.schema import Dtype
 from ohlora.config.validate import validate
 from ohlora.errors import Unsupported, UserError
+from ohlora.estimate.capacity import capacity
 from ohlora.measure import gpus
 from ohlora.measure.device import describe, find_gpu_problem, resolve_device
 from ohlora.measure.gpus import CHOSEN, ORDER, VISIBLE, chosen_gpu, device_problems, narrow_process, visible_gpus
@@ -205,6 +207,13 @@ def test_a_driver_of_the_same_major_version_is_not_too_old(
     monkeypatch.setattr(torch.version, "cuda", "13.2")
     with pytest.raises(Unsupported, match="cannot use it: CUDA-capable device.* busy or unavailable; give device=cpu"):
         resolve_device("auto")
+
+
+def test_a_gpu_that_shares_the_machine_s_memory_is_one_all_the_same(machine: FakeBoards) -> None:
+    machine.boards[:] = [Board("GPU-spark", "NVIDIA GB10", (12, 1), total=None)]
+    found = capacity("auto", Dtype.auto, None)
+    assert found.gpu is not None and (found.device, found.dtype, found.gpu.free_mib) == ("cuda", "bfloat16", None)
+    assert found.mib and found.mib > 0 and found.said.startswith("NVIDIA GB10, which shares the machine's memory: ")
 
 
 def test_the_device_is_recorded(machine: FakeBoards, monkeypatch: pytest.MonkeyPatch) -> None:
