@@ -15,16 +15,16 @@ PHASES = {"infer": "inference", "train": "fine-tuning"}
 
 
 def show(config: Config) -> tuple[int, str]:
-    """The parts of this run's model, then a row for each model; exit code 2 where this run's cannot fit.
+    """The memory of this run part by part, then one row per model; exit code 2 if this run does not fit.
 
     Raises:
-        UserError: the data cannot be used, such as where a named column is missing; or the model's shape is not known.
+        UserError: the data cannot be used (such as a missing column), or the model's shape is unknown.
     """
     plan = Plan(config)
     found, there = plan.estimate, plan.capacity
     if found is None:
         raise UserError(
-            f"model={config.model.name}: nothing is known of its shape; prepare it (task=prepare), or give model.shape"
+            f"model={config.model.name}: its shape is unknown; prepare it (task=prepare), or give model.shape"
         )
     others = [(one.config.model, one.estimate_on(there)) for one in plan.other_models()]
     remedy = ""
@@ -65,11 +65,11 @@ def _parts(found: Estimate) -> str:
 
 
 def _models(estimates: Iterable[tuple[ModelConfig, Estimate | None]]) -> str:
-    """Every model of the group under the same settings, the smallest first."""
+    """Every model of the group under the same settings, smallest first."""
     rows = []
     for model, one in estimates:
         if one is None:
-            rows.append((0.0, [model.name, NO_VALUE, NO_VALUE, NO_VALUE, "nothing is known of its shape"]))
+            rows.append((0.0, [model.name, NO_VALUE, NO_VALUE, NO_VALUE, "shape unknown"]))
             continue
         cells = [_mib(sum(one.phases[phase].values())) if phase in one.phases else NO_VALUE for phase in PHASES]
         params = NO_VALUE if model.params_m is None else f"{model.params_m:,.0f}"

@@ -1,4 +1,4 @@
-"""python -m ohlora.run task=licenses: the licence of every model, what it restricts, and what was accepted here."""
+"""python -m ohlora.run task=licenses: the licence of every model, its restrictions, and whether it was accepted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ohlora.running.plan import Plan
 
 
 def show(config: Config) -> tuple[int, str]:
-    """A row for each model, then the terms of each restricted licence."""
+    """One row per model, then the restrictions of each licence."""
     rows: list[list[str]] = []
     entries: dict[str, Licence] = {}
     for model in (plan.model for plan in Plan(config).other_models()):
@@ -31,6 +31,6 @@ def show(config: Config) -> tuple[int, str]:
             parts += [f"{entry.title} ({entry.url}), {checked}{entry.restrictions}", ""]
     for tag, record in sorted(read_accepted(Path(config.models)).items()):
         if tag in ENTRIES and record.get("version") != LICENCES[tag].version:
-            parts += [f"{tag}: accepted in the version of {record.get('version')}; the terms are newer", ""]
-    parts.append(f"Accept one with model.accept_license=<tag>; {Path(config.models) / REMEMBERED} remembers it")
+            parts += [f"{tag}: accepted in version {record.get('version')}; the terms have changed since", ""]
+    parts.append(f"Accept one with model.accept_license=<tag>; {Path(config.models) / REMEMBERED} records it")
     return 0, "\n".join(parts)

@@ -1,1 +1,1 @@
-"""How answers are generated: the same settings for every task and every back end."""
+"""Generation settings, the same for every task and back end."""

@@ -1,14 +1,14 @@
-"""Greedy decoding as the configuration says, whatever a model's own generation_config.json asks for.
+"""Greedy decoding as configured, independent of a model's generation_config.json.
 
-transformers fills every field that a call leaves open from the model's file: `repetition_penalty`, `num_beams`, a
-list of suppressed tokens. So each is given its neutral value here, and the file's values are taken off the model.
+transformers fills every field that a call does not set from the model's file: `repetition_penalty`, `num_beams`, a
+list of suppressed tokens. So each field gets its neutral value here, and the file's values are removed from the model.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# Fields that change which tokens are written, or how many answers are looked at, with the values that change nothing.
+# Fields that change the generated tokens or the number of candidates, each with its neutral value.
 NEUTRAL: dict[str, Any] = {
     "do_sample": False,
     "num_beams": 1,
@@ -36,7 +36,7 @@ UNINTERESTING = ("transformers_version", "compile_config")
 
 
 def greedy(min_new_tokens: int, max_new_tokens: int, stop_ids: list[int], pad_id: int) -> Any:
-    """The GenerationConfig of one answer: the likeliest token each time, and nothing else decides."""
+    """The GenerationConfig of pure greedy decoding: always the likeliest token."""
     from transformers import GenerationConfig
 
     return GenerationConfig(
@@ -49,7 +49,7 @@ def greedy(min_new_tokens: int, max_new_tokens: int, stop_ids: list[int], pad_id
 
 
 def drop_own_settings(model: Any) -> dict[str, Any]:
-    """Empty the model's own GenerationConfig; returns the settings that would otherwise have joined in."""
+    """Clear the model's own GenerationConfig; return the settings that would have applied."""
     from transformers import GenerationConfig
 
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -62,7 +62,7 @@ def drop_own_settings(model: Any) -> dict[str, Any]:
 
 
 def in_effect(settings: Any) -> dict[str, Any]:
-    """The fields of a GenerationConfig that are set, with what a back end has changed in it."""
+    """The fields of a GenerationConfig that are set, including changes by a back end."""
     found = settings.to_dict() if settings is not None else {}
     return {
         key: value

@@ -1,1 +1,1 @@
-"""What a run leaves on disk: one typed model each."""
+"""The files that a run leaves, each with a typed model."""

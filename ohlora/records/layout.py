@@ -1,4 +1,4 @@
-"""Where a run directory keeps its attempts and its adapter."""
+"""The layout of a run directory: its attempts and its adapter."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from ohlora.errors import UserError
 
-PLAN_FILE = "plan.json"  # beside config.yaml: what the child must see as its parent did
-MLFLOW_RUN = "mlflow.json"  # in an attempt: the experiment and the run that it has in MLflow
+PLAN_FILE = "plan.json"  # beside config.yaml: the data hash that the child must find too
+MLFLOW_RUN = "mlflow.json"  # in an attempt: the ids of its MLflow experiment and run
 
 
 def adapter_folder(given: str) -> Path | None:
-    """The adapter in a run directory (its newest attempt), an attempt, or an adapter folder itself."""
+    """The adapter folder of a run directory (its newest attempt), of an attempt, or the given folder itself."""
     folder = Path(given)
     candidates = [folder, folder / "adapter", *(path / "adapter" for path in attempts(folder)[::-1])]
     return next((path for path in candidates if (path / "adapter_config.json").is_file()), None)
@@ -24,12 +24,12 @@ def attempts(run: Path) -> list[Path]:
 
 
 def newest_attempt(directory: Path) -> Path:
-    """The attempt that a run directory or an attempt stands for.
+    """The newest attempt of a run directory, or the given attempt itself.
 
     Raises:
-        UserError: neither.
+        UserError: the folder is neither.
     """
     for candidate in [directory, *attempts(directory)[::-1]]:
         if (candidate / "config.yaml").is_file():
             return candidate
-    raise UserError(f"{directory}: not a run directory; it holds no config.yaml and no attempt-<number>")
+    raise UserError(f"{directory}: not a run directory; it has no config.yaml and no attempt-<number>")

@@ -21,10 +21,10 @@ Kind = Literal["sweep", "pairs", "selection"]
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One planned run. `overrides` are the command line that makes it; `track` is '' outside a comparison.
+    """One planned run. `overrides` is its command line; `track` is '' outside a comparison.
 
-    `asked` is the configuration that its `run_id` hashes, 'lora.rank' -> 16; empty in a plan of an older version.
-    `redo` counts how often its pair was made again because the machine disturbed it.
+    `asked` is the configuration that `run_id` hashes, 'lora.rank' -> 16; empty in manifests of older versions.
+    `redo` counts how often its pair was repeated because of a disturbance.
     """
 
     overrides: list[str]
@@ -36,14 +36,14 @@ class PlannedRun:
     redo: int = 0
 
     def make_again(self) -> PlannedRun:
-        """The same run once more, in a folder of its own."""
+        """The same run once more, in another folder."""
         again, base = self.redo + 1, self.run_id.removesuffix(f"-redo{self.redo}")
         return replace(self, run_id=f"{base}-redo{again}", redo=again)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A plan. The first arm of a track is what its others are compared with."""
+    """The planned runs of a study. The first arm of a track is its baseline."""
 
     kind: Kind
     jobs: list[PlannedRun]
@@ -52,17 +52,17 @@ class Manifest:
     mlflow_parent: str | None = None
 
     def arms(self) -> list[tuple[str, str, list[str]]]:
-        """(track, arm, its overrides), in the order of the plan's first runs."""
+        """(track, arm, its overrides), in the order in which the arms first appear."""
         found: dict[tuple[str, str], list[str]] = {}
         for job in sorted(self.jobs, key=lambda job: job.repeat):
             found.setdefault((job.track, job.arm), [o for o in job.overrides if not o.startswith("repeat=")])
         return [(track, arm, overrides) for (track, arm), overrides in found.items()]
 
     def write(self, folder: Path) -> None:
-        """Write it into the folder, which is made.
+        """Write it into the folder, creating that.
 
         Raises:
-            UserError: the folder cannot be written to.
+            UserError: the folder is not writable.
         """
         shared = _shared_settings(self.jobs)
         try:
@@ -85,10 +85,10 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The folder's plan; None where there is none.
+    """Read the folder's manifest; None if there is none.
 
     Raises:
-        ValueError: it cannot be read, or is not one.
+        ValueError: it is not a readable manifest.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -106,13 +106,13 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def _shared_settings(jobs: list[PlannedRun]) -> dict[str, Any]:
-    """What all runs ask for alike, so that it is written once; runs of an older plan do not count."""
+    """The settings that all runs share, written only once; runs from older manifests are ignored."""
     first, *others = [job.asked for job in jobs if job.asked] or [{}]
     return {key: value for key, value in first.items() if all(key in o and o[key] == value for o in others)}
 
 
 def _other_settings(job: PlannedRun, shared: dict[str, Any]) -> dict[str, Any] | None:
-    """What a run asks for besides; None where it is not known."""
+    """The settings of a run that are not shared; None if unknown."""
     return {key: value for key, value in job.asked.items() if key not in shared} if job.asked else None
 
 

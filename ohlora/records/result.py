@@ -15,7 +15,7 @@ SCHEMA = 1
 
 
 class Status(str, Enum):
-    """How a run ended; `skipped`: a candidate that was not started, for a reason that was known before."""
+    """How a run ended; `skipped`: it was not started, for a reason known beforehand."""
 
     finished = "finished"
     failed = "failed"
@@ -48,7 +48,7 @@ KINDS: dict[str, type | tuple[type, ...]] = {
         ),
         dict,
     ),
-}  # what a reader relies on
+}  # fields that readers rely on
 TIMES = ("started", "ended")
 GROUPS = ("backend", "model", "trainer", "generation", "lora", "report", "data", "launch")
 EXIT_CODES = {Status.finished: 0, Status.unsupported: 2, Status.cancelled: 130, Status.skipped: 2}
@@ -56,7 +56,7 @@ EXIT_CODES = {Status.finished: 0, Status.unsupported: 2, Status.cancelled: 130, 
 
 @dataclass
 class PhaseRecord:
-    """What one child process leaves: `phases/<name>.json`. `metrics` keys are 'phase/name'."""
+    """The record of one child process: `phases/<name>.json`. Keys of `metrics` are 'phase/name'."""
 
     status: str
     reason: dict[str, str] | None = None
@@ -76,7 +76,7 @@ class PhaseRecord:
 class Result:
     """One run. Numbers in `metrics` follow docs/result.md; absent means not measured, never 0.
 
-    `redo` counts how often its pair was made again because the machine disturbed it.
+    `redo` counts how often its pair was repeated because of a disturbance.
     """
 
     run_id: str
@@ -103,7 +103,7 @@ class Result:
     schema: int = SCHEMA
 
     def add(self, phase: str, record: PhaseRecord) -> None:
-        """Take one process's record in. The first process's load is `load/…`, a later one's `<phase>_load/…`."""
+        """Add the record of one process. The first process's load is `load/…`, a later one's `<phase>_load/…`."""
         load = f"{phase}_load" if any(key.startswith("load/") for key in self.metrics) else "load"
         for key, value in record.metrics.items():
             self.metrics[f"{load}/{key[len('load/') :]}" if key.startswith("load/") else key] = value
@@ -128,22 +128,22 @@ class Result:
 
 
 def read_phase(path: Path) -> PhaseRecord:
-    """What a child process has left."""
+    """Read the record of a child process."""
     record = PhaseRecord(**read_json(path))
     _restore(record)
     return record
 
 
 def _restore(record: PhaseRecord | Result) -> None:
-    """Numbers that JSON has no word for, such as the loss of a training that diverged."""
+    """Restore numbers that JSON cannot express, such as the NaN loss of a diverged training."""
     record.metrics, record.parity = restore_numbers(record.metrics), restore_numbers(record.parity)
 
 
 def read_result(path: Path) -> Result:
-    """A result file of schema 1; fields this version does not know are left out.
+    """Read a result file of schema 1; fields that this version does not know are dropped.
 
     Raises:
-        ValueError: not a result of schema 1, or half-written.
+        ValueError: not a complete result of schema 1.
     """
     raw = read_json(path)
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
@@ -157,12 +157,12 @@ def read_result(path: Path) -> Result:
         raise ValueError(f"{path}: {error}") from None
     wrong = list(_of_other_types(result))
     if wrong:
-        raise ValueError(f"{path}: of another type than schema {SCHEMA} says: {', '.join(wrong[:5])}")
+        raise ValueError(f"{path}: wrong types for schema {SCHEMA}: {', '.join(wrong[:5])}")
     return result
 
 
 def _of_other_types(result: Result) -> Iterator[str]:
-    """The parts that a reader would trip over."""
+    """The fields with a wrong type."""
     number = (int, float)
     for name, kinds in KINDS.items():
         if not isinstance(getattr(result, name), kinds):
@@ -181,7 +181,7 @@ def _of_other_types(result: Result) -> Iterator[str]:
 
 
 def exit_code(results: Iterable[Result]) -> int:
-    """0 all finished; 130 one was cancelled; 2 what failed was bad input or an unsupported back end; else 1."""
+    """0: all finished; 130: one was cancelled; 2: only bad input or unsupported back ends failed; else 1."""
     codes = {_exit_code(result) for result in results}
     return next((code for code in (130, 1, 2, 0) if code in codes), 1)
 

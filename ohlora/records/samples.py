@@ -1,4 +1,4 @@
-"""Questions with their reference and generated answers, one JSON line each."""
+"""Questions with reference and generated answers, one JSON line each."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ohlora.files import encode_json, read_jsonl, write_atomic
 
 @dataclass(frozen=True)
 class Sample:
-    """`ended`: the answer ended with a stop token, not at its greatest length; None where that was not looked at.
+    """`ended`: the answer ended with a stop token, not at the length limit; None if not checked.
 
-    `category`: the row's, so that answers can be read by category; None where the data have none.
+    `category`: that of the row; None if the data have no categories.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""One run from its configuration to its result: folder, attempt, phases, tracking."""
+"""Run one plan and write its result: folder, attempt, phases, tracking."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from ohlora.tracking.mlflow_tracker import Tracker, open_tracker
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run stands: its identity, its place in its sweep's order, the MLflow run above it, its track.
+    """A run's place in a study: its identity, its position in the order, its MLflow parent run, its track.
 
-    `redo`: how often its pair was made again.
+    `redo`: how often its pair was repeated.
     """
 
     run_id: str
@@ -36,10 +36,10 @@ class Place:
 
 
 def execute(plan: Plan, folder: Path | None = None, place: Place | None = None) -> tuple[Result, Path]:
-    """Run this plan in a new attempt and leave `result.json` in the attempt and in the run directory.
+    """Run this plan in a new attempt; write `result.json` into the attempt and the run directory.
 
-    `folder` is the run directory; by default `<outputs>/<study>/<run_id>`. However it ends, a result is written and
-    the MLflow run closed. Returns the result and the attempt's folder.
+    `folder` is the run directory; by default `<outputs>/<study>/<run_id>`. A result is always written and
+    the MLflow run closed, however the run ends. Returns the result and the attempt's folder.
     """
     config, arm = plan.config, plan.arm
     place = place or Place(plan.identify())
@@ -47,7 +47,7 @@ def execute(plan: Plan, folder: Path | None = None, place: Place | None = None) 
     attempt = _new_attempt(folder)
     written = _rerunnable(plan)
     write_atomic(attempt / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(written)))
-    if config.task.name != "prepare":  # which reads no data
+    if config.task.name != "prepare":  # reads no data
         write_json(attempt / PLAN_FILE, {"data": plan.data_hash})
     result = Result(
         place.run_id,
@@ -60,14 +60,14 @@ def execute(plan: Plan, folder: Path | None = None, place: Place | None = None) 
         requested=written,
         redo=place.redo,
     )
-    result.reason = {"code": "interrupted", "text": "cancelled before it began"}
+    result.reason = {"code": "interrupted", "text": "cancelled before it started"}
     with progress.show_progress(f"{config.task.name} · {arm} · {config.model.name}") as show:
         tracker = open_tracker(config, show.line) if plan.task.tracked else None
         try:
             if tracker:
                 tracker.begin(config, result, attempt, place.parent, plan.selection)
             run_phases(config.launch, attempt, plan.phases, result, feed_between_phases(show.event, tracker))
-        except Exception as error:  # a defect of ours or a full disk: the run has ended all the same
+        except Exception as error:  # a bug or a full disk: the run still gets a result
             result.status, result.reason = Status.failed.value, {"code": type(error).__name__, "text": str(error)}
             raise
         finally:
@@ -76,7 +76,7 @@ def execute(plan: Plan, folder: Path | None = None, place: Place | None = None) 
 
 
 def _finish(plan: Plan, result: Result, attempt: Path, folder: Path, tracker: Tracker | None) -> None:
-    """Write the result and close the MLflow run, whatever happened before."""
+    """Write the result and close the MLflow run, even after an error."""
     try:
         if is_there(plan.model):
             accepted = read_acceptance(plan.model, plan.licence)
@@ -98,16 +98,16 @@ def _new_attempt(folder: Path) -> Path:
             except FileExistsError:
                 number += 1
                 continue
-            (folder / "result.json").unlink(missing_ok=True)  # it belongs to the attempt before
+            (folder / "result.json").unlink(missing_ok=True)  # it belongs to the previous attempt
             return (folder / f"attempt-{number}").resolve()
     except OSError as error:
         raise UserError(
-            f"outputs: {folder} cannot be made ({error.strerror}); choose another with outputs=<folder>"
+            f"outputs: {folder} cannot be created ({error.strerror}); choose another with outputs=<folder>"
         ) from None
 
 
 def _rerunnable(plan: Plan) -> dict[str, Any]:
-    """The resolved configuration with every path absolute, so that it can be run again from anywhere."""
+    """The resolved configuration with absolute paths, so that it can be run again from any folder."""
 
     def full(path: str | Path | None) -> str | None:
         return None if path is None else str(Path(path).absolute())
@@ -127,9 +127,9 @@ def _rerunnable(plan: Plan) -> dict[str, Any]:
 def feed_between_phases(
     show: Callable[[dict[str, Any]], None], tracker: Tracker | None
 ) -> Callable[[dict[str, Any]], None]:
-    """Events go to the screen; when a phase's process has ended the tracker takes in what metrics.jsonl has gained.
+    """Show each event; when a phase's process has ended, let the tracker read the new lines of metrics.jsonl.
 
-    Never earlier: a child that is being timed must not share the processor with MLflow.
+    Not earlier: MLflow must not use the processor while a child is being timed.
     """
     if tracker is None:
         return show

@@ -1,4 +1,4 @@
-"""A run: its phases in order, one fresh process each; every end of a child becomes a result."""
+"""Run the phases in order, each in a fresh process; turn every way a child can end into a status."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOG_TAIL_LINES = 12
 
 
 def run_phases(launch: LaunchConfig, attempt: Path, phases: tuple[Phase, ...], result: Result, sink: EventSink) -> None:
-    """Run the phases until one does not finish, taking each into `result`; `attempt` holds config.yaml already."""
+    """Run the phases until one fails, adding each to `result`; `attempt` already has its config.yaml."""
     (attempt / "phases").mkdir(exist_ok=True)
     result.timings["started"] = time.time()
     with (attempt / "events.jsonl").open("a", encoding="utf-8") as events:
@@ -53,7 +53,7 @@ def _run_phase(launch: LaunchConfig, attempt: Path, phase: Phase, on_event: Even
         run_phase(attempt, phase.name, on_event)
         return read_phase(record_path)
     log = attempt / "phases" / f"{phase.name}.log"
-    compiled = attempt / "compiled"  # each run compiles for itself
+    compiled = attempt / "compiled"  # each run has its own compile cache
     caches = {name: str(compiled / name.lower()) for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")}
     env = process.child_env({**shared_env(compiled), **caches})
     if phase.backend:
@@ -75,7 +75,7 @@ def _run_phase(launch: LaunchConfig, attempt: Path, phase: Phase, on_event: Even
 def _outcome(
     record_path: Path, log: Path, timeline: Path, ended: process.Ended, timeout_s: float | None
 ) -> PhaseRecord:
-    """The child's own record if it wrote one; otherwise what its death tells."""
+    """The child's own record if it wrote one; otherwise the status that its exit code shows."""
     if record_path.is_file() and not ended.by:
         record = read_phase(record_path)
     else:
@@ -90,7 +90,7 @@ def _outcome(
 
 def _death(ended: process.Ended, timeout_s: float | None, timeline: Path, phase: str) -> tuple[Status, str, str]:
     if ended.by == "timeout":
-        return Status.timeout, "timeout", f"still running after launch.timeout_s={timeout_s:g} s, so it was ended"
+        return Status.timeout, "timeout", f"still running after launch.timeout_s={timeout_s:g} s, so it was stopped"
     if ended.by == "cancel":
         return Status.cancelled, "interrupted", "by Ctrl-C or SIGTERM"
     if ended.code >= 0:

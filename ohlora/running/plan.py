@@ -1,7 +1,7 @@
-"""What follows from one run's configuration: worked out once, handed down to whoever needs it, in parent and child.
+"""Everything derived from one run's configuration: computed once and passed on, in the parent and in the child.
 
-Each part is worked out when it is first asked for and kept. What a phase of the run changes on disk (it prepares a
-model, it writes tokens) is seen by a fresh plan alone: `Plan.refresh`.
+Each part is computed on first use and kept. What a phase changes on disk (a prepared model, a token file) is seen only
+by a new plan: `Plan.refresh`.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from ohlora.records.manifest import PlannedRun
 
 
 def to_plain(composed: DictConfig) -> dict[str, Any]:
-    """The resolved configuration as plain dicts, as it is hashed and written."""
+    """The resolved configuration as plain dicts, the form that is hashed and written."""
     resolved = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
     assert isinstance(resolved, dict)
     return {str(key): value for key, value in resolved.items()}
 
 
 def plan_run(composed: DictConfig, files: DataFiles | None = None, **values: Any) -> Plan:
-    """The plan of a composed configuration, after `values` are put into it (`arm`, `repeat`).
+    """Plan a composed configuration, after setting `values` in it (`arm`, `repeat`).
 
-    `files`: those of the other runs of this command, so that a file is read once.
+    `files`: shared with the other runs of this command, so that each file is read once.
 
     Raises:
         UserError: every rule that the configuration breaks.
@@ -59,14 +59,14 @@ def plan_run(composed: DictConfig, files: DataFiles | None = None, **values: Any
 
 @dataclass(frozen=True)
 class Plan:
-    """One run: its configuration as typed objects and as plain dicts, and all that is derived from them."""
+    """One run: its configuration as typed objects and as plain dicts, and everything derived from them."""
 
     config: Config
     resolved: dict[str, Any] = field(default_factory=dict)
     files: DataFiles = field(default_factory=DataFiles)
 
     def refresh(self) -> Plan:
-        """The same with nothing worked out yet, save the rows."""
+        """The same plan with nothing computed yet, except for the rows."""
         return replace(self)
 
     @property
@@ -75,12 +75,12 @@ class Plan:
 
     @property
     def arm(self) -> str:
-        """The run's name in a comparison: what the sweep gave it, or its back end."""
+        """The run's name in a comparison: set by the sweep, or else its back end."""
         return self.config.arm or f"backend={self.config.backend.name}"
 
     @cached_property
     def content(self) -> dict[str, Any]:
-        """The configuration with the hash of each file in place of its path: the same on every machine."""
+        """The configuration with each file's hash in place of its path, so that it is the same on every machine."""
         resolved, config = self.resolved, self.config
         hashed = {**resolved, "data": {**resolved["data"]}, "model": {**resolved["model"]}}
         hashed["data"]["path"] = self.data_hash
@@ -92,18 +92,18 @@ class Plan:
         return hashed
 
     def identify(self, arm: str | None = None) -> str:
-        """The run's id. Files count by what they hold, not by where they lie."""
+        """The run's id. It depends on the content of files, not on their paths."""
         return run_id(self.content, arm or self.arm, self.config.repeat)
 
     def record_request(self, job: PlannedRun) -> PlannedRun:
-        """The planned run with its id, and with what it asks for, which a report reads where it leaves no result."""
+        """Add the id and the requested settings to a planned run; reports read them if the run leaves no result."""
         return replace(job, run_id=self.identify(job.arm), asked=flatten(measured(self.content)))
 
     # The data
 
     @cached_property
     def data_hash(self) -> str:
-        """sha256 of the data file: parent and child of a run must see the same."""
+        """sha256 of the data file; parent and child must see the same one."""
         return self.files.hash(self.config.data)
 
     @cached_property
@@ -117,26 +117,26 @@ class Plan:
 
     @cached_property
     def selection(self) -> Selection:
-        """The rows that this run trains on, evaluates on and asks.
+        """The rows of this run, for training, evaluation and prompts.
 
         Raises:
-            UserError: the file cannot be used, or has not what is asked for.
+            UserError: the file cannot be used, or has too few rows.
         """
         c = self.config
         return select_rows(self.rows, c.data.manifest, c.trainer, c.generation, self.task.trains)
 
     @cached_property
     def held_out(self) -> list[Row]:
-        """What the fine-tuned model of a selection is asked.
+        """The held-out rows that the fine-tuned model of a selection answers.
 
         Raises:
-            UserError: there is no row that is not trained on.
+            UserError: every row is used for training.
         """
         return select_held_out(self.rows, self.config.generation.prompts)
 
     @cached_property
     def tokens_path(self) -> Path:
-        """Where the tokens of these rows lie once the model is here and the phase tokenize has run."""
+        """The path of the token file, written by the phase tokenize once the model is prepared."""
         c = self.config
         return tokens_path(Path(c.outputs), c.model, self.model_folder, c.trainer.max_length, self.selection)
 
@@ -144,35 +144,35 @@ class Plan:
 
     @cached_property
     def model(self) -> LocalModel:
-        """The model and where its files lie."""
+        """The model option and where its files are."""
         return LocalModel(self.config.model, Path(self.config.models), Path(self.config.outputs) / ".hashes.json")
 
     @property
     def model_folder(self) -> Path:
-        """The folder that this run loads."""
+        """The folder that this run loads the model from."""
         return self.model.folder
 
     @cached_property
     def licence(self) -> str:
-        """The tag of the licence that the model is under, as far as its files are here to tell."""
+        """The tag of the model's licence, as far as the files that are here show it."""
         return licence_of(self.model)
 
     @cached_property
     def adapter_folder(self) -> Path | None:
-        """Where the saved adapter of this run lies, or will once it is fetched; None where there is none.
+        """The folder of this run's saved adapter, possibly not fetched yet; None without an adapter.
 
         Raises:
-            UserError: adapter=hub:… names no repository.
+            UserError: adapter=hub:… does not name a repository.
         """
         given = self.config.adapter
         return (adapters.published_folder(given, self.model.models) or adapter_folder(given)) if given else None
 
     @cached_property
     def lora_targets(self) -> tuple[str, ...]:
-        """The modules that the adapter goes to.
+        """The modules that get an adapter.
 
         Raises:
-            UserError: nothing is known of this architecture.
+            UserError: this architecture is unknown.
         """
         return tuple(architectures.lora_targets(self.config.model, self.config.lora.targets, self.model_folder))
 
@@ -184,7 +184,7 @@ class Plan:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """The task's phases, after those that make what is not there yet: the prepared model, the tokens."""
+        """The task's phases, preceded by those that prepare a missing model and missing tokens."""
         if self.config.task.name == "prepare":
             return self.task.phases
         if not (is_there(self.model) and adapters.is_here(self.config.adapter, self.model.models)):
@@ -195,17 +195,17 @@ class Plan:
 
     @cached_property
     def capacity(self) -> Capacity:
-        """What the device has, as of the first time that it is asked for."""
+        """What the device has free, read at first use."""
         return capacity(self.config.device, self.config.model.dtype, self.config.device_memory_gib)
 
     @cached_property
     def shape(self) -> Shape | None:
-        """None where nothing tells what the model is made of."""
+        """The model's layers and sizes; None if unknown."""
         return shape_of(self.config.model, self.model_folder)
 
     @cached_property
     def work(self) -> Work:
-        """Counted where the rows were tokenised before, else guessed from their text."""
+        """Token counts: exact if the rows are tokenised already, else guessed from their text."""
         c = self.config
         try:
             selection = self.selection
@@ -217,11 +217,11 @@ class Plan:
 
     @cached_property
     def estimate(self) -> Estimate | None:
-        """The memory that this run takes; None where the shape of its model is not known."""
+        """The memory that this run will take; None if the model's shape is unknown."""
         return self.estimate_on(self.capacity)
 
     def estimate_on(self, there: Capacity, tokens: Tokens | None = None) -> Estimate | None:
-        """The same on another device, or of tokens that are at hand."""
+        """The same for another device, or with tokens that are loaded already."""
         if self.shape is None:
             return None
         c = self.config
@@ -244,15 +244,15 @@ class Plan:
         return Estimate(c.model.name, self.shape, work, settings, there, trains)
 
     def other_models(self) -> Iterator[Plan]:
-        """The same run with each model of the group, its own first."""
+        """The same run with each model of the group, starting with its own."""
         for model in list_models(self.config.model):
             yield self if model is self.config.model else replace(self, config=replace(self.config, model=model))
 
     @cached_property
     def fit_problem(self) -> FitProblem | None:
-        """Of a run that cannot or may not fit: what is wrong and what would help; None where it fits.
+        """Why the run does not fit, or may not fit, and what would help; None if it fits.
 
-        Tasks that load no model are not judged, nor is anything with preflight=off.
+        Not checked with preflight=off, nor for tasks that load no model.
         """
         loads = any(phase.backend for phase in self.task.phases)
         if not loads or self.config.preflight is Preflight.off or self.estimate is None:

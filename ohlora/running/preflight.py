@@ -1,4 +1,4 @@
-"""What can be known to fail before anything heavy starts: files, folders, columns. Reads, never writes results."""
+"""Checks before anything heavy starts: files, folders, columns, memory. Writes no results."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ohlora.tracking.store import local_path, store_uri
 
 
 def check(plan: Plan, alone: bool = True) -> None:
-    """Every problem that files can show, and then whether the run fits on its device.
+    """Check the run's files and folders, then whether it fits on its device.
 
-    `alone`: refuse it where it does not fit; among other runs it is left out as a row instead.
+    `alone`: refuse a run that does not fit; in a study it is skipped instead.
 
     Raises:
-        UserError: with all of them.
+        UserError: with every problem.
     """
     found = list(_problems(plan))
     if found:
@@ -42,7 +42,7 @@ def check(plan: Plan, alone: bool = True) -> None:
 
 
 def device_warnings(plan: Plan) -> Iterator[str]:
-    """What the back end would do otherwise than asked on this run's device."""
+    """Settings that the back end would not follow on this run's device."""
     if any(phase.backend for phase in plan.task.phases):
         name = architecture(plan.config.model, plan.model_folder if plan.model_folder.is_dir() else None)
         there = plan.capacity
@@ -76,8 +76,8 @@ def _model_problems(plan: Plan) -> Iterator[str]:
         yield from found
         if not found:
             yield from _target_problems(plan)
-    elif otherwise := prepared_otherwise(plan.model):
-        yield otherwise
+    elif problem := prepared_otherwise(plan.model):
+        yield problem
     elif is_prepared(folder):
         yield from code_problems(model, folder)
         yield from _target_problems(plan)
@@ -92,7 +92,7 @@ def _model_problems(plan: Plan) -> Iterator[str]:
 
 
 def _target_problems(plan: Plan) -> Iterator[str]:
-    """A model of a class that nothing is known of can be trained only where its modules are named."""
+    """A model of an unknown class can be trained only if lora.targets names its modules."""
     if plan.task.trains and plan.config.lora.method is not LoraMethod.none:
         try:
             _ = plan.lora_targets
@@ -101,7 +101,7 @@ def _target_problems(plan: Plan) -> Iterator[str]:
 
 
 def _writable(key: str, folder: Path) -> Iterator[str]:
-    """A folder that exists must take files; one that does not must be creatable below the nearest that does."""
+    """An existing folder must be writable; for a new one its nearest existing parent must be."""
     nearest = folder.absolute()
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
@@ -112,7 +112,7 @@ def _writable(key: str, folder: Path) -> Iterator[str]:
 
 
 def _planned_sizes(plan: Plan) -> dict[str, set[tuple[int, int]]]:
-    """Module -> inputs and outputs that it has in this model, by the option's facts."""
+    """Module -> its (inputs, outputs) in this model, from the model option."""
     sizes: dict[str, set[tuple[int, int]]] = {}
     for matrix in plan.shape.matrices if plan.shape else ():
         sizes.setdefault(matrix.name, set()).add((matrix.inputs, matrix.outputs))
@@ -133,7 +133,7 @@ def _adapter_problems(plan: Plan, given: str) -> Iterator[str]:
         yield from error.problems
         return
     if fetched:
-        planned = {} if plan.config.model.path else _planned_sizes(plan)  # the option tells nothing of another folder
+        planned = {} if plan.config.model.path else _planned_sizes(plan)  # the option does not describe another folder
         yield from adapters.find_problems(given, plan.model, plan.adapter_folder, planned)
     else:
         yield from _writable("models", plan.model.models)

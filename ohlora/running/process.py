@@ -1,4 +1,4 @@
-"""One child process: its environment, its life tied to ours, its events, and how it ended."""
+"""Run one child process: its environment, its events, how it ended; it never outlives us."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from ohlora.running.allocator import allocator_setting
 
 EVENT_FD, LIFE_FD = "OHLORA_EVENT_FD", "OHLORA_LIFE_FD"
 GRACE_S = 5.0
-# The same for every arm: set before any library reads them. Anything else of this kind is dropped.
+# Set for every arm before any library reads them. Other variables that start like DROPPED_ENV are removed.
 FIXED_ENV = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "PYTHONIOENCODING": "utf-8",  # of its log, whatever the terminal's is
+    "PYTHONIOENCODING": "utf-8",  # of its log, whatever the terminal's encoding is
     "TOKENIZERS_PARALLELISM": "false",
 }
 # A launcher's LOCAL_RANK or WORLD_SIZE would make a child wait for others that are not there.
@@ -36,9 +36,9 @@ DROPPED_ENV = (
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended. `code` is its exit code, negative for a signal; `by` says who ended it, '' for itself.
+    """How a child ended. `code` is its exit code, negative for a signal; `by` says who stopped it, '' if nobody did.
 
-    `oom_kills`: how often the kernel killed for memory meanwhile; `limit_bytes`: its control group's limit.
+    `oom_kills`: out-of-memory kills by the kernel meanwhile; `limit_bytes`: the memory limit of its control group.
     """
 
     code: int
@@ -49,7 +49,7 @@ class Ended:
 
 
 def child_env(extra: dict[str, str]) -> dict[str, str]:
-    """Our environment without what would make two arms differ, plus what all arms share."""
+    """Our environment without the variables that could make arms differ, plus those that all arms share."""
     dropped = (*DROPPED_ENV, *env_prefixes())
     kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     return {**kept, **FIXED_ENV, "PYTORCH_ALLOC_CONF": allocator_setting(), **extra}
@@ -62,10 +62,10 @@ def run(
     timeout_s: float | None,
     on_event: Callable[[dict[str, Any]], None],
 ) -> Ended:
-    """Start the command in a process group of its own and block on its event pipe until it has ended.
+    """Start the command in its own process group and follow its event pipe until it has ended.
 
-    It cannot outlive us: a pipe that only we hold open closes with us, and the child ends its group then.
-    Ctrl-C, and SIGTERM under `sigterm_as_interrupt`, end the group; the call then returns with by='cancel'.
+    It cannot outlive us: when we exit, a pipe that only we keep open closes, and the child kills its group.
+    Ctrl-C, and SIGTERM under `sigterm_as_interrupt`, stop the group; the call then returns with by='cancel'.
     """
     started, kills = time.monotonic(), OomKills()
     event_read, event_write = os.pipe()
@@ -90,7 +90,7 @@ def run(
 
             def taken(event: dict[str, Any]) -> None:
                 nonlocal speaks
-                if not speaks:  # past its prefix, which may have put it into another control group
+                if not speaks:  # launch.prefix has run, and may have moved it into another control group
                     speaks = True
                     kills.follow(child.pid)
                 on_event(event)
@@ -100,7 +100,7 @@ def run(
             except KeyboardInterrupt:
                 by = "cancel"
             finally:
-                # A second Ctrl-C must not leave the child half ended.
+                # A second Ctrl-C must not interrupt the stopping of the child.
                 with _signals({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}):
                     _end_group(child)
     finally:
@@ -113,7 +113,7 @@ def run(
 def _follow(
     child: subprocess.Popen[bytes], pipe: int, deadline: float | None, on_event: Callable[[dict[str, Any]], None]
 ) -> str:
-    """Read events until the child has ended; 'timeout' when the deadline came first."""
+    """Read events until the child has ended; return 'timeout' if the deadline comes first."""
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
         selector.register(pipe, selectors.EVENT_READ, "pipe")
         if hasattr(os, "pidfd_open"):
@@ -143,7 +143,7 @@ def _follow(
 
 
 def _end_group(child: subprocess.Popen[bytes]) -> None:
-    """Ask the child to end, then make it; whatever it left behind in its group goes too."""
+    """Terminate the child, then kill it; also kill whatever remains in its group."""
     if child.poll() is None:
         _signal_group(child.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -159,7 +159,7 @@ def _signal_group(pgid: int, number: int) -> None:
 
 @contextlib.contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM to us is Ctrl-C: the child is ended, the run recorded as cancelled, MLflow closed."""
+    """Treat SIGTERM like Ctrl-C: stop the child, record the run as cancelled, close MLflow."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -170,7 +170,7 @@ def sigterm_as_interrupt() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals(handlers: dict[signal.Signals, Any]) -> Iterator[None]:
-    """These handlers for the block; nothing outside the main thread, as under some launchers."""
+    """Use these handlers in the block; do nothing outside the main thread, where some launchers run us."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Progress for a person: bars at a terminal, plain lines in a log. Both on stderr, so that the table can be piped."""
+"""Show progress: bars at a terminal, plain lines in a log. On stderr, so that the table can be piped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Display(Protocol):
 
 @contextlib.contextmanager
 def show_progress(title: str) -> Iterator[Display]:
-    """Show one run's events under this title until the block ends."""
+    """Show the events of one run under this title until the block ends."""
     if not sys.stderr.isatty():
         yield _Lines(title)
         return

@@ -1,4 +1,4 @@
-"""A run directory again, by hand: `python -m ohlora.worker <run directory>`."""
+"""Run a run directory again by hand: `python -m ohlora.worker <run directory>`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ohlora.tracking.links import print_links
 
 
 def rerun(directory: Path) -> int:
-    """Run it in a new attempt beside the old ones, under the same identity; returns the exit code."""
+    """Run it in a new attempt, with the same run id; return the exit code."""
     try:
         attempt = newest_attempt(directory)
         plan = _checked_plan(attempt / "config.yaml")
@@ -40,10 +40,10 @@ def rerun(directory: Path) -> int:
 
 
 def _checked_plan(path: Path) -> Plan:
-    """The plan of an attempt, which may run: nothing stops it, and its model's licence is accepted.
+    """The plan of an attempt, after all checks, with its model's licence accepted.
 
     Raises:
-        UserError: with every problem, and the file in which options are changed, since this command takes none.
+        UserError: with every problem, and the file to edit, since this command takes no options.
     """
     try:
         node = read_node(path.parent)
@@ -60,7 +60,7 @@ def _checked_plan(path: Path) -> Plan:
 
 
 def _place_before(attempt: Path) -> Place | None:
-    """The identity that an earlier attempt ran under, if it left a result."""
+    """The place of the earlier attempt in its study, if it left a result."""
     try:
         before = read_result(attempt / "result.json")
     except (OSError, ValueError):

@@ -1,1 +1,1 @@
-"""What runs in the child process, written once for every back end."""
+"""The phases that run in a child process, the same code for every back end."""

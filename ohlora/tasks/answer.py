@@ -1,4 +1,4 @@
-"""The last phase of task=selection: the model just fine-tuned answers held-out questions, and the answers are graded.
+"""The last phase of task=selection: the fine-tuned model answers held-out questions, and its answers are scored.
 
 python -m ohlora.worker <attempt> --phase answer
 """
@@ -21,11 +21,11 @@ from ohlora.tasks.loading import load, record_memory
 
 
 def run(job: Job) -> None:
-    """Answers that end where the model ends them; writes samples/answer.jsonl and the `quality/…` numbers."""
+    """Generate answers to their natural end; write samples/answer.jsonl and the `quality/…` metrics."""
     plan = job.plan
     adapter = job.attempt / "adapter"
     if not (adapter / "adapter_config.json").is_file():
-        raise UserError(f"{adapter}: no adapter there; the phase train of the same attempt leaves it")
+        raise UserError(f"{adapter}: no adapter found; run the phase train of this attempt first")
     rows = plan.held_out
     _, loaded, tokens, memory = load(job, "infer", adapter)
     prompts = _encode_prompts(plan, rows)
@@ -49,7 +49,7 @@ def run(job: Job) -> None:
 
 
 def _encode_prompts(plan: Plan, rows: list[Row]) -> list[list[int]]:
-    """By the plain tokenizer of the model folder, as all token ids are, never by one that a back end has changed."""
+    """Use the plain tokenizer of the model folder, as for all token ids, not one that a back end has changed."""
     from transformers import AutoTokenizer
 
     model = plan.config.model
@@ -60,7 +60,7 @@ def _encode_prompts(plan: Plan, rows: list[Row]) -> list[list[int]]:
 
 
 def _bits(job: Job, tokens: Tokens) -> dict[str, float]:
-    """The evaluation loss of this attempt's training per character; absent where a row was cut or nothing evaluated."""
+    """The evaluation loss of this attempt's training per character; absent if a row was cut or none evaluated."""
     rows = job.plan.selection.validation
     try:
         loss = float(read_json(job.attempt / "phases" / "train.json")["metrics"]["eval/eval_loss"])

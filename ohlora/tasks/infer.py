@@ -1,4 +1,4 @@
-"""python -m ohlora.run task=infer adapter=<run>: answers, one prompt at a time, timed the same for every back end."""
+"""python -m ohlora.run task=infer adapter=<run>: answer one prompt at a time, timed the same way for every back end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ohlora.tasks.loading import load, record_memory
 
 
 def run(job: Job) -> None:
-    """Greedy answers to the run's prompts; writes samples/infer.jsonl and the `infer/…` numbers."""
+    """Answer the run's prompts greedily; write samples/infer.jsonl and the `infer/…` metrics."""
     _, loaded, tokens, memory = load(job, "infer")
     device = job.record.effective["device"]
     generation = job.config.generation
@@ -56,15 +56,15 @@ def run(job: Job) -> None:
         text, ended = answer.text(loaded.tokenizer), answer.ended(tokens.stop_ids)
         samples.append(Sample(row.id, row.question, row.response, text, ended, row.category or None))
     write_samples(job.attempt / "samples" / "infer.jsonl", samples)
-    if job.config.task.name == "infer" and generation.min_new_tokens == 0:  # answers of a forced length end nowhere
+    if job.config.task.name == "infer" and generation.min_new_tokens == 0:  # a forced length has no natural end
         for key, value in quality(samples).items():
             job.metric(key, value)
     record_memory(job, memory)
 
 
 class Answer:
-    """One generated answer: `ids` are the new tokens, `seconds` to the last of them, `first_s` to the first,
-    None where a replaced `generate` did not say."""
+    """One generated answer: `ids` are the new tokens, `seconds` the time to the last one, `first_s` to the first
+    (None if a replaced `generate` did not report it)."""
 
     def __init__(self, ids: list[int], seconds: float, first_s: float | None) -> None:
         self.ids, self.seconds, self.first_s = ids, seconds, first_s
@@ -74,12 +74,12 @@ class Answer:
         return decoded.strip()
 
     def ended(self, stop_ids: list[int]) -> bool:
-        """Did the model end it, rather than the greatest length?"""
+        """Did the model end it, not the length limit?"""
         return bool(self.ids) and self.ids[-1] in stop_ids
 
 
 class Generator:
-    """Greedy generation, batch 1, through the model's own `generate`, which a back end may have replaced."""
+    """Greedy generation with batch size 1, by the model's own `generate`, which a back end may have replaced."""
 
     def __init__(self, model: Any, tokens: Tokens, device: str, min_new: int, max_new: int) -> None:
         self.model, self.device, self.clock = model, device, Clock(device)
@@ -88,7 +88,7 @@ class Generator:
         self.dropped = drop_own_settings(model)
 
     def in_effect(self) -> dict[str, Any]:
-        """How the answers were generated, and what of the model's own generation_config.json was not followed."""
+        """The generation settings in effect, and those of the model's generation_config.json that were ignored."""
         return {"generation": in_effect(self.settings), "generation_dropped": self.dropped}
 
     def __call__(self, prompt: list[int]) -> Answer:
@@ -110,7 +110,7 @@ class Generator:
 
 
 class _FirstToken:
-    """A stopping criterion that never stops: it notes when the first token was there."""
+    """A stopping criterion that never stops: it records the time of the first token."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock, self.at = clock, 0.0

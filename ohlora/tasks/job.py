@@ -1,4 +1,4 @@
-"""One phase of one run, inside its process: what a task module is given, and what is left however it ends."""
+"""One phase of one run, in its process: what a task module gets, and the record written however it ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ohlora.running.plan import Plan
 
 @dataclass
 class Job:
-    """One phase of one run. What is put into `record` and written with `metric` becomes the result."""
+    """One phase of one run. `record` and the values written with `metric` become the result."""
 
     plan: Plan
     attempt: Path
@@ -40,14 +40,14 @@ class Job:
         return self.plan.config
 
     def stage(self, name: str, total: int | None = None, unit: str = "") -> None:
-        """Say what is being waited for; `total` makes it a bar."""
+        """Report the current stage; with `total` it is shown as a bar."""
         self.emit({"event": "stage", "name": name, "total": total, "unit": unit})
 
     def advance(self, done: int, **shown: float) -> None:
         self.emit({"event": "progress", "done": done, **shown})
 
     def metric(self, key: str, value: float, step: int | None = None) -> None:
-        """Write one number to metrics.jsonl now; without a step it is one of the run's final numbers.
+        """Write one number to metrics.jsonl now; without a step it is a final metric of the run.
 
         Raises:
             LookupError: `ohlora/measure/metrics.py` does not declare the key.
@@ -61,7 +61,7 @@ class Job:
 
 
 def run_phase(attempt: Path, phase: str, emit: Callable[[dict[str, Any]], None]) -> None:
-    """Run one phase and write its record, whatever happens."""
+    """Run one phase and write its record, even if it fails."""
     with (attempt / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
         job = Job(Plan(read_config(attempt)), attempt, phase, emit, metrics)
         try:
@@ -83,27 +83,27 @@ def run_phase(attempt: Path, phase: str, emit: Callable[[dict[str, Any]], None])
 
 
 def check_data(plan: Plan, attempt: Path) -> None:
-    """The data file is what it was when this attempt was planned.
+    """Check that the data file is the same as when this attempt was planned.
 
     Raises:
-        UserError: it was changed since.
+        UserError: it has changed since.
     """
-    planned = attempt / PLAN_FILE  # attempts of an earlier version have none
+    planned = attempt / PLAN_FILE  # attempts of earlier versions have none
     if planned.is_file() and read_json(planned)["data"] != plan.data_hash:
         raise UserError(
-            f"data.path={data_path(plan.config.data)}: was changed after this run was started; start the run again"
+            f"data.path={data_path(plan.config.data)}: has changed since this run started; start the run again"
         )
 
 
 def read_node(attempt: Path) -> DictConfig:
-    """The resolved configuration of a run directory, held against the schema."""
+    """Read an attempt's resolved configuration and merge it into the schema."""
     node = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(attempt / "config.yaml"))
     assert isinstance(node, DictConfig)
     return node
 
 
 def read_config(attempt: Path) -> Config:
-    """The same as typed objects."""
+    """Read an attempt's configuration as typed objects."""
     config = OmegaConf.to_object(read_node(attempt))
     assert isinstance(config, Config)
     return config

@@ -1,4 +1,4 @@
-"""Probe, import, load: the same for every task, timed apart, with what was in effect written down."""
+"""Probe, import and load, the same way for every task; time each and record the settings in effect."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ohlora.measure.sampler import MEMORY_TIMELINE
 from ohlora.running.plan import Plan
 from ohlora.tasks.job import Job
 
-# What libraries say of what they cannot do, in exceptions of any class; told by its first sentence.
+# How libraries word what they do not support, in exceptions of any class; matched in the first sentence.
 REFUSALS = ("not supported", "does not support", "not yet implemented")
 SENTENCE_END = re.compile(r"(?<=[.!])\s")
-SAMPLE_TOKENS = 64  # of an answer that shows what a training did
+SAMPLE_TOKENS = 64  # of an answer generated after training
 
 
 def load(job: Job, mode: Mode, adapter: Path | None = None) -> tuple[Backend, Loaded, Tokens, PhaseMemory]:
-    """Bring the model up in this process and record `load/…`; with this adapter, else with the one of the run.
+    """Load the model in this process and record `load/…`; with `adapter`, else with the run's own.
 
     Raises:
-        Unsupported: the back end says that it cannot run here.
+        Unsupported: the back end cannot run here.
     """
     config = job.config
-    there = job.plan.capacity  # before this process takes any of it
+    there = job.plan.capacity  # before this process uses any memory
     tokens = load_tokens(job.plan.tokens_path)
     made = backend(config.backend.name)
     job.stage("importing libraries")
@@ -45,8 +45,8 @@ def load(job: Job, mode: Mode, adapter: Path | None = None) -> tuple[Backend, Lo
         try:
             job.record.versions |= made.prepare()
             if mode == "train":
-                import trl  # noqa: F401  a back end that patches it has done so by now
-        except NotImplementedError as error:  # a library's own way of saying that it cannot run here
+                import trl  # noqa: F401  imported after the back end has patched it
+        except NotImplementedError as error:  # libraries raise any class for what they do not support
             raise _refused(config.backend.name, "import_refused", error) from None
         imported = process_age_s()
         _estimate(job, device, tokens, there)
@@ -77,19 +77,19 @@ def load(job: Job, mode: Mode, adapter: Path | None = None) -> tuple[Backend, Lo
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Is it what the library cannot do, and not something that went wrong in it?"""
+    """Does the error say that something is not supported, rather than that something failed?"""
     said = str(error).lower()
     return isinstance(error, NotImplementedError) or any(words in said for words in REFUSALS)
 
 
 def _refused(backend: str, code: str, error: Exception) -> Unsupported:
-    """In the library's own words, the first sentence of them."""
+    """The first sentence of the library's own message."""
     said = str(error).strip() or type(error).__name__
     return Unsupported(code, f"backend={backend}: {SENTENCE_END.split(said)[0]}")
 
 
 def make_spec(plan: Plan, device: str, mode: Mode, tokens: Tokens, adapter: Path | None = None) -> LoadSpec:
-    """What this run asks of its back end. Its length holds every row and every prompt with its answer."""
+    """What the back end has to load. `max_length` fits every row, and every prompt with its answer."""
     config = plan.config
     rows = [len(example.input_ids) for example in tokens.train + tokens.validation]
     answers = [len(ids) + config.generation.max_new_tokens for _, ids in tokens.prompts]
@@ -115,7 +115,7 @@ def make_spec(plan: Plan, device: str, mode: Mode, tokens: Tokens, adapter: Path
 
 
 def _estimate(job: Job, device: str, tokens: Tokens, there: Capacity) -> None:
-    """What this process will take, said before anything is loaded: to be held against what is measured."""
+    """Record the estimate for this process before anything is loaded, to be compared with the measurement."""
     dtype = resolve_dtype(job.config.model.dtype, device)
     there = replace(there, device=device, dtype=dtype)
     found = job.plan.estimate_on(there, tokens)
@@ -127,7 +127,7 @@ def _estimate(job: Job, device: str, tokens: Tokens, there: Capacity) -> None:
 
 
 def record_memory(job: Job, memory: PhaseMemory) -> None:
-    """All phase peaks of this process, what disturbed its phases, and where the driver's numbers come from."""
+    """Record all memory peaks of this process, its disturbances, and the source of the driver's numbers."""
     for key, value in memory.metrics().items():
         job.metric(key, value)
     job.record.disturbance = memory.disturbance.records()

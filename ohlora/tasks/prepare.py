@@ -8,7 +8,7 @@ from ohlora.tasks.job import Job
 
 
 def run(job: Job) -> None:
-    """Make what this run lacks. A model's folder that is used where it lies is checked when that is what was asked."""
+    """Prepare what this run lacks. A model folder used in place is only checked, and only with task=prepare."""
     model = job.plan.model
     if not model.is_in_place:
         prepare(model, job)

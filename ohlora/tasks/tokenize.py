@@ -1,4 +1,4 @@
-"""Token ids and labels of a run's rows, made once by the plain tokenizer and shared by all arms."""
+"""Tokenise a run's rows once with the plain tokenizer; all arms share the token file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ohlora.tasks.job import Job
 
 
 def run(job: Job) -> None:
-    """Write the token file unless another run has."""
+    """Write the token file, unless another run has done so."""
     from transformers import AutoTokenizer
 
     config, folder = job.config, job.plan.model_folder

@@ -23,7 +23,7 @@ from ohlora.training.batches import Collator, batches_of_step
 from ohlora.training.evaluate import evaluate
 from ohlora.training.steps import SkippedSteps, StepTimer
 
-# transformers takes `warmup_steps` below 1 as a share of all steps, rounded up, and 1 as one step.
+# transformers reads `warmup_steps` below 1 as a share of all steps, rounded up, and 1 as one step.
 WHOLE_RUN = math.nextafter(1.0, 0.0)
 
 
@@ -72,9 +72,9 @@ def run(job: Job) -> None:
 
 
 def sft_settings(trainer: TrainerConfig, seed: int, device: str, dtype: str, output: str) -> dict[str, Any]:
-    """Every SFTConfig field that TRL or a back end has its own default for, said explicitly."""
+    """Set every SFTConfig field for which TRL or a back end has its own default."""
     t = trainer
-    warming = t.warmup_ratio > 0  # "constant" alone would ignore it
+    warming = t.warmup_ratio > 0  # "constant" ignores warm-up
     return {
         "output_dir": output,
         "num_train_epochs": t.epochs,
@@ -92,7 +92,7 @@ def sft_settings(trainer: TrainerConfig, seed: int, device: str, dtype: str, out
         "loss_type": t.loss.value,
         "gradient_checkpointing": t.gradient_checkpointing != "none",
         "gradient_checkpointing_kwargs": {"use_reentrant": False} if t.gradient_checkpointing == "standard" else None,
-        "max_length": None,  # rows are cut before, once for all arms
+        "max_length": None,  # rows were cut once before, for all arms
         "packing": False,
         "eval_packing": False,
         "padding_free": False,
@@ -145,7 +145,7 @@ def _trainer(loaded: Loaded, tokens: Tokens, collator: Any, timer: Any, job: Job
 
 
 def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
-    """What training really ran with, read back from the trainer after it ran."""
+    """The settings that training really used, read from the trainer afterwards."""
     optimizer = trainer.optimizer
     optimizer = getattr(optimizer, "optimizer", optimizer)
     compute_loss = getattr(trainer.compute_loss, "__func__", trainer.compute_loss)
@@ -168,7 +168,7 @@ def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
 
 
 def _allocator(loaded: Loaded) -> str:
-    """Which allocator served the device, and how it was set."""
+    """The device's allocator and its setting."""
     import torch
 
     if next(loaded.model.parameters()).device.type != "cuda":
@@ -177,7 +177,7 @@ def _allocator(loaded: Loaded) -> str:
 
 
 def _utilisation(job: Job, cost: TrainingCost, timer: StepTimer, device: str) -> None:
-    """The share of the device's matmul speed that the warm steps needed. Last, since it takes memory and time."""
+    """Record the share of the device's matmul speed that the warm steps reached. Last: it takes memory and time."""
     job.stage("measuring the device's matmul speed")
     job.metric("train/train_tflop", cost.of(batch for step in timer.fed for batch in step) / 1e12)
     in_effect = job.record.effective["train"]
@@ -190,7 +190,7 @@ def _utilisation(job: Job, cost: TrainingCost, timer: StepTimer, device: str) ->
 
 
 def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, device: str) -> None:
-    """A few validation prompts answered to their natural end, untimed: what did the training do?"""
+    """Answer a few validation prompts to their natural end, untimed, to show what training did."""
     count = job.config.trainer.samples
     rows = job.plan.selection.validation[:count]
     if not rows:

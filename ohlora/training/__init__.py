@@ -1,1 +1,1 @@
-"""What the training task is made of: batches, step times, evaluation, the adapter."""
+"""Parts of the training task: batches, step times, evaluation, the adapter."""

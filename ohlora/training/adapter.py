@@ -1,4 +1,4 @@
-"""The LoRA adapter: started equal in every arm, hashed, saved with the terms of its base model."""
+"""The LoRA adapter: initialised equally in every arm, hashed, saved with the terms of its base model."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ohlora.running.plan import Plan
 
 
 def initialise(model: Any, seed: int) -> None:
-    """Give every lora_A the values that `seed` decides and every lora_B zero, whichever back end made them.
+    """Set every lora_A to values drawn with `seed` and every lora_B to zero, in every back end alike.
 
-    The usual LoRA initialisation (Kaiming uniform, a = √5), drawn on the CPU in float32 in the order of names.
+    The usual LoRA initialisation (Kaiming uniform, a = √5), drawn on the CPU in float32, in the order of names.
     DoRA's magnitudes are the norms of the frozen weights: with lora_B zero the adapted model is the base model.
     """
     import torch
@@ -36,12 +36,12 @@ def initialise(model: Any, seed: int) -> None:
             parameter.copy_(values.to(parameter.dtype))
         for layer in adapter_layers(model).values():
             for magnitude in layer.lora_magnitude_vector.values():
-                # In float32 whatever the weights are in: adapters train in it, and so the ratio of norms starts at 1.
+                # In float32 for any weight precision: adapters train in float32, so the ratio of norms starts at 1.
                 magnitude.weight.data = _norms(layer)
 
 
 def _norms(layer: Any) -> Any:
-    """The norm of each output's weights, in float32; 4-bit ones as they are dequantised."""
+    """The norm of each output's weights in float32; 4-bit weights are dequantised first."""
     from peft.utils.integrations import dequantize_module_weight
 
     weight = dequantize_module_weight(layer.get_base_layer()).float()
@@ -49,7 +49,7 @@ def _norms(layer: Any) -> Any:
 
 
 def keep_float32(model: Any) -> None:
-    """Adapters train in float32 in every arm, magnitudes too: TRL makes a quantised model's bfloat16."""
+    """Keep adapters and magnitudes in float32 in every arm: TRL makes those of a quantised model bfloat16."""
     import torch
 
     for name, parameter in adapter_parameters(model):
@@ -67,12 +67,12 @@ def adapter_hash(model: Any) -> str:
 
 
 def save(loaded: Loaded, folder: Path, plan: Plan, digest: str) -> None:
-    """Adapter, tokenizer, the base model's notice and terms, and a card that says which base it belongs to."""
+    """Save the adapter, the tokenizer, the base model's notice and terms, and a card that names the base model."""
     base, model = plan.model_folder, plan.config.model
     loaded.model.save_pretrained(str(folder))
     loaded.tokenizer.save_pretrained(str(folder))
     described = {**read_json(folder / "adapter_config.json"), "base_model_name_or_path": model.repo or base.name}
-    write_json(folder / "adapter_config.json", described)  # not this machine's path
+    write_json(folder / "adapter_config.json", described)  # instead of a path of this machine
     write_atomic(folder / "README.md", describe_adapter(plan))
     carry(base, folder, plan.licence)
     write_json(
@@ -89,10 +89,10 @@ def save(loaded: Loaded, folder: Path, plan: Plan, digest: str) -> None:
 
 
 def describe_adapter(plan: Plan) -> str:
-    """The model card: what it belongs to and under which terms, in the hub's form."""
+    """The model card in the hub's format: the base model and its terms."""
     config, m, tag = plan.config, plan.config.model, plan.licence
     name = accepted_as(tag)
-    own = ["license: other", f"license_name: {name}"] if name != tag else [f"license: {tag}"]  # as the hub writes it
+    own = ["license: other", f"license_name: {name}"] if name != tag else [f"license: {tag}"]  # the hub's spelling
     head = ["---", *([f"base_model: {m.repo}"] if m.repo else []), *own, "library_name: peft", "---"]
     body = f"LoRA adapter (rank {config.lora.rank}, {config.data.name} data) of {m.label}, made with Oh-LoRA."
     return "\n".join([*head, "", "# Adapter", "", body, "", format_terms(tag, plan.model_folder, m.repo), ""])

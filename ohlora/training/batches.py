@@ -1,4 +1,4 @@
-"""Batches: padded on the right, hashed one by one, counted; and how many of them each step takes."""
+"""Batches: padded on the right, hashed and counted; and the number of batches per step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ohlora.data.tokens import IGNORED
 
 @dataclass(frozen=True)
 class Batch:
-    """Positions, tokens that are no padding, tokens that carry loss (the first position never does), and a hash."""
+    """Positions, tokens without padding, tokens with loss (never the first position), and a hash."""
 
     positions: int
     tokens: int
@@ -21,9 +21,9 @@ class Batch:
 
 
 class Collator:
-    """Rows of ids and labels -> tensors of shape (rows, longest row). Keeps a count and a hash of every batch made.
+    """Rows of ids and labels -> tensors of shape (rows, longest row). Keeps counts and a hash of every batch.
 
-    The data loader makes a batch or two ahead of the steps: `ohlora.training.steps` says which were really fed.
+    The data loader prepares a batch or two ahead of the steps; `ohlora.training.steps` knows which were used.
     """
 
     def __init__(self, pad_id: int) -> None:
@@ -47,7 +47,7 @@ class Collator:
 
 
 def batches_of_step(step: int, rows: int, batch_size: int, accumulation: int) -> int:
-    """How many batches optimizer step `step` (from 1) takes: the last step of an epoch may take fewer."""
+    """The number of batches in optimizer step `step` (from 1): the last step of an epoch may have fewer."""
     batches = math.ceil(rows / batch_size)
     steps = math.ceil(batches / accumulation)
     last = (step - 1) % steps == steps - 1

@@ -1,4 +1,4 @@
-"""The one evaluator of all back ends: token-weighted loss, computed here and not by any trainer."""
+"""The evaluation of all back ends: token-weighted loss, computed here and not by a trainer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ohlora.data.tokens import IGNORED, Example
 
 
 def evaluate(model: Any, examples: list[Example]) -> float:
-    """Mean loss in nats per token over all loss-carrying tokens; logits in float32, one row at a time.
+    """Mean loss in nats per token over all tokens with loss; logits in float32, one row at a time.
 
     One row needs no padding and the least memory. Leaves the model in eval mode.
     """

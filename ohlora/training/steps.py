@@ -1,4 +1,4 @@
-"""The time of every optimizer step, taken outside evaluation, saving and logging."""
+"""Time every optimizer step, without evaluation, saving and logging."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ohlora.measure.clock import Clock
 from ohlora.tasks.job import Job
 from ohlora.training.batches import Batch, Collator
 
-PARITY_STEPS = 4  # steps 0–3: the first loss alone is blind to the adapter, since lora_B starts at zero
+PARITY_STEPS = 4  # steps 0–3: the first loss alone does not depend on the adapter, since lora_B starts at zero
 
 
 class StepTimer:
-    """Times steps, writes the curves, asks for an evaluation after each epoch but the last.
+    """Times steps, writes the curves, requests an evaluation after each epoch but the last.
 
-    `batches_of` says how many of the collator's batches a step takes, `was_skipped` whether the loss scaler of
-    float16 threw the last update away.
+    `batches_of` returns the number of batches in a step, `was_skipped` whether the loss scaler of float16
+    skipped the last update.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class StepTimer:
         self._taken = 0
 
     def metrics(self) -> dict[str, float]:
-        """Times in s, throughputs in tokens/s over the warm steps; docs/result.md defines each."""
+        """Times in s, throughputs in tokens/s over the warm steps; defined in docs/result.md."""
         times, timed = self.warm()
         fed = [batch for step in self.fed for batch in step]
         found = {
@@ -63,16 +63,16 @@ class StepTimer:
         return found
 
     def warm(self) -> tuple[list[float], list[Batch]]:
-        """Times of the steps after the warm-up, at least of the last one, and the batches they were fed."""
+        """Times of the steps after the warm-up (at least the last one), and their batches."""
         first = min(self.warm_steps, len(self.seconds) - 1)
         return self.seconds[first:], [batch for step in self.fed[first:] for batch in step]
 
     def batches_hash(self) -> str:
-        """One hash over all batches that were fed, in order."""
+        """One hash over all batches used, in order."""
         return hashlib.sha256("".join(batch.hash for step in self.fed for batch in step).encode()).hexdigest()
 
     def parity(self) -> dict[str, Any]:
-        """What another arm must agree with: the first losses and gradient norms, the batches step by step."""
+        """What must be equal in another arm: the first losses and gradient norms, and the batches of every step."""
         steps = ["".join(batch.hash for batch in step) for step in self.fed]
         return {
             "losses": self.losses[:PARITY_STEPS],
@@ -82,7 +82,7 @@ class StepTimer:
         }
 
     def callback(self) -> Any:
-        """The transformers callback; its class exists only where transformers is imported."""
+        """The transformers callback, defined here because transformers is imported only in the child."""
         from transformers import TrainerCallback
 
         timer = self
@@ -123,7 +123,7 @@ class StepTimer:
         for name, key in (("loss", "train/loss"), ("grad_norm", "train/grad_norm"), ("learning_rate", "train/lr")):
             if name in logs:
                 self.job.metric(key, float(logs[name]), step=step)
-                overflow = name == "grad_norm" and step in self.skipped  # why the scaler of float16 skipped it
+                overflow = name == "grad_norm" and step in self.skipped  # why the float16 scaler skipped the step
                 if not math.isfinite(float(logs[name])) and not overflow:
                     self.nonfinite.add(step)
         if "grad_norm" in logs:

@@ -190,7 +190,7 @@ def test_an_estimate_tells_of_a_column_that_is_not_there(ohlora, tmp_path) -> No
 
 def test_an_unknown_shape_is_said(ohlora) -> None:
     ran = ohlora("task=estimate", "model=hub", "model.repo=someone/something")
-    assert ran.code == 2 and "nothing is known of its shape" in ran.err
+    assert ran.code == 2 and "its shape is unknown" in ran.err
 
 
 def test_a_gpu_is_asked_through_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:

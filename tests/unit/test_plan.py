@@ -80,7 +80,7 @@ def test_a_child_notices_that_the_data_was_changed(tmp_path: Path) -> None:
     write_json(tmp_path / PLAN_FILE, {"data": plan_run(compose_config(settings)).data_hash})
     check_data(plan_run(compose_config(settings)), tmp_path)
     mine.write_text("prompt,response\nq,b\nq2,a2\n")
-    with pytest.raises(UserError, match="was changed after this run was started"):
+    with pytest.raises(UserError, match="has changed since this run started"):
         check_data(plan_run(compose_config(settings)), tmp_path)
 
 

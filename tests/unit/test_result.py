@@ -67,7 +67,7 @@ def test_foreign_results_are_refused(tmp_path: Path, text: str) -> None:
 def test_results_of_other_types_are_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
     whole = {"schema": 1, "run_id": "a", "status": "finished", "task": "train", "arm": "b"}
     (tmp_path / "result.json").write_text(json.dumps({**whole, **wrong}))
-    with pytest.raises(ValueError, match="of another type than schema 1 says: " + next(iter(wrong))):
+    with pytest.raises(ValueError, match="wrong types for schema 1: " + next(iter(wrong))):
         read_result(tmp_path / "result.json")
 
 
