@@ -1,7 +1,7 @@
-"""The back ends: what differs between the ways to run a model, and nothing else.
+"""The back ends: only what differs between the ways to run a model.
 
-A back end knows nothing of MLflow, timing or Hydra. To add one: a file in this folder with a subclass of `Backend`, and
-`conf/backend/<name>.yaml`. Every module here is imported to find them, so none may import a heavy library at its top.
+A back end does not deal with MLflow, timing or Hydra. To add one: a file in this folder with a subclass of `Backend`,
+and `conf/backend/<name>.yaml`. Every module here is imported to find them, so heavy imports go inside methods.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = [
 
 
 def backends() -> dict[str, type[Backend]]:
-    """Name -> class of every back end, by name."""
+    """Name -> class of every back end, sorted by name."""
     found: dict[str, type[Backend]] = {}
     for info in pkgutil.iter_modules(__path__):
         module = import_module(f"{__name__}.{info.name}")
@@ -30,19 +30,19 @@ def backends() -> dict[str, type[Backend]]:
 
 
 def backend(name: str) -> Backend:
-    """The back end of this name; it imports its libraries in its methods, not here."""
+    """The back end of this name; its libraries are imported later, in its methods."""
     return backends()[name]()
 
 
 def label(name: str) -> str:
-    """Its row in the report's first table, such as '**with** Unsloth'; the name itself where no back end has it."""
+    """Its row in the report's first table, such as '**with** Unsloth'; the name itself for an unknown back end."""
     known = backends().get(name)
     return known.label if known else name
 
 
 def shared_env(compiled: Path) -> dict[str, str]:
-    """What the libraries of all back ends take from the environment, the same in every child; `compiled`: the run's
-    folder for compiled code.
+    """Environment variables for the libraries of all back ends, the same in every child; `compiled`: the run's folder
+    for compiled code.
     """
     env: dict[str, str] = {}
     for known in backends().values():
@@ -52,5 +52,5 @@ def shared_env(compiled: Path) -> dict[str, str]:
 
 
 def env_prefixes() -> tuple[str, ...]:
-    """How the environment variables begin by which a user could set a back end's libraries otherwise."""
+    """Prefixes of the environment variables that could change the settings of a back end's libraries."""
     return tuple(known.env_prefix for known in backends().values() if known.env_prefix)

@@ -1,4 +1,4 @@
-"""What was really in effect: read off the loaded model, not off what was asked for."""
+"""The settings really in effect: read from the loaded model, not from the request."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 from ohlora.backends.interface import LoadSpec
 from ohlora.errors import Unsupported, UserError
 
-MOST_NAMES = 12  # of a model's modules in a message
-# Recorded in every run: what either side computes with.
+MOST_NAMES = 12  # modules listed in a message
+# The packages whose versions every run records.
 LIBRARIES = (
     "ohlora", "torch", "transformers", "tokenizers", "peft", "trl", "accelerate", "datasets", "bitsandbytes", "triton",
 )  # fmt: skip
 
 
 def versions(*also: str) -> dict[str, str]:
-    """Package -> installed version, from metadata alone; what is not installed is left out."""
+    """Package -> installed version, from package metadata; packages that are not installed are left out."""
     found = {}
     for name in (*LIBRARIES, *also):
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -29,18 +29,18 @@ def versions(*also: str) -> dict[str, str]:
 
 
 def adapter_parameters(model: Any) -> list[tuple[str, Any]]:
-    """(name, parameter) of every LoRA weight, DoRA's magnitudes among them."""
+    """(name, parameter) of every LoRA weight, including DoRA's magnitudes."""
     return [(name, parameter) for name, parameter in model.named_parameters() if "lora_" in name]
 
 
 def adapter_layers(model: Any) -> dict[str, Any]:
-    """Name -> layer of every module that LoRA was put on; the names are the base model's."""
+    """Name in the base model -> layer, of every module with a LoRA adapter."""
     layers = ((name, module) for name, module in model.named_modules() if hasattr(module, "lora_A"))
     return {name.removeprefix("base_model.model."): layer for name, layer in layers}
 
 
 def lora_method(model: Any) -> str | None:
-    """lora, dora or rslora, by what the layers hold and compute with; None without an adapter."""
+    """lora, dora or rslora, judged by the layers themselves; None without an adapter."""
     layers = list(adapter_layers(model).values())
     if not layers:
         return None
@@ -52,19 +52,19 @@ def lora_method(model: Any) -> str | None:
 
 
 def _lora_scale(model: Any) -> dict[str, float]:
-    """Rank, alpha and the factor that the adapter's output is multiplied by, as the layers compute with them."""
+    """Rank, alpha and scale factor that the layers really use."""
     (name, config), *_ = model.peft_config.items()
     scales = {layer.scaling[name] for layer in adapter_layers(model).values()}
     return {"lora_rank": config.r, "lora_alpha": config.lora_alpha, "lora_scale": max(scales)}
 
 
 def lora_places(model: Any, targets: Iterable[str]) -> list[str]:
-    """The linear layers that these targets name, by their ends, before there is an adapter.
+    """The linear layers whose names end with one of these targets, before an adapter is added.
 
-    The output layer is none of them: the losses read its weights themselves, past an adapter.
+    Without the output layer: the losses read its weights directly, so that an adapter there has no effect.
 
     Raises:
-        UserError: a target names none.
+        UserError: a target matches no layer.
     """
     from torch import nn
 
@@ -86,10 +86,10 @@ def lora_places(model: Any, targets: Iterable[str]) -> list[str]:
 
 
 def require_as_asked(model: Any, spec: LoadSpec, backend: str, places: Iterable[str]) -> None:
-    """Hold a loaded model against what was asked for, where doing otherwise would train something else.
+    """Check that a loaded model follows the request in what decides the training.
 
     Raises:
-        Unsupported: the back end quantised other layers, adapted others than `places`, or by another method.
+        Unsupported: the back end quantised other layers, adapted layers other than `places`, or used another method.
     """
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     for code, what, found in _otherwise(model, base, spec, places):
@@ -97,7 +97,7 @@ def require_as_asked(model: Any, spec: LoadSpec, backend: str, places: Iterable[
 
 
 def _otherwise(model: Any, base: Any, spec: LoadSpec, places: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """(code, what was asked for, what is in effect) of each thing that is not as asked."""
+    """(code, request, setting in effect) of each setting that differs from the request."""
     if quantization(base) != spec.quantization:
         yield "quantization", f"lora.quantization={spec.quantization}", f"it was loaded as {quantization(base)}"
     if type(base.get_output_embeddings()).__name__ == "Linear4bit":
@@ -112,14 +112,14 @@ def _otherwise(model: Any, base: Any, spec: LoadSpec, places: Iterable[str]) -> 
 
 
 def keep_unscaled(model: Any) -> None:
-    """RWKV divides its weights layer by layer for inference, past an adapter, and 4-bit ones for good; not here."""
+    """Stop RWKV from rescaling its weights for inference: it ignores adapters, and cannot undo it for 4-bit weights."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if hasattr(base.config, "rescale_every"):
         base.config.rescale_every = 0
 
 
 def adapter_dtypes(model: Any) -> list[str]:
-    """The precisions that the LoRA weights have now."""
+    """The precisions of the LoRA weights."""
     return sorted({str(parameter.dtype).removeprefix("torch.") for _, parameter in adapter_parameters(model)})
 
 
@@ -152,7 +152,7 @@ def quantization(base: Any) -> str:
 
 
 def checkpointing(model: Any) -> str:
-    """'none', or the module whose function recomputes the activations."""
+    """'none', or the module of the function that recomputes the activations."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if not getattr(base, "is_gradient_checkpointing", False):
         return "none"
@@ -162,7 +162,7 @@ def checkpointing(model: Any) -> str:
 
 
 def replaced(owner: Any, names: Iterable[str]) -> list[str]:
-    """'Class.name: file' of every method of these names that a back end has replaced, wherever it was put."""
+    """'Class.name: file' of every method with one of these names that a back end has replaced, in any class."""
     from ohlora.backends import backends
 
     marks = [mark for known in backends().values() for mark in known.patch_marks]

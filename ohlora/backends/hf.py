@@ -1,4 +1,4 @@
-"""backend=hf: transformers + PEFT + TRL as they come. Never imports unsloth."""
+"""backend=hf: plain transformers + PEFT + TRL. Never imports unsloth."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class HFBackend(Backend):
     def _new_adapter(model: Any, spec: LoadSpec) -> Any:
         from peft import LoraConfig, get_peft_model
 
-        # Not prepare_model_for_kbit_training: it raises embeddings and norms to float32, which unsloth does not.
+        # Not prepare_model_for_kbit_training: it converts embeddings and norms to float32, unsloth does not.
         if spec.gradient_checkpointing == "standard":
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
             model.enable_input_require_grads()
@@ -99,7 +99,7 @@ def _nf4(spec: LoadSpec) -> Any:
 
 
 def _keep_unpacked(model: Any) -> None:
-    """On CPU bitsandbytes repacks weights for inference at the first evaluation; training then stops silently."""
+    """On CPU bitsandbytes repacks weights for inference at the first evaluation, and training then silently stops."""
     for module in model.modules():
         if type(module).__name__ == "Linear4bit":
             module.support_avx512bf16_for_cpu = False

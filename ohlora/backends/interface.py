@@ -1,4 +1,4 @@
-"""What a back end is: the facts it states about itself and the methods that a task calls, in this order."""
+"""The interface of a back end: its properties, and the methods that a task calls, in this order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Mode = Literal["train", "infer"]
 
 @dataclass(frozen=True)
 class Support:
-    """Can the back end run here? If not, `reason` says why in one sentence and `code` says it to a program."""
+    """Can the back end run here? If not, `reason` is one sentence for the user and `code` a short name for programs."""
 
     supported: bool
     code: str = ""
@@ -27,9 +27,9 @@ class Support:
 
 @dataclass(frozen=True)
 class Setting:
-    """What decides before a run whether a back end will do as asked. `architecture`: the model class, if known.
+    """The facts that decide before a run whether a back end will follow it. `architecture`: the model class, if known.
 
-    `capability`: the GPU's compute capability; None on a CPU, and where no driver can be asked.
+    `capability`: the GPU's compute capability; None on a CPU or without a driver.
     """
 
     architecture: str | None
@@ -41,8 +41,8 @@ class Setting:
 
 @dataclass(frozen=True)
 class LoraSpec:
-    """A new adapter. `method` is lora, dora or rslora; `targets` are module names, given explicitly: "all-linear"
-    differs between the sides.
+    """A new adapter. `method` is lora, dora or rslora; `targets` are module names, given explicitly, since "all-linear"
+    differs between back ends.
     """
 
     method: str
@@ -56,7 +56,7 @@ class LoraSpec:
 class LoadSpec:
     """What to load. `max_length` is in tokens; `dtype` one of float32, bfloat16, float16.
 
-    `remote_code`: Python code that lies beside the weights may run; the user has asked for it by name.
+    `remote_code`: Python code beside the weights may run; the user has allowed it by name.
     """
 
     path: Path
@@ -75,7 +75,7 @@ class LoadSpec:
 
 @dataclass
 class Loaded:
-    """A model with its tokenizer, and what was really in effect when it was loaded."""
+    """A loaded model with its tokenizer and the settings really in effect."""
 
     model: Any
     tokenizer: Any
@@ -83,22 +83,22 @@ class Loaded:
 
 
 class Backend(ABC):
-    """One way to run a model. A subclass is light to import: heavy libraries are imported inside its methods.
+    """One way to run a model. Subclasses import heavy libraries inside their methods.
 
-    name: what `backend=` and `conf/backend/<name>.yaml` call it;
+    name: its value of `backend=` and its file, `conf/backend/<name>.yaml`;
     label: its row in the report's first table, in Markdown;
     title: its plain name;
-    route_notes: route in effect -> language -> what a reader must know of a run that took it;
-    libraries_mib: resident memory of its libraries before a model is loaded, measured on Linux x86-64;
-    estimated_on: the devices on which it allocates what the estimate counts; elsewhere it may take less;
-    least_capability: the compute capability that its own kernels need, beside torch's;
-    checkpointing: the values of trainer.gradient_checkpointing that it knows;
-    offloading: those of them that keep the layers' inputs off the GPU;
+    route_notes: route in effect -> language -> a note for readers of a run that took it;
+    libraries_mib: resident memory of its libraries without a model, measured on Linux x86-64;
+    estimated_on: the devices for which the estimate is meant; elsewhere it may need less;
+    least_capability: the compute capability that its own kernels need, in addition to torch's;
+    checkpointing: the values of trainer.gradient_checkpointing that it supports;
+    offloading: those that keep the layers' inputs off the GPU;
     env: environment variables of its libraries, set in every child of every back end;
-    env_prefix: variables that begin so are dropped from the user's environment before;
+    env_prefix: variables of the user with this prefix are removed first;
     compile_caches: variables that name a folder for compiled code, one for each run;
-    argument_prefixes: what the trainer arguments begin with that its libraries add to TRL's;
-    patch_marks: parts of a file's path by which its replacements of library code are known.
+    argument_prefixes: prefixes of the trainer arguments that its libraries add to TRL's;
+    patch_marks: parts of a file path that identify its replacements of library code.
     """
 
     name: ClassVar[str]
@@ -117,20 +117,18 @@ class Backend(ABC):
     patch_marks: ClassVar[tuple[str, ...]] = ()
 
     def problems(self, config: Config) -> Iterator[str]:
-        """What this configuration asks for that the back end does not have. Touches no file and no device."""
+        """Settings of this configuration that the back end does not support. Uses no file and no device."""
         asked = config.trainer.gradient_checkpointing
         if asked not in self.checkpointing:
             allowed = ", ".join(self.checkpointing)
-            yield (
-                f"trainer.gradient_checkpointing={asked}: backend={self.name} has no such thing; choose from {allowed}"
-            )
+            yield (f"trainer.gradient_checkpointing={asked}: backend={self.name} lacks it; choose from {allowed}")
 
     def warnings(self, setting: Setting) -> Iterator[str]:
-        """What this back end would do otherwise than asked on this device, and what to take instead."""
+        """Settings that this back end would not follow on this device, and what to use instead."""
         yield from ()
 
     def probe(self, device: str) -> Support:
-        """Can it run on this device, 'cpu' or 'cuda'? Asked in the child, before anything else is imported."""
+        """Can it run on this device, 'cpu' or 'cuda'? Called in the child before any other import."""
         found = find_gpu_problem(self.least_capability, f"{self.title}'s own kernels") if device == "cuda" else None
         return Support(True) if found is None else Support(False, *found)
 
@@ -144,4 +142,4 @@ class Backend(ABC):
 
     @abstractmethod
     def set_mode(self, loaded: Loaded, mode: Mode) -> None:
-        """Make a loaded model ready to train or to answer."""
+        """Switch a loaded model to training or inference."""

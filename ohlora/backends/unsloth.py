@@ -1,4 +1,4 @@
-"""backend=unsloth: the same run through Unsloth. The only file that imports it, and only in a child of its own.
+"""backend=unsloth: the same run with Unsloth. The only file that imports it, only in a child process.
 
 Unsloth patches transformers, TRL, PEFT and torch at import, so `prepare` must be the first heavy import.
 """
@@ -17,7 +17,7 @@ from ohlora.backends.interface import Backend, Loaded, LoadSpec, Mode, Setting, 
 from ohlora.files import read_json, write_json
 from ohlora.measure.device import BF16_CAPABILITY
 
-# How the classes begin that Unsloth runs in float32 where float16 would overflow (FORCE_FLOAT32), hf does not.
+# Prefixes of classes that Unsloth trains in float32 instead of float16, which would overflow (FORCE_FLOAT32).
 NO_FLOAT16 = ("EmbeddingGemma2", "Gemma3", "Gemma4", "Glm4Moe", "GptOss", "Qwen3Moe", "Qwen3_5")
 CHECKPOINTING: dict[str, bool | str] = {"none": False, "standard": True, "unsloth": "unsloth"}
 INSTALL = 'pip install "ohlora[unsloth]", or `make setup` in a checkout'
@@ -34,8 +34,8 @@ class UnslothBackend(Backend):
         }
     }
     libraries_mib = 1065.0
-    estimated_on = ("cpu",)  # its GPU kernels keep less than autograd does
-    least_capability = (7, 0)  # Triton's; Unsloth has no gate of its own at import
+    estimated_on = ("cpu",)  # its GPU kernels keep fewer activations than autograd
+    least_capability = (7, 0)  # the minimum of Triton; Unsloth itself checks nothing at import
     checkpointing = ("none", "standard", "unsloth")
     offloading = ("unsloth",)
     env: ClassVar[dict[str, str]] = {"UNSLOTH_DISABLE_STATISTICS": "1", "UNSLOTH_MEGA_CACHE": "0"}
@@ -50,7 +50,7 @@ class UnslothBackend(Backend):
         if device == "cpu":
             import torch
 
-            if torch.cuda.is_available():  # a process that was not narrowed to its device
+            if torch.cuda.is_available():  # this process still sees a GPU
                 return Support(
                     False,
                     "cpu_not_selectable",
@@ -68,17 +68,17 @@ class UnslothBackend(Backend):
             why = "" if bfloat16 else " on this GPU, which has no bfloat16"
             yield (
                 f"model.dtype={setting.dtype}: backend=unsloth runs {setting.architecture} in float32{why}, so it "
-                f"cannot be compared with a back end that does as asked; take {instead}"
+                f"cannot be compared with other back ends; use {instead}"
             )
         elif setting.dtype == "bfloat16" and not bfloat16:
             yield (
-                "model.dtype=bfloat16: backend=unsloth takes float16 on this GPU, which has no bfloat16, so it cannot "
-                "be compared with a back end that emulates it; take model.dtype=float16"
+                "model.dtype=bfloat16: backend=unsloth uses float16 on this GPU, which has no bfloat16, so it cannot "
+                "be compared with other back ends; use model.dtype=float16"
             )
         elif setting.trains and setting.dtype == "float32" and bfloat16:
             yield (
-                "model.dtype=float32: backend=unsloth trains in bfloat16 mixed precision on this GPU all the same, so "
-                "it cannot be compared with a back end that computes in float32; take model.dtype=bfloat16"
+                "model.dtype=float32: backend=unsloth still trains in bfloat16 mixed precision on this GPU, so "
+                "it cannot be compared with other back ends; use model.dtype=bfloat16"
             )
 
     def prepare(self) -> dict[str, str]:
@@ -99,7 +99,7 @@ class UnslothBackend(Backend):
                 load_in_4bit=spec.quantization == "nf4",
                 use_gradient_checkpointing=CHECKPOINTING[spec.gradient_checkpointing],
                 use_exact_model_name=True,
-                offload_embedding=False,  # its "auto" moves the embedding off a full GPU, in this arm only
+                offload_embedding=False,  # its "auto" moves the embedding off a full GPU, which the other arm does not
                 attn_implementation=spec.attention,
                 local_files_only=True,
                 trust_remote_code=spec.remote_code,
@@ -126,7 +126,7 @@ class UnslothBackend(Backend):
         loaded = Loaded(model, tokenizer)
         self.set_mode(loaded, spec.mode)
         if spec.saved_adapter and spec.mode == "infer":
-            model.requires_grad_(False)  # it loads adapters to be trained on
+            model.requires_grad_(False)  # it loads adapters for further training
         loaded.effective = {**in_effect(model, spec), "route": self._route(model)}
         return loaded
 
@@ -138,7 +138,7 @@ class UnslothBackend(Backend):
             fast.for_training(loaded.model)
 
     def _route(self, model: Any) -> str:
-        """cpu, fast (hand-written kernels of that architecture) or generic, as Unsloth itself chose."""
+        """cpu, fast (hand-written kernels for the architecture) or generic, as chosen by Unsloth."""
         if getattr(self._unsloth, "DEVICE_TYPE", "") == "cpu":
             return "unsloth-cpu"
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -148,7 +148,7 @@ class UnslothBackend(Backend):
 
 
 class _rebased:
-    """The folder to load: the model's, or the saved adapter's files linked beside a config that names that model."""
+    """The folder to load: the model's, or a saved adapter's files (as links) with a config that names it."""
 
     def __init__(self, spec: LoadSpec) -> None:
         self.spec = spec

@@ -1,4 +1,4 @@
-"""A file of question–answer pairs -> rows, and which rows a run uses."""
+"""Read a file of question–answer pairs, and select the rows that a run uses."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ohlora.files import sha256_file
 
 PACKAGED = Path(__file__).with_name("ohlora.csv")
 SPLITS = tuple(split.value for split in Split)
-VALIDATION_SHARE = 0.2  # of a file that has no split column: its last rows
+VALIDATION_SHARE = 0.2  # the last rows of a file without a split column
 
 
 @dataclass(frozen=True)
 class Row:
-    """One pair. `memory` is what stands before the prompt, '' or '[key: value]'."""
+    """One pair. `memory` is text before the prompt, '' or '[key: value]'."""
 
     id: str
     split: str
@@ -32,13 +32,13 @@ class Row:
 
     @property
     def question(self) -> str:
-        """What the model is asked: the memory, if any, before the prompt."""
+        """The text for the model: the memory, if any, then the prompt."""
         return f"{self.memory} {self.prompt}".strip()
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The rows of one run: trained on, evaluated on, and asked for an answer."""
+    """The rows of one run: for training, for evaluation, and as prompts."""
 
     train: list[Row]
     validation: list[Row]
@@ -46,14 +46,14 @@ class Selection:
 
 
 class DataFiles:
-    """Data files, each read and hashed once, however many runs of a command use it."""
+    """Data files, each read and hashed once for all runs of a command."""
 
     def __init__(self) -> None:
         self._rows: dict[str, list[Row]] = {}
         self._hashes: dict[Path, str] = {}
 
     def rows(self, data: DataConfig) -> list[Row]:
-        """All rows of this data choice; raises what `load_rows` raises."""
+        """All rows of this data option; raises like `load_rows`."""
         key = repr(data)
         if key not in self._rows:
             self._rows[key] = load_rows(data)
@@ -68,15 +68,15 @@ class DataFiles:
 
 
 def data_path(data: DataConfig) -> Path:
-    """The user's file, or the set that is shipped."""
+    """The user's file, or the shipped data set."""
     return Path(data.path) if data.path else PACKAGED
 
 
 def load_rows(data: DataConfig) -> list[Row]:
-    """All rows of the data file.
+    """Read all rows of the data file.
 
     Raises:
-        UserError: file missing, empty, not UTF-8, a column missing, a pair incomplete; with line numbers.
+        UserError: file missing, empty, not UTF-8, a column missing, an incomplete pair; with line numbers.
     """
     path = data_path(data)
     try:
@@ -95,19 +95,19 @@ def load_rows(data: DataConfig) -> list[Row]:
         raise UserError(f"data.path={path}: the file is empty; it needs a prompt and a response for every row")
     records = list(_csv(text, path) if data.format == "csv" else _jsonl(text, path))
     if not records:
-        raise UserError(f"data.path={path}: there is a header but no row under it")
+        raise UserError(f"data.path={path}: it has a header but no rows")
     return _rows(records, data.columns, path)
 
 
 def select_rows(
     rows: list[Row], manifest: str | None, trainer: TrainerConfig, generation: GenerationConfig, trains: bool
 ) -> Selection:
-    """The rows that a run trains on, evaluates on and asks, out of all rows of its file.
+    """Select a run's rows for training, evaluation and prompts from all rows of its file.
 
     With `data.manifest` its ids come first, in its order, so that `trainer.train_rows=20` is the user's test.
 
     Raises:
-        UserError: fewer rows than asked for, or none to train on (`trains`) or to ask.
+        UserError: fewer rows than requested, or none for training (if `trains`) or prompts.
     """
     listed = _manifest(manifest)
     hint = (
@@ -123,24 +123,24 @@ def select_rows(
         chosen = [by_id[i] for i in listed.get("validation", [])]
         validation = _first("trainer.eval_rows", chosen or validation, trainer.eval_rows, hint)
     if trains and not train:
-        raise UserError("data: no row is of split train, so there is nothing to train on")
+        raise UserError("data: no row has split train, so there is nothing to train on")
     prompts = _prompts(rows, train + validation, generation)
     if not prompts:
-        raise UserError("data: no row is of split train or validation; give generation.split=test to ask the others")
+        raise UserError("data: no row has split train or validation; give generation.split=test to use others")
     return Selection(train, validation, prompts)
 
 
 def select_held_out(rows: list[Row], count: int | None) -> list[Row]:
-    """The first `count` rows of split test (null: all of them); without any, of split validation.
+    """The first `count` rows of split test (null: all of them), or of split validation if there is no test row.
 
     Raises:
-        UserError: there is no row that is not trained on.
+        UserError: every row is used for training.
     """
     for split in (Split.test.value, Split.validation.value):
         found = [row for row in rows if row.split == split]
         if found:
             return found[:count]
-    raise UserError("data: no row is of split test or validation, so the fine-tuned model has nothing new to answer")
+    raise UserError("data: no row has split test or validation, so the fine-tuned model has no new questions to answer")
 
 
 def _prompts(rows: list[Row], used: list[Row], generation: GenerationConfig) -> list[Row]:
@@ -152,14 +152,14 @@ def _prompts(rows: list[Row], used: list[Row], generation: GenerationConfig) -> 
         if not used:
             have = sorted({row.split for row in rows})  # train before validation
             raise UserError(
-                f"generation.split={split.value}: the data has no such rows; give generation.split={have[-1]}"
+                f"generation.split={split.value}: the data have no such rows; give generation.split={have[-1]}"
             )
     return used[: generation.prompts] if generation.prompts else used
 
 
 def _first(key: str, rows: list[Row], count: int, hint: str) -> list[Row]:
     if count > len(rows):
-        raise UserError(f"{key}={count}: there are only {len(rows)} such rows{hint}; null takes all of the data")
+        raise UserError(f"{key}={count}: there are only {len(rows)} such rows{hint}; null uses all of them")
     return rows[:count]
 
 
@@ -171,7 +171,7 @@ def _manifest(name: str | None) -> dict[str, list[str]]:
         listed: dict[str, list[str]] = json.loads(path.read_text("utf-8"))
         return listed
     except OSError:
-        raise UserError(f"data.manifest={name}: no such list of ids; the shipped one is unsloth_test") from None
+        raise UserError(f"data.manifest={name}: unknown list of ids; the shipped one is unsloth_test") from None
 
 
 def _csv(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -181,7 +181,7 @@ def _csv(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             if None in record:
                 raise UserError(
                     f"data.path={path}: line {reader.line_num} has more fields than the header; "
-                    "put quotation marks around text that holds commas"
+                    "put quotation marks around text with commas"
                 )
             yield reader.line_num, {key: value or "" for key, value in record.items()}
     except csv.Error as error:
@@ -200,7 +200,7 @@ def _jsonl(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             raise UserError(f'data.path={path}: line {number} is not a JSON object such as {{"prompt": …}}')
         for key, value in record.items():
             if not isinstance(value, str | int | float | None):
-                raise UserError(f"data.path={path}: line {number}: {key} is a {type(value).__name__}, not a text")
+                raise UserError(f"data.path={path}: line {number}: {key} is a {type(value).__name__}, not text")
         yield number, {key: "" if value is None else str(value) for key, value in record.items()}
 
 
@@ -239,7 +239,7 @@ def _rows(records: list[tuple[int, dict[str, str]]], columns: ColumnsConfig, pat
     counts = Counter(row.id for row in rows)
     twice = [row for row, count in counts.items() if count > 1]
     if twice:
-        problems.append(f"data.path={path}: ids that stand twice: {', '.join(twice[:5])}")
+        problems.append(f"data.path={path}: duplicate ids: {', '.join(twice[:5])}")
     if problems:
         raise UserError(problems[:10] + ([f"… and {len(problems) - 10} more"] if len(problems) > 10 else []))
     return rows

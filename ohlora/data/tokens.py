@@ -1,4 +1,4 @@
-"""Rows -> token ids and labels, made once and handed to every arm as the same arrays."""
+"""Tokenise rows once; every arm gets the same arrays of token ids and labels."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ohlora.errors import UserError
 from ohlora.files import read_json, sha256_of, write_json
 from ohlora.models.folder import tokenizer_hash
 
-ENCODING = 2  # raise it when the same text would become other ids
-IGNORED = -100  # label of a position that carries no loss
-CHAT_DATE = datetime(2026, 1, 1, 12)  # what a chat template that prints today's date is told, on every day
-LIBRARIES = ("transformers", "tokenizers", "jinja2", "sentencepiece", "tiktoken")  # what they do decides the ids
-PLAIN_TEMPLATE = "질문: {prompt}\n답변:\n"  # where a model says nothing of its own
+ENCODING = 2  # increase it when the same text would give other ids
+IGNORED = -100  # label of a position without loss
+CHAT_DATE = datetime(2026, 1, 1, 12)  # the fixed date for chat templates that print today's date
+LIBRARIES = ("transformers", "tokenizers", "jinja2", "sentencepiece", "tiktoken")  # they decide the ids
+PLAIN_TEMPLATE = "질문: {prompt}\n답변:\n"  # if the model defines none
 
 
 @dataclass(frozen=True)
 class Example:
-    """One tokenised pair. `labels` has the length of `input_ids`, -100 on the prompt; it ends with a stop token."""
+    """One tokenised pair. `labels` has the length of `input_ids`, -100 on the prompt; the last id is a stop token."""
 
     id: str
     input_ids: list[int]
@@ -36,7 +36,7 @@ class Example:
 class Tokens:
     """All arrays of a run. `prompts` are (row id, ids); `stop_ids` end an answer; `hash` covers everything.
 
-    `chat_date`: the day that the chat template printed, if it prints one.
+    `chat_date`: the date that the chat template printed, if any.
     """
 
     train: list[Example]
@@ -50,7 +50,7 @@ class Tokens:
 
 
 def tokens_path(outputs: Path, model: ModelConfig, folder: Path, max_length: int, selection: Selection) -> Path:
-    """The file that holds these rows' tokens; its name is a hash of everything that decides them."""
+    """The token file of these rows; its name is a hash of everything that decides the tokens."""
     key = sha256_of(
         [
             ENCODING,
@@ -66,12 +66,12 @@ def tokens_path(outputs: Path, model: ModelConfig, folder: Path, max_length: int
 
 
 def encode(tokenizer: Any, selection: Selection, model: ModelConfig, max_length: int, stop_ids: list[int]) -> Tokens:
-    """Tokenise with the plain tokenizer of the model folder, never with one that a back end has changed."""
+    """Tokenise with the plain tokenizer of the model folder, not with one that a back end has changed."""
     eos = tokenizer.eos_token_id
     if eos is None:
         raise UserError(
-            f"model.name={model.name}: its tokenizer has no EOS token, so an answer could never end; name it as "
-            "eos_token in tokenizer_config.json, or take another model"
+            f"model.name={model.name}: its tokenizer has no EOS token, so answers would never end; set "
+            "eos_token in tokenizer_config.json, or use another model"
         )
     stop_ids = sorted({eos, *stop_ids})
     truncated: list[str] = []
@@ -89,35 +89,35 @@ def encode(tokenizer: Any, selection: Selection, model: ModelConfig, max_length:
     silent = [e.id for e in train + validation if all(label == IGNORED for label in e.labels)]
     if silent:
         raise UserError(
-            f"trainer.max_length={max_length}: nothing of the response is left in row "
+            f"trainer.max_length={max_length}: cuts off the whole response in row "
             f"{', '.join(silent[:5])}; give a larger value"
         )
     prompts = [(row.id, prompt_ids(tokenizer, row, model)) for row in selection.prompts]
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else eos  # padding carries no loss either way
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else eos  # padding never has loss
     body = [[asdict(e) for e in train], [asdict(e) for e in validation], prompts, stop_ids, pad]
     date = f"{CHAT_DATE:%Y-%m-%d}" if is_chat(tokenizer, model) and _prints_date(tokenizer) else None
     return Tokens(train, validation, prompts, stop_ids, pad, truncated, sha256_of(body), date)
 
 
 def is_chat(tokenizer: Any, model: ModelConfig) -> bool:
-    """True where prompts go through the tokenizer's chat template: configured, or by default where it has one."""
+    """Do prompts use the tokenizer's chat template? As configured, by default if the tokenizer has one."""
     if model.prompt_format is PromptFormat.auto:
         return bool(getattr(tokenizer, "chat_template", None))
     return model.prompt_format is PromptFormat.chat
 
 
 def prompt_ids(tokenizer: Any, row: Row, model: ModelConfig) -> list[int]:
-    """Token ids up to where the answer begins, BOS included where the model has one."""
+    """Token ids of the prompt, including BOS if the model has one."""
     if not is_chat(tokenizer, model):
         text = (model.prompt_template or PLAIN_TEMPLATE).replace("{prompt}", row.question)
         ids: list[int] = tokenizer(text)["input_ids"]
         ends = bool(ids) and ids[-1] == tokenizer.eos_token_id and not text.endswith(tokenizer.eos_token)
-        return ids[:-1] if ends else ids  # some tokenizers end every text, and the answer is still to come
+        return ids[:-1] if ends else ids  # some tokenizers add EOS to every text, but the answer follows here
     return _chat(tokenizer, [{"role": "user", "content": row.question}], answer_follows=True)
 
 
 def pair_ids(tokenizer: Any, row: Row, model: ModelConfig, stop_ids: list[int]) -> tuple[list[int], list[int]]:
-    """(prompt ids, response ids). The response ends with the first stop token: that is what is learned."""
+    """(prompt ids, response ids). The response ends with the first stop token, so that the model learns to stop."""
     prompt = prompt_ids(tokenizer, row, model)
     response: list[int] = tokenizer(row.response, add_special_tokens=False)["input_ids"]
     if is_chat(tokenizer, model):
@@ -146,7 +146,7 @@ def load_tokens(path: Path) -> Tokens:
 
 @lru_cache
 def _versions() -> dict[str, str]:
-    """Of the libraries that tokenise, those that are installed."""
+    """The installed versions of the tokenising libraries."""
     found = {}
     for name in LIBRARIES:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -169,8 +169,8 @@ def _chat(tokenizer: Any, turns: list[dict[str, str]], *, answer_follows: bool) 
         add_generation_prompt=answer_follows,
         tokenize=True,
         return_dict=True,
-        strftime_now=CHAT_DATE.strftime,  # in place of today: the same tokens on every day
-        enable_thinking=False,  # read by templates that have it: Qwen 3 would think away a short answer's tokens
+        strftime_now=CHAT_DATE.strftime,  # instead of today, so that tokens do not change from day to day
+        enable_thinking=False,  # where supported: Qwen 3 would use up a short answer's tokens for thinking
     )
     ids: list[int] = encoded["input_ids"]
     return ids

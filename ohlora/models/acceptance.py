@@ -1,4 +1,4 @@
-"""Restricted licences are accepted once, by name, and remembered with the version of their terms."""
+"""Restricted licences are accepted once, by name; the acceptance is stored with the version of the terms."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def require_acceptance(
 ) -> None:
     """Require that the licence of this run's model is accepted; ask at a terminal. Shows the terms once.
 
-    `tag`: the licence, where files tell it that do not lie in the model's folder yet; `entry`: what they say of it.
-    `other`: what is under it in place of the model, as the user named it.
+    `tag`, `entry`: the licence and its facts, if known from files that are not in the model's folder yet.
+    `other`: the licensed thing as the user named it, if not the model.
 
     Raises:
-        UserError: it is not, and nobody can be asked; says what to add to the command.
+        UserError: it is not accepted, and there is no terminal to ask at; with the option to add.
     """
     if tag is None and is_unread(model):
-        return  # its class or card will tell, before its weights come
+        return  # its config.json or card is fetched first and shows the licence
     tag = tag or licence_of(model)
     entry = entry or _find(model, tag)
     notice = screen_notice(tag, other or model.option.label, entry)
@@ -62,7 +62,7 @@ def require_acceptance(
 
 
 def offer_acceptance(models: Iterable[LocalModel]) -> None:
-    """Ask for each licence among candidates once, at a terminal; if declined, its models are skipped."""
+    """At a terminal, ask once for each licence of the candidates; if declined, its models are skipped."""
     if _at_a_terminal():
         for model in {licence_of(one): one for one in models if not will_accept(one)}.values():
             with contextlib.suppress(UserError):
@@ -70,12 +70,12 @@ def offer_acceptance(models: Iterable[LocalModel]) -> None:
 
 
 def is_unread(model: LocalModel) -> bool:
-    """True where no licence is known because none of the model's files is here yet."""
+    """True if the licence is unknown because none of the model's files is here yet."""
     return licence_of(model) == "unknown" and model.option.license is None and not is_there(model)
 
 
 def unknown_note(key: str, folder: Path) -> str:
-    """What is shown of files whose licence is not known: nothing that could be accepted."""
+    """The note for files with an unknown licence; there is nothing to accept."""
     said = card_licence(folder)
     return f"note: {key}: no licence known{f' (its card says {said})' if said else ''}; look it up before you use it"
 
@@ -83,7 +83,7 @@ def unknown_note(key: str, folder: Path) -> str:
 def not_accepted(
     model: LocalModel, tag: str | None = None, other: str | None = None, entry: Licence | None = None
 ) -> str:
-    """The one line that says what to add."""
+    """The error message with the option to add."""
     tag = tag or licence_of(model)
     what = f"{other}: is" if other else f"model.license={tag}: {model.option.name} is"
     entry, name = entry or _find(model, tag), accepted_as(tag)
@@ -94,14 +94,14 @@ def not_accepted(
 
 
 def will_accept(model: LocalModel, tag: str | None = None) -> bool:
-    """True when nothing stands in the way: a free licence, one accepted before, or one that this command accepts."""
+    """True for a free licence, one accepted before, or one that this command accepts."""
     tag = tag or licence_of(model)
     given = (model.option.accept_license or "").lower()
     return not LICENCES[tag].restricted or _accepts(given, tag) or read_acceptance(model, tag) is not None
 
 
 def read_acceptance(model: LocalModel, tag: str | None = None, entry: Licence | None = None) -> dict[str, Any] | None:
-    """How and when the terms that this run's model is under were accepted; None where they were not, or are newer."""
+    """How and when the model's terms were accepted; None if they were not, or have changed since."""
     tag = tag or licence_of(model)
     entry = entry or _find(model, tag)
     found = read_accepted(model.models).get(_key(tag, entry))
@@ -122,7 +122,7 @@ def _find(model: LocalModel, tag: str) -> Licence:
 
 
 def _key(tag: str, entry: Licence) -> str:
-    """Two models can call different terms by one name; the text's hash keeps them apart."""
+    """Two models can use one name for different terms; the hash of the text distinguishes them."""
     return tag if accepted_as(tag) == tag else f"{tag}@{entry.version}"
 
 
@@ -135,7 +135,7 @@ def _at_a_terminal() -> bool:
 
 
 def _asked(title: str) -> bool:
-    """Ask where somebody can answer."""
+    """Ask at a terminal; False without one."""
     if not _at_a_terminal():
         return False
     print(f"Accept the {title}? [y/N] ", end="", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Does an adapter fit a model? Its layers' sizes decide, read off both files' headers; names are only a hint."""
+"""Does an adapter fit a model? Decided by the layer sizes in both files' headers; names are only a hint."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from ohlora.models.weights import tensor_shapes
 
 Sizes = tuple[int, int]  # inputs, outputs
-# What PEFT puts before and behind a module's name in an adapter's file.
+# What PEFT adds before and after a module's name in an adapter's file.
 FACTOR = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<factor>[AB])(?:\.default)?\.weight")
 CACHED = re.compile(r"models--(?P<owner>[^/]+?)--(?P<name>[^/]+)")  # a folder of the hub's cache
-# What a repository's name gains when the same weights are stored in another form.
+# Suffixes of repositories that store the same weights in another format.
 FORMS = re.compile(r"(?:[-_.](?:unsloth|bnb|dynamic|[48]-?bit|int[48]|nf4|fp8|fp16|bf16|gptq|awq|gguf|qat))+$")
 
 
 @dataclass(frozen=True)
 class Misfit:
-    """A module whose sizes differ, in the adapter and in the model; None where the model has no such module."""
+    """A module whose sizes differ between adapter and model; `model` is None if the model has no such module."""
 
     module: str
     adapter: Sizes
@@ -31,7 +31,7 @@ class Misfit:
 
 
 def base_name(given: str) -> str:
-    """The model that a base's name means: 'unsloth/Gemma-2-2b-it-bnb-4bit' and a path into the hub's cache alike."""
+    """The model name behind a base's name, such as 'unsloth/Gemma-2-2b-it-bnb-4bit' or a path in the hub's cache."""
     path = given.replace("\\", "/").rstrip("/")
     cached = CACHED.search(path)
     last = cached["name"] if cached else path.rsplit("/", 1)[-1]
@@ -39,7 +39,7 @@ def base_name(given: str) -> str:
 
 
 def adapter_sizes(weights: Path) -> dict[str, Sizes]:
-    """Module -> inputs and outputs of the matrices that an adapter's file changes; empty where it cannot be read."""
+    """Module -> (inputs, outputs) of the matrices that an adapter file changes; empty if it cannot be read."""
     factors: dict[str, dict[str, list[int]]] = {}
     for name, shape in tensor_shapes(weights).items():
         found = FACTOR.fullmatch(name)
@@ -49,9 +49,9 @@ def adapter_sizes(weights: Path) -> dict[str, Sizes]:
 
 
 def find_misfit(adapter: Mapping[str, Sizes], weights: Mapping[str, list[int]]) -> Misfit | None:
-    """The first module of an adapter that does not fit a model's tensors; a weight is stored either way round.
+    """The first module of an adapter that does not fit a model's tensors; weights may be stored transposed.
 
-    A module is found by the end of its name, since a model can lie within another: from its layer's number on.
+    Modules are matched by the end of their names, from the layer number on, since one model can be part of another.
     """
     by_end: dict[str, list[int]] = {}
     for name, shape in weights.items():
@@ -63,7 +63,7 @@ def find_misfit(adapter: Mapping[str, Sizes], weights: Mapping[str, list[int]]) 
         numbers = [index for index, part in enumerate(parts) if part.isdigit()]
         ends = [".".join(parts[start:]) for start in range((numbers or [len(parts) - 1])[0] + 1)]
         shape = next((by_end[end] for end in ends if end in by_end), [])
-        if not shape and numbers:  # outside the layers, an output layer can be the embedding
+        if not shape and numbers:  # outside the layers; an output layer may share the embedding
             return Misfit(module, sizes, ())
         if len(shape) == 2 and shape[1] != 1 and sorted(shape) != sorted(sizes):  # a packed 4-bit weight has one column
             return Misfit(module, sizes, ((shape[1], shape[0]),))
@@ -71,7 +71,7 @@ def find_misfit(adapter: Mapping[str, Sizes], weights: Mapping[str, list[int]]) 
 
 
 def find_planned_misfit(adapter: Mapping[str, Sizes], planned: Mapping[str, set[Sizes]]) -> Misfit | None:
-    """The same before the model's files are here, by the sizes that its option gives for each kind of module."""
+    """The same before the model's files are here, with the module sizes from the model option."""
     for module, sizes in adapter.items():
         here = planned.get(module.rsplit(".", 1)[-1])
         if here and sizes not in here:

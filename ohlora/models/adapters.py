@@ -1,4 +1,4 @@
-"""Adapters: where one lies, whether it fits the model, and published ones out of a hub into `<models>/adapters`."""
+"""Adapters: find one, check that it fits the model, fetch published ones from a hub into `<models>/adapters`."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ TEXTS = (ADAPTER_CARD, "README.md", "GEMMA_TERMS.html", "USE_POLICY.md")
 
 
 def find_repository(adapter: str | None, models: Path) -> Repository | None:
-    """The repository of `adapter=hub:<owner>/<name>[@<revision>]`, also of the folder that it is fetched into.
+    """The repository of `adapter=hub:<owner>/<name>[@<revision>]`, also for the folder that it is fetched into.
 
     Raises:
-        UserError: no owner or no name.
+        UserError: owner or name is missing.
     """
     given = adapter or ""
     if given.startswith(HUB):
         named = given[len(HUB) :]
-    elif (Path(given) / DESCRIBED).is_file():  # it lies there, however it came
+    elif (Path(given) / DESCRIBED).is_file():  # it is already there
         return None
     else:
         try:
@@ -48,7 +48,7 @@ def find_repository(adapter: str | None, models: Path) -> Repository | None:
 
 
 def published_folder(adapter: str | None, models: Path) -> Path | None:
-    """Where a published adapter lies once it is fetched; None for any other."""
+    """The folder that a published adapter is fetched into; None for any other adapter."""
     repository = find_repository(adapter, models)
     if repository is None:
         return None
@@ -57,19 +57,19 @@ def published_folder(adapter: str | None, models: Path) -> Path | None:
 
 
 def is_here(adapter: str | None, models: Path) -> bool:
-    """False for a published adapter that is still to be fetched."""
+    """False for a published adapter that has not been fetched yet."""
     folder = published_folder(adapter, models)
     return folder is None or is_prepared(folder)
 
 
 def fetch(adapter: str | None, model: LocalModel, show: Show) -> None:
-    """Bring a published adapter, whole or not at all; its terms are known before its weights come, and those decide
-    whether it fits the model.
+    """Fetch a published adapter completely or not at all. Its terms are checked before its weights are downloaded; the
+    weights decide whether it fits the model.
 
     Raises:
-        UserError: it cannot be had, is pickled, belongs to another model, or its terms were not accepted.
+        UserError: it cannot be fetched, is pickled, belongs to another model, or its terms were not accepted.
     """
-    from ohlora.models.prepare import made_whole  # only where something is made: the parent process stays light
+    from ohlora.models.prepare import made_whole  # imported only when needed, to keep the parent process light
 
     repository, target = find_repository(adapter, model.models), published_folder(adapter, model.models)
     if repository is None or target is None:
@@ -92,7 +92,7 @@ def fetch(adapter: str | None, model: LocalModel, show: Show) -> None:
         _accepted(model, partial, repository, show)
         hub.fetch(repository, commit, [files[DESCRIBED], *texts, files[WEIGHTS]], partial, show)
         if safetensors_bytes(partial / WEIGHTS) != files[WEIGHTS].size:
-            raise UserError(f"{repository.key}: {WEIGHTS} is cut short or no safetensors; choose another revision")
+            raise UserError(f"{repository.key}: {WEIGHTS} is truncated or not safetensors; choose another revision")
         found = list(find_base_problems(model, partial, repository.key))
         if found:
             raise UserError(found)
@@ -104,7 +104,7 @@ def fetch(adapter: str | None, model: LocalModel, show: Show) -> None:
 
 
 def _accepted(model: LocalModel, folder: Path, repository: Repository, show: Show) -> None:
-    """An adapter can be under other terms than its base model: they are accepted like the base's."""
+    """An adapter can have other terms than its base model; they are accepted in the same way."""
     tag, key = card_licence(folder), repository.key
     if tag is None or tag not in LICENCES or tag == "unknown":
         show.stage(acceptance.unknown_note(key, folder))
@@ -115,14 +115,14 @@ def _accepted(model: LocalModel, folder: Path, repository: Repository, show: Sho
 def find_problems(
     adapter: str, model: LocalModel, folder: Path | None, planned: Mapping[str, set[Sizes]] | None = None
 ) -> Iterator[str]:
-    """What stops the adapter in `folder` from being loaded onto this run's model.
+    """Why the adapter in `folder` cannot be loaded onto this run's model.
 
-    `planned`: the sizes of the model's modules by its option, for a model that is not here yet.
+    `planned`: the module sizes from the model option, for a model that is not here yet.
     """
     key = f"adapter={adapter}"
     if folder is None:
         yield (
-            f"{key}: no adapter there; give the run directory of a finished task=train or task=benchmark, a folder "
+            f"{key}: no adapter found; give the run directory of a finished task=train or task=benchmark, a folder "
             "with adapter_config.json, or hub:<owner>/<name>"
         )
     elif not (folder / WEIGHTS).is_file():
@@ -134,14 +134,14 @@ def find_problems(
 def find_base_problems(
     model: LocalModel, folder: Path, key: str, planned: Mapping[str, set[Sizes]] | None = None
 ) -> Iterator[str]:
-    """Does the adapter belong to this run's model? By its card's hash, else by the sizes of the layers it changes."""
+    """Does the adapter belong to this run's model? Decided by the hash in its card, else by layer sizes."""
     base = model.folder
     if (folder / ADAPTER_CARD).is_file():
         try:
             card = read_json(folder / ADAPTER_CARD)
             trained_on, digest = card["base"], card["base_hash"]
         except (ValueError, KeyError, TypeError):
-            yield f"{key}: {ADAPTER_CARD} cannot be read; the adapter was not written whole"
+            yield f"{key}: {ADAPTER_CARD} cannot be read; the adapter is incomplete"
             return
         whole = is_there(model) and not folder_problems(model.option, base)
         here = model_hash(model) if whole else None
@@ -166,8 +166,8 @@ def find_base_problems(
 
 
 def base_note(model: LocalModel, folder: Path, key: str) -> str:
-    """A note on an adapter that fits the model but names another base; '' where it names this one."""
-    if (folder / ADAPTER_CARD).is_file():  # its hash of the weights has decided
+    """A note on an adapter that fits the model but names another base model; '' if it names this one."""
+    if (folder / ADAPTER_CARD).is_file():  # the hash of the weights already decided
         return ""
     try:
         named = _base_of(folder)
@@ -184,7 +184,7 @@ def base_note(model: LocalModel, folder: Path, key: str) -> str:
 
 
 def require_fit(adapter: str | None, model: LocalModel, folder: Path | None) -> None:
-    """Check an adapter against the model's files, once they are present.
+    """Check an adapter against the model's files, which are present by now.
 
     Raises:
         UserError: it was trained on another model.
@@ -199,7 +199,7 @@ def _base_of(folder: Path) -> str:
 
 def _incomplete(key: str, name: str, names: set[str]) -> str:
     if name == WEIGHTS and "adapter_model.bin" in names:
-        return f"{key}: holds pickled weights (adapter_model.bin), and {PICKLE_RISK}; have it saved as safetensors"
+        return f"{key}: has pickled weights (adapter_model.bin), and {PICKLE_RISK}; have it saved as safetensors"
     if "config.json" in names and DESCRIBED not in names:
         return f"{key}: is a whole model, not an adapter; give it as model.repo or model.path"
-    return f"{key}: holds no {name}; it was not written whole"
+    return f"{key}: has no {name}; it is incomplete"

@@ -1,4 +1,4 @@
-"""What is known of the model classes: LoRA targets, licence family, attention; facts of a folder's config.json."""
+"""Facts about model classes: LoRA targets, licence family, attention; and those in a folder's config.json."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ GATED = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_p
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model class of transformers: the modules that LoRA goes to, and what goes wrong without care.
+    """A model class of transformers: the modules that LoRA adapts, and its special cases.
 
-    `licence`: what every model of the class is under; '' where it is the model's own affair.
+    `licence`: the licence of every model of the class; '' if each model has its own.
     """
 
     targets: tuple[str, ...]
@@ -42,7 +42,7 @@ TYPE_LICENCES = dict.fromkeys(("gemma", "gemma2", "gemma3", "gemma3_text"), "gem
 
 
 def architecture(model: ModelConfig, folder: Path | None = None) -> str | None:
-    """The model class: what the option says, else the config.json of its folder; None where neither does."""
+    """The model class from the option, else from the folder's config.json; None if neither names it."""
     if model.architecture:
         return model.architecture
     named = read_model_config(folder).get("architectures") if folder else None
@@ -50,7 +50,7 @@ def architecture(model: ModelConfig, folder: Path | None = None) -> str | None:
 
 
 def class_licence(model: ModelConfig, folder: Path | None) -> str:
-    """What every model of this class is under, whatever a card or an option says; '' where that is its own affair."""
+    """The licence of every model of this class, whatever a card or an option says; '' if each model has its own."""
     read = read_model_config(folder) if folder else {}
     named = read.get("architectures")
     for name in (model.architecture, *(named if isinstance(named, list) else ())):
@@ -65,10 +65,10 @@ def known(name: str | None) -> Architecture | None:
 
 
 def lora_targets(model: ModelConfig, chosen: list[str] | None, folder: Path | None) -> list[str]:
-    """The modules that an adapter goes to: those chosen, the model option's, or by architecture.
+    """The modules that get an adapter: from lora.targets, else from the model option, else by architecture.
 
     Raises:
-        UserError: nothing is known of this architecture.
+        UserError: this architecture is unknown.
     """
     named = chosen or model.lora_targets
     if named:
@@ -82,13 +82,13 @@ def lora_targets(model: ModelConfig, chosen: list[str] | None, folder: Path | No
 
 
 def attention(model: ModelConfig, folder: Path | None) -> Attention:
-    """The attention that is asked for: the user's choice, else what the architecture needs."""
+    """The requested attention: the user's choice, else what the architecture needs."""
     found = known(architecture(model, folder))
     return found.attention if found and model.attention is Attention.auto else model.attention
 
 
 def read_model_config(folder: Path) -> dict[str, Any]:
-    """A folder's config.json; empty where it cannot be read."""
+    """Read a folder's config.json; empty if it cannot be read."""
     try:
         read = read_json(folder / "config.json")
     except (OSError, ValueError):

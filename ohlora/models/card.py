@@ -1,4 +1,4 @@
-"""What a folder's README.md says of its licence: the YAML between its first two `---` lines."""
+"""The licence in a folder's model card (README.md): the YAML between its first two `---` lines."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import yaml
 from ohlora.files import read_json
 from ohlora.models.folder import ADAPTER_CARD, MARKER
 
-CUSTOM = "other:"  # the beginning of the tag of a licence that only its model has
+CUSTOM = "other:"  # prefix of the tag of a custom licence
 
 
 def card_tags(folder: Path) -> list[str]:
-    """The licence tags of a folder's card, lower-case, or what our own file beside it knows; empty where neither does.
+    """The licence tags of a folder's card in lower case, or those in our own file beside it; empty if there are none.
 
-    A licence of its own (`license: other`) is known by its `license_name`, which comes first: as it stands, and as the
-    tag of a custom licence, 'other:<name>'. One that has a link alone is 'other:other'.
+    A custom licence (`license: other`) is identified by its `license_name`, which comes first: unchanged, and as the
+    tag 'other:<name>'. One with only a link is 'other:other'.
     """
     front = front_matter(folder / "README.md")
     tags = _tags(front.get("license"))
@@ -31,13 +31,13 @@ def card_tags(folder: Path) -> list[str]:
 
 
 def licence_link(folder: Path) -> str:
-    """Where a card says that its own licence is to be read: an address or a file's name; '' where it does not say."""
+    """Where the text of a card's custom licence is: an address or a file name; '' if the card does not say."""
     link = front_matter(folder / "README.md").get("license_link")
     return link.strip() if isinstance(link, str) else ""
 
 
 def front_matter(path: Path) -> dict[Any, Any]:
-    """The mapping at the head of a card; empty where there is none, or none that is YAML."""
+    """The YAML mapping at the top of a card; empty if there is none."""
     try:
         text = path.read_text("utf-8-sig", "replace")
     except OSError:
@@ -46,9 +46,9 @@ def front_matter(path: Path) -> dict[Any, Any]:
     return _mapping(front[1]) if front else {}
 
 
-@lru_cache(maxsize=16)  # a card with long tables of results takes seconds, and is asked for often
+@lru_cache(maxsize=16)  # parsing a card with long tables of results takes seconds
 def _mapping(text: str) -> dict[Any, Any]:
-    """Strings, lists and mappings alone: no object, no date that could be wrong. The C loader dies of deep nesting."""
+    """Loads only strings, lists and mappings: no objects, no invalid dates. The C loader crashes on deep nesting."""
     try:
         read = yaml.load(text, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, RecursionError):
@@ -57,7 +57,7 @@ def _mapping(text: str) -> dict[Any, Any]:
 
 
 def _tags(value: Any) -> list[str]:
-    """One tag or a list of them, written the hub's way: lower-case, with hyphens."""
+    """One tag or a list of tags, in the hub's spelling: lower case with hyphens."""
     listed = value if isinstance(value, list) else [value]
     return [tag for item in listed if isinstance(item, str) and (tag := re.sub(r"[\s_]+", "-", item.strip().lower()))]
 

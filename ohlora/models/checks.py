@@ -1,4 +1,4 @@
-"""What a model must have before it is used: terms that agree, no code unasked, a tokenizer that loses nothing."""
+"""Checks before a model is used: consistent terms, no code that was not allowed, a tokenizer that loses no text."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SENTENCES = {
     "Korean": "오로라는 따뜻한 말로 답해요. 오늘 뭐 먹지?",
     "English": "The aurora answers kindly: what is for dinner today?",
 }
-RISK = "it would run on this machine with your rights"
+RISK = "it would run on this machine with your permissions"
 
 
 def subject(model: ModelConfig) -> str:
-    """How the user named the model, for messages."""
+    """The option that named the model, for messages."""
     m = model
     if m.path:
         return f"model.path={m.path}"
@@ -31,25 +31,25 @@ def subject(model: ModelConfig) -> str:
 
 
 def small_problems(model: ModelConfig, folder: Path, code_here: bool = True) -> list[str]:
-    """What config, tokenizer files and card show, without the weights and without any library."""
+    """Problems in config, tokenizer files and card, found without weights and without libraries."""
     key = subject(model)
     found = described_problems(folder, key, model.architecture)
     return [*found, *_licence_problems(model, folder, key), *code_problems(model, folder, code_here)]
 
 
 def folder_problems(model: ModelConfig, folder: Path) -> list[str]:
-    """The same and the weights' headers: all that is looked at before each run that uses a folder where it lies."""
+    """The same plus the weights' headers: every check before a run that uses a folder in place."""
     found = small_problems(model, folder)
     return found + weight_problems(folder, subject(model)) if (folder / "config.json").is_file() else found
 
 
 def code_name(model: ModelConfig) -> str:
-    """What `model.remote_code` must be for this model's code to be allowed: its repository, or its folder's name."""
+    """The value of `model.remote_code` that allows this model's code: its repository or folder name."""
     return Path(model.path).absolute().name if model.path else str(model.repo)
 
 
 def code_files(folder: Path) -> set[str]:
-    """The Python files that this model's own config or tokenizer asks transformers to run."""
+    """The Python files that this model's config or tokenizer tells transformers to run."""
     found: set[str] = set()
     for name in ("config.json", "tokenizer_config.json"):
         try:
@@ -64,7 +64,7 @@ def code_files(folder: Path) -> set[str]:
 
 
 def code_problems(model: ModelConfig, folder: Path, here: bool = True) -> Iterator[str]:
-    """Code that was not allowed, was allowed to another model, or is not `here` where it should be by now."""
+    """Problems with the author's code: not allowed, allowed for another model, or missing although `here`."""
     key, name, allowed = subject(model), code_name(model), model.remote_code
     if allowed is not None and allowed != name:
         yield (
@@ -85,7 +85,7 @@ def code_problems(model: ModelConfig, folder: Path, here: bool = True) -> Iterat
 
 
 def loadable(model: ModelConfig, folder: Path) -> list[str]:
-    """Have transformers read config and tokenizer; returns notes on what is missing but can be done without.
+    """Let transformers read config and tokenizer; return notes on missing parts that are not required.
 
     Raises:
         UserError: an unknown architecture, no EOS, or text that does not survive the tokenizer.
@@ -100,12 +100,10 @@ def loadable(model: ModelConfig, folder: Path) -> list[str]:
         raise UserError(f"{key}: transformers cannot read its config.json: {_first_line(error)}") from None
     own = getattr(described, "auto_map", None) or {}
     if type(described) not in MODEL_FOR_CAUSAL_LM_MAPPING and "AutoModelForCausalLM" not in own:
-        raise UserError(
-            f"{key}: {described.model_type} is no model that writes text (causal language model); choose another model"
-        )
+        raise UserError(f"{key}: {described.model_type} is not a causal language model; choose another model")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
-    except Exception as error:  # whatever a tokenizer's own code raises
+    except Exception as error:  # a tokenizer's own code may raise anything
         raise UserError(
             f"{key}: its tokenizer cannot be read: {_first_line(error)}; copy the tokenizer's files again"
         ) from None
@@ -115,35 +113,35 @@ def loadable(model: ModelConfig, folder: Path) -> list[str]:
 def _tokenizer_notes(tokenizer: Any, key: str) -> list[str]:
     if tokenizer.eos_token_id is None:
         raise UserError(
-            f"{key}: its tokenizer has no EOS token, so an answer could never end; name it as eos_token in "
-            "tokenizer_config.json, or take another model"
+            f"{key}: its tokenizer has no EOS token, so answers would never end; set eos_token in "
+            "tokenizer_config.json, or use another model"
         )
     for language, sentence in SENTENCES.items():
         ids = tokenizer(sentence, add_special_tokens=False)["input_ids"]
         back = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         if _plain(back) != _plain(sentence):
             raise UserError(
-                f"{key}: its tokenizer does not give {language} back ({sentence!r} becomes {back!r}); "
-                "take a model that knows the language, or copy the tokenizer's files again"
+                f"{key}: its tokenizer does not preserve {language} ({sentence!r} becomes {back!r}); "
+                "use a model for that language, or copy the tokenizer's files again"
             )
     notes = []
     if tokenizer.pad_token_id is None:
-        notes.append(f"its tokenizer has no PAD token: EOS ({tokenizer.eos_token}) is taken")
+        notes.append(f"its tokenizer has no PAD token: EOS ({tokenizer.eos_token}) is used")
     if tokenizer.bos_token_id is None:
-        notes.append("its tokenizer has no BOS token: prompts begin without one")
+        notes.append("its tokenizer has no BOS token: prompts start without it")
     return notes
 
 
 def _licence_problems(model: ModelConfig, folder: Path, key: str) -> Iterator[str]:
-    """The class decides. An option may be stricter than a card, which often forgets the base's terms; never laxer."""
+    """The class decides. An option may be stricter than the card, which often omits the base's terms, but not laxer."""
     said, lawful, card = model.license, class_licence(model, folder), card_licence(folder)
     if said is None:
         return
     if lawful:
         if said != lawful:
             yield (
-                f"model.license={said}: {key} is of a class that is under {lawful}, which whatever is made from it "
-                f"carries too; give model.license={lawful}, or leave it out"
+                f"model.license={said}: {key} belongs to a class under {lawful}, which also covers derived models; "
+                f"give model.license={lawful}, or remove it"
             )
         return
     if card is None or said == card or card not in LICENCES or card == "unknown":

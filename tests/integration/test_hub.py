@@ -252,7 +252,7 @@ def test_refused_in_one_line(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("model.license=apache-2.0",), "is of a class that is under gemma, which whatever is made"),
+        (("model.license=apache-2.0",), "belongs to a class under gemma, which also covers derived models"),
         ((), "maker/tiny is under the Gemma Terms of Use, which was not accepted here"),
         (("model.license=gemma", "model.accept_license=false"), "add model.accept_license=gemma"),
     ],

@@ -53,7 +53,7 @@ def test_a_published_adapter(tmp_path: Path, tiny_model: Callable[[str], Path], 
 @pytest.mark.parametrize(
     ("names", "asked", "said"),
     [
-        ({"adapter_config.json", "adapter_model.bin"}, "hub:maker/lora", "holds pickled weights (adapter_model.bin)"),
+        ({"adapter_config.json", "adapter_model.bin"}, "hub:maker/lora", "has pickled weights (adapter_model.bin)"),
         ({"config.json", "model.safetensors"}, "hub:maker/lora", "is a whole model, not an adapter"),
         (set(), "hub:maker/lora@v2", "adapter=hub:maker/lora@v2: maker/lora has no such branch, tag or commit"),
         (set(), "hub:lora", "adapter=hub:lora: must be hub:<owner>/<name>"),

@@ -60,7 +60,7 @@ def test_long_rows_are_cut_and_named(tokenizer) -> None:
     setting = config(f"trainer.max_length={whole - 2}")
     tokens = one(tokenizer, setting, [])
     assert tokens.truncated == ["1"] and len(tokens.train[0].input_ids) == whole - 2
-    with pytest.raises(UserError, match="trainer.max_length=8: nothing of the response is left in row 1"):
+    with pytest.raises(UserError, match="trainer.max_length=8: cuts off the whole response in row 1"):
         one(tokenizer, config("trainer.max_length=8"), [])
 
 

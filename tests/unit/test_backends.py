@@ -55,7 +55,7 @@ def test_unsloth_needs_more_than_a_torch_that_has_the_kernels(monkeypatch: pytes
     [
         ("Gemma3ForCausalLM", "float16", (7, 5), "smollm2-135m-instruct"),
         ("Gemma3ForCausalLM", "float32", (7, 5), "smollm2-135m-instruct"),
-        ("Gemma3ForCausalLM", "float16", (8, 0), "take model.dtype=bfloat16"),
+        ("Gemma3ForCausalLM", "float16", (8, 0), "use model.dtype=bfloat16"),
         ("Gemma3ForCausalLM", "bfloat16", (8, 0), ""),
         ("Gemma3ForCausalLM", "float32", None, ""),
         ("Gemma3nForConditionalGeneration", "float16", (7, 5), "runs Gemma3nForConditionalGeneration in float32"),

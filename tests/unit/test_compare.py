@@ -239,7 +239,7 @@ def test_more_pairs_later_keep_the_first(runs: list) -> None:
             ["compare.recommended=['backend=hf','backend=unsloth']"],
             "needs compare.arms, which is empty; give compare.arms",
         ),
-        (["backend=hf", "trainer.gradient_checkpointing=unsloth"], "backend=hf has no such thing"),
+        (["backend=hf", "trainer.gradient_checkpointing=unsloth"], "backend=hf lacks it"),
     ],
 )
 def test_bad_input(overrides: list[str], said: str) -> None:

@@ -85,7 +85,7 @@ def test_all_problems_at_once() -> None:
         (["data=csv"], ["data.path=null: data=csv needs the file; give data.path=<file>"]),
         (["model.path=nowhere"], ["model.path=nowhere: no such folder"]),
         (["data=csv", "data.path=none.csv"], ["data.path=none.csv: cannot be read (No such file or directory)"]),
-        (["task=infer", "adapter=nowhere"], ["adapter=nowhere: no adapter there"]),
+        (["task=infer", "adapter=nowhere"], ["adapter=nowhere: no adapter found"]),
         (["adapter=x"], ["adapter=x: only task=infer uses an adapter"]),
         (["launch.isolate=false"], ["launch.isolate=false: task=benchmark has 2 phases"]),
         (["launch.isolate=false", "task=selection"], ["launch.isolate=false: task=selection has 3 phases"]),

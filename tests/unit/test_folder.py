@@ -147,7 +147,7 @@ def test_no_option_overrules_the_class(folder: Path, described: dict[str, object
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
     for said in ("mit", "apache-2.0", "llama3.2"):
         (found,) = problems(folder, f"model.license={said}")
-        assert found.startswith(f"model.license={said}: model.path={folder} is of a class that is under gemma, which")
+        assert found.startswith(f"model.license={said}: model.path={folder} belongs to a class under gemma, which")
         assert licence_of(local("model=local", f"model.path={folder}", f"model.license={said}")) == "gemma"
     assert problems(folder) == problems(folder, "model.license=gemma") == []
     hub = local("model=hub", "model.repo=owner/name", "model.license=apache-2.0")

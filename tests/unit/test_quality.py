@@ -205,7 +205,7 @@ def test_the_fine_tuned_model_answers_and_is_graded(tmp_path: Path, monkeypatch:
     attempt = tmp_path / "attempt-1"
     (attempt / "phases").mkdir(parents=True)
     job = Job(Plan(config), attempt, "answer", lambda _: None, io.StringIO())
-    with pytest.raises(UserError, match="no adapter there"):
+    with pytest.raises(UserError, match="no adapter found"):
         answer.run(job)
     (attempt / "adapter").mkdir()
     (attempt / "adapter" / "adapter_config.json").write_text("{}")
