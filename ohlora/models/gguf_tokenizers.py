@@ -1,16 +1,16 @@
-"""Tokenizers rebuilt from a GGUF's own pieces, where transformers' reading of that GGUF is wrong."""
+"""Tokenizers rebuilt from a GGUF's own fields, because transformers reads these GGUFs wrongly."""
 
 from __future__ import annotations
 
 from typing import Any
 
-SPECIAL = 3  # a token's type in a GGUF: never made from text
+SPECIAL = 3  # a token type in a GGUF: never produced from text
 
 
 def gemma(fields: Any) -> Any:
     """Gemma's, with the merges rebuilt from the scores and BOS added by a template.
 
-    transformers reads it as Unigram without BOS: "capital" -> c·ap·it·al, and the model babbles.
+    transformers reads it as Unigram without BOS: "capital" -> c·ap·it·al, and the model writes nonsense.
     """
     from tokenizers import processors
     from transformers import GemmaTokenizer
@@ -28,9 +28,9 @@ def gemma(fields: Any) -> Any:
 
 
 def smollm(fields: Any) -> Any:
-    """SmolLM's byte-level BPE: every digit by itself, answers ended by <|im_end|>, which is the padding too.
+    """SmolLM's byte-level BPE: every digit is a token; <|im_end|> ends answers and is also the padding.
 
-    transformers reads its EOS as <|im_start|>, no PAD, and blanks before a digit joined to it.
+    transformers reads its EOS as <|im_start|>, finds no PAD, and joins a digit with the space before it.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

@@ -1,7 +1,7 @@
-"""Files of a hub repository: listed at one commit, downloaded with resumption, checked against their hashes.
+"""List a hub repository at one commit, download its files with resumption, check their hashes.
 
-huggingface_hub's own download keeps whole files only: one that a kill cut in the middle starts again. Here each file
-grows in a part file that is named after its content, so the next call goes on where this one stopped.
+huggingface_hub's own download keeps only complete files and restarts an interrupted one. Here each file is written to
+a part file named after its content hash, so that the next call resumes it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ohlora.files import sha256_file
 from ohlora.models.hub_errors import Interrupted, Repository, in_words, read_token
 
 MIB = 2**20
-SPARE = 64 * MIB  # left free on the disk
+SPARE = 64 * MIB  # kept free on the disk
 
 
 class Show(Protocol):
-    """Where progress goes: a Job."""
+    """Receives progress; a Job."""
 
     def stage(self, name: str, total: int | None = None, unit: str = "") -> None: ...
     def advance(self, done: int, **shown: float) -> None: ...
@@ -30,7 +30,7 @@ class Show(Protocol):
 
 @dataclass(frozen=True)
 class Remote:
-    """One file of a repository. Large files carry a sha256, others git's own hash."""
+    """One file of a repository. Large files have a sha256, others git's own hash."""
 
     name: str
     size: int
@@ -42,7 +42,7 @@ class Remote:
         return self.sha256 or self.blob or f"{self.name}-{self.size}"
 
     def is_same(self, path: Path) -> bool:
-        """Does this file hold what the repository says?"""
+        """Does this file have the content that the repository lists?"""
         if path.stat().st_size != self.size:
             return False
         if self.sha256:
@@ -51,10 +51,10 @@ class Remote:
 
 
 def list_files(repository: Repository) -> tuple[str, dict[str, Remote]]:
-    """(commit, files by name) of the revision that is asked for, or of the newest.
+    """(commit, files by name) of the requested revision, or of the newest.
 
     Raises:
-        UserError: the repository, its revision or the hub cannot be had.
+        UserError: the repository, its revision or the hub cannot be reached.
     """
     from huggingface_hub import HfApi
 
@@ -72,12 +72,12 @@ def list_files(repository: Repository) -> tuple[str, dict[str, Remote]]:
 def fetch(
     repository: Repository, commit: str, files: Sequence[Remote], folder: Path, show: Show, extra: int = 0
 ) -> None:
-    """These files into `folder`, each under its name only when it is whole and what it should be.
+    """Download these files into `folder`; each gets its name only when it is complete and its hash is right.
 
-    `extra`: bytes that what is done with them afterwards will take.
+    `extra`: further bytes that later steps need.
 
     Raises:
-        Interrupted: the network or the disk stopped it; the next call goes on.
+        Interrupted: the network or the disk stopped it; the next call resumes.
     """
     present = {file.name: (folder / file.name).is_file() and file.is_same(folder / file.name) for file in files}
     missing = [file for file in files if not present[file.name]]
@@ -92,7 +92,7 @@ def fetch(
 
 
 def ask_disk(key: str, folder: Path, needed: int) -> None:
-    """Refuse what the disk has no room for, before it is filled."""
+    """Refuse a download that the disk has no room for, before it starts."""
     free = shutil.disk_usage(folder).free
     if needed and needed + SPARE > free:
         raise Interrupted(
@@ -120,14 +120,14 @@ def _fetch_one(repository: Repository, commit: str, file: Remote, folder: Path, 
     if not file.is_same(part):
         part.unlink()
         raise Interrupted(
-            f"{repository.key}: {file.name} came damaged (its hash is not the repository's) and was removed; call "
-            "again to download it anew"
+            f"{repository.key}: {file.name} is damaged (its hash differs from the repository's) and was removed; run "
+            "the command again to download it"
         )
     part.rename(folder / file.name)
 
 
 class _Growing(io.FileIO):
-    """The part file, telling how long it has grown."""
+    """The part file, which reports its size as progress."""
 
     def __init__(self, path: Path, grown: Callable[[int], None]) -> None:
         super().__init__(path, "ab")
@@ -148,7 +148,7 @@ def _part(folder: Path, file: Remote) -> Path:
 
 
 def _begun(folder: Path, file: Remote) -> int:
-    """How much of a file an earlier call left; a part that is longer than the whole is no part of it."""
+    """The number of bytes that an earlier call downloaded; a part file larger than the whole is discarded."""
     part = _part(folder, file)
     size = part.stat().st_size if part.is_file() else 0
     if size > file.size:

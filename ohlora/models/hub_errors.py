@@ -1,4 +1,4 @@
-"""The hub's errors, each as one line that says what to do."""
+"""Turn the hub's errors into one line each that says what to do."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ohlora.errors import UserError
 
 
 class Interrupted(UserError):
-    """A download that the next call goes on with: what there is of it is kept."""
+    """A download that the next call resumes; what was downloaded is kept."""
 
 
 @dataclass(frozen=True)
 class Repository:
-    """`key`: how the user named it, for messages: 'model.repo=owner/name'. `by_hand`: what else one can do."""
+    """`key`: the option that named it, for messages: 'model.repo=owner/name'. `by_hand`: an alternative."""
 
     key: str
     name: str
@@ -26,13 +26,13 @@ class Repository:
 
 
 def read_token() -> str | bool:
-    """The token of the environment; never one that lies in a cache."""
+    """The token from the environment, never a stored one."""
     return os.environ.get("HF_TOKEN") or False
 
 
 @contextlib.contextmanager
 def in_words(repository: Repository) -> Iterator[None]:
-    """The hub's errors as one line that says what to do."""
+    """Raise the hub's errors as one line that says what to do."""
     from httpx import HTTPError
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -44,16 +44,16 @@ def in_words(repository: Repository) -> Iterator[None]:
     )
 
     key, has_token = repository.key, bool(read_token())
-    go_on = f"call again to go on where it stopped, {repository.by_hand}"
+    go_on = f"run the command again to resume, {repository.by_hand}"
     try:
         yield
     except GatedRepoError:
         how = (
-            "the account of HF_TOKEN has no access yet; ask for it on the repository's page"
+            "the account of HF_TOKEN has no access yet; request it on the repository's page"
             if has_token
             else "HF_TOKEN is not set; accept them on the repository's page, then set HF_TOKEN"
         )
-        raise Interrupted(f"{key}: its owner gives it to those who accept its terms, and {how}") from None
+        raise Interrupted(f"{key}: it is gated: its owner's terms must be accepted, and {how}") from None
     except RevisionNotFoundError:
         is_model = key.startswith("model.")
         where, newest = (f"model.revision={repository.revision}", "model.revision=null") if is_model else (key, "none")
@@ -71,7 +71,7 @@ def in_words(repository: Repository) -> Iterator[None]:
     except HfHubHTTPError as error:
         status = error.response.status_code
         if status in (401, 403):
-            raise Interrupted(f"{key}: the hub refuses HF_TOKEN ({status}); set a token that may read it") from None
+            raise Interrupted(f"{key}: the hub refuses HF_TOKEN ({status}); set a token with read access") from None
         raise Interrupted(f"{key}: the hub answered {status}; {go_on}") from None
     except (HTTPError, OSError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:

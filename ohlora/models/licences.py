@@ -1,4 +1,4 @@
-"""The licences of the models: what a person must know before using one, and what must travel with it."""
+"""The licences of the models: what users must know before using one, and the notices that derived files need."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ohlora.models.folder import LocalModel
 class Licence:
     """One licence, by its tag on the hub.
 
-    `restricted`: it limits use beyond attribution, so it has to be accepted once. `version` is the version or date of
-    the terms that `restrictions` sums up, `checked` when that was looked at. `notice` must stand beside weights and
-    whatever is made from them.
+    `restricted`: it limits use beyond attribution, so it must be accepted once. `restrictions` sums up the terms of
+    `version` (a version or date), as checked on the date `checked`. `notice` must stand beside the weights and
+    everything derived from them.
     """
 
     title: str
@@ -32,9 +32,9 @@ class Licence:
 
 
 class Licences(Mapping[str, Licence]):
-    """Licences by tag. A tag without an entry that begins like a restricted family counts as one of that family.
+    """Licences by tag. An unknown tag that starts like a restricted family counts as one of that family.
 
-    The hub gets a new tag with every version of such terms, and one that is missing here must not pass for free.
+    The hub adds a new tag for every version of such terms, and a tag missing here must not count as free.
     """
 
     def __init__(self, entries: dict[str, Licence], families: dict[str, Licence]) -> None:
@@ -87,19 +87,19 @@ def _non_commercial(kind: str, version: str) -> Licence:
 
 
 NON_COMMERCIAL = {"by-nc": ("2.0", "3.0", "4.0"), "by-nc-nd": ("3.0", "4.0"), "by-nc-sa": ("2.0", "3.0", "4.0")}
-# The beginning of a tag -> what is shown of one that has no entry of its own.
+# Prefix of a tag -> the entry used for tags without their own entry.
 FAMILIES = {
     "gemma": Licence(
         "Gemma licence",
         "https://ai.google.dev/gemma/terms",
         restricted=True,
-        restrictions="Gemma's terms forbid uses and go with what is made from it; read those that the card names.",
+        restrictions="Gemma's terms forbid some uses and also cover derived models; read the terms named in the card.",
     ),
     "llama": Licence(
         "Llama licence",
         "https://www.llama.com",
         restricted=True,
-        restrictions="Llama's terms forbid uses and go with what is made from it; read those that the card names.",
+        restrictions="Llama's terms forbid some uses and also cover derived models; read the terms named in the card.",
     ),
     "cc-by-nc": Licence(
         "Creative Commons licence",
@@ -111,8 +111,8 @@ FAMILIES = {
         "author's own licence",
         "",
         restricted=True,
-        restrictions="These are its author's own terms, which nobody has summed up here. Such terms often forbid uses, "
-        "commercial ones for example, and go with what is made from the model; read them before you accept.",
+        restrictions="These are its author's own terms, not summed up here. Such terms often forbid some uses, "
+        "such as commercial use, and also cover derived models; read them before you accept.",
     ),
 }
 ENTRIES: dict[str, Licence] = {
@@ -156,16 +156,16 @@ ENTRIES: dict[str, Licence] = {
 }
 LICENCES = Licences(ENTRIES, FAMILIES)
 
-ACCEPT_YES, ACCEPT_NO = ("true", "yes"), ("false", "no")  # what model.accept_license may be beside a licence's tag
+ACCEPT_YES, ACCEPT_NO = ("true", "yes"), ("false", "no")  # what model.accept_license may be besides a licence's tag
 ACCEPT_ANSWERS = (*ACCEPT_YES, *ACCEPT_NO)
 CARRIED = ("NOTICE", "NOTICE.md", "GEMMA_TERMS.html", "LICENSE", "LICENSE.txt", "LICENSE.md", "USE_POLICY.md")
 
 
 def licence_of(model: LocalModel, folder: Path | None = None) -> str:
-    """The tag of the model's licence: its class's where that is under one, else its option's, else its card's.
+    """The tag of the model's licence: from its class if that has one, else its option, else its card.
 
-    A card that restricts use outweighs an option that does not. `folder`: where config.json and card lie, by default
-    where the model is. 'unknown' where no file names a licence, and for a tag without an entry.
+    A card with restrictions overrides an option without. `folder`: the folder of config.json and card, by default the
+    model's. 'unknown' if no file names a licence, and for a tag without an entry.
     """
     place = folder or described_folder(model)
     if lawful := class_licence(model.option, place):
@@ -176,15 +176,15 @@ def licence_of(model: LocalModel, folder: Path | None = None) -> str:
 
 
 def described_folder(model: LocalModel) -> Path:
-    """Where the model's config.json and card lie: where the model is, else in the folder that it is made from."""
+    """The folder of the model's config.json and card: the model's own, else the folder that it is made from."""
     places = [model.folder, *([Path(model.option.path)] if model.option.path else [])]
     return next((place for place in places if (place / "config.json").is_file()), places[0])
 
 
 def find_licence(tag: str, folder: Path, repo: str | None = None) -> Licence:
-    """What is known of a licence. Of a custom one, where `folder`'s card says that it is read, and its text's hash.
+    """The facts about a licence. A custom one gets the link in `folder`'s card and the hash of its text.
 
-    The hash is its version: another text under the same name is accepted anew.
+    The hash is its version: another text under the same name must be accepted again.
     """
     entry = LICENCES[tag]
     if not tag.startswith(CUSTOM):
@@ -199,12 +199,12 @@ def find_licence(tag: str, folder: Path, repo: str | None = None) -> Licence:
 
 
 def accepted_as(tag: str) -> str:
-    """What is typed to accept it: the tag; of a custom licence its name alone."""
+    """The name to accept it by: the tag, or the name of a custom licence."""
     return tag.removeprefix(CUSTOM)
 
 
 def card_licence(folder: Path) -> str | None:
-    """The one tag that a folder's card puts it under: of several the one that restricts use, else one that is known."""
+    """The licence tag in a folder's card; of several the one that restricts use, else a known one."""
     tags = card_tags(folder)
     tags = [tag for tag in tags if not (tag.startswith(CUSTOM) and accepted_as(tag) in LICENCES)]
     best = [tag for tag in tags if _restricts(tag)] or [tag for tag in tags if tag in LICENCES] or tags
@@ -216,7 +216,7 @@ def _restricts(tag: str) -> bool:
 
 
 def screen_notice(licence: str, label: str, found: Licence | None = None) -> str:
-    """What is put on screen before a model is used whose licence restricts it or is not known; '' for a free one."""
+    """The notice shown before a model with a restricted or unknown licence is used; '' for a free one."""
     entry = found or LICENCES[licence]
     if not entry.restricted and licence != "unknown":
         return ""
@@ -227,14 +227,14 @@ def screen_notice(licence: str, label: str, found: Licence | None = None) -> str
 
 
 def format_terms(licence: str, folder: Path, repo: str | None = None) -> str:
-    """Title, address, notice and restrictions, as they stand in the card of something derived from `folder`."""
+    """Title, address, notice and restrictions, for the card of something derived from `folder`."""
     entry = find_licence(licence, folder, repo)
     title = f"{entry.title}: {entry.url}" if entry.url else entry.title
     return "\n\n".join(part for part in (title, entry.notice, entry.restrictions) if part)
 
 
 def carry(source: Path, target: Path, licence: str) -> None:
-    """Put the notice and the terms that lie beside a model into a folder of something derived from it."""
+    """Copy a model's notice and terms into the folder of something derived from it."""
     for name in CARRIED:
         if (source / name).is_file() and source != target:
             shutil.copy2(source / name, target / name)

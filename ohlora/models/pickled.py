@@ -1,4 +1,4 @@
-"""Pickled weights (.bin) -> safetensors, read as plain tensors: no code of a pickle ever runs."""
+"""Convert pickled weights (.bin) to safetensors; they are read as plain tensors, so no code in a pickle runs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SMALL = (".json", ".model", ".txt", ".jinja", ".md")
 
 
 def convert(source: Path, target: Path, key: str, say: Callable[[str], None]) -> None:
-    """Write `source`'s pickled weights into `target` as safetensors, one file at a time. They may be one folder.
+    """Write `source`'s pickled weights into `target` as safetensors, one file at a time. They may be the same folder.
 
     Raises:
-        UserError: a file holds more than tensors, or is cut short.
+        UserError: a file contains more than tensors, or is truncated.
     """
     tied = _ties_embeddings(source)
     names = list_weight_files(source, *PICKLED)
@@ -33,13 +33,13 @@ def convert(source: Path, target: Path, key: str, say: Callable[[str], None]) ->
 
 
 def remove(folder: Path) -> None:
-    """The pickles, once their tensors lie beside them."""
+    """Remove the pickles, once their tensors are stored beside them."""
     for name in {*list_weight_files(folder, *PICKLED), PICKLED[1]}:
         (folder / name).unlink(missing_ok=True)
 
 
 def copy_small(source: Path, target: Path, with_code: bool) -> None:
-    """Everything but the weights."""
+    """Copy everything except the weights."""
     for path in source.iterdir():
         kept = path.suffix in SMALL or path.name.startswith(("LICENSE", "NOTICE")) or path.name == "GEMMA_TERMS.html"
         if path.is_file() and path.name != PICKLED[1] and (kept or (with_code and path.suffix == ".py")):
@@ -53,19 +53,19 @@ def _tensors(path: Path, key: str) -> dict[str, Any]:
         read = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
     except pickle.UnpicklingError:
         raise UserError(
-            f"{key}: {path.name} holds more than tensors and is refused, since reading the rest could run its maker's "
-            "code; take a model that has safetensors"
+            f"{key}: {path.name} contains more than tensors and is refused, since reading it could run its author's "
+            "code; use a model with safetensors"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{key}: {path.name} cannot be read ({said[:100]}); download it again") from None
     if not isinstance(read, dict) or not all(isinstance(value, torch.Tensor) for value in read.values()):
-        raise UserError(f"{key}: {path.name} is no table of tensors; take a model that has safetensors")
+        raise UserError(f"{key}: {path.name} is not a table of tensors; use a model with safetensors")
     return read
 
 
 def _write(tensors: dict[str, Any], path: Path, tied: bool) -> None:
-    """Output weights that are the input embeddings' memory are left out where the model ties them by itself."""
+    """Output weights that share memory with the input embeddings are dropped if the model ties them itself."""
     from safetensors.torch import save_file
 
     seen: set[tuple[Any, ...]] = set()
@@ -81,7 +81,7 @@ def _write(tensors: dict[str, Any], path: Path, tied: bool) -> None:
 
 
 def _apart(tensors: dict[str, Any]) -> dict[str, Any]:
-    """Each tensor in memory of its own, as safetensors wants it."""
+    """Each tensor with its own memory, as safetensors requires."""
     users = Counter(tensor.untyped_storage().data_ptr() for tensor in tensors.values())
     return {
         name: (tensor.clone() if users[tensor.untyped_storage().data_ptr()] > 1 else tensor).contiguous()
@@ -104,7 +104,7 @@ def _is_output(name: str) -> bool:
 
 
 def _ties_embeddings(folder: Path) -> bool:
-    """Does this model use its input embeddings as output weights? Its class knows where config.json is silent."""
+    """Does this model use its input embeddings as output weights? If config.json does not say, its class does."""
     from transformers import AutoConfig
 
     said = read_json(folder / "config.json").get("tie_word_embeddings")
@@ -117,6 +117,6 @@ def _ties_embeddings(folder: Path) -> bool:
 
 
 def _is_zip(path: Path) -> bool:
-    """Only the newer form of a pickle can be mapped instead of read."""
+    """Only the newer pickle format can be memory-mapped."""
     with path.open("rb") as file:
         return file.read(2) == b"PK"

@@ -1,4 +1,4 @@
-"""One model into `<models>/<name>`: made beside it and renamed when whole, so that half a model is never seen."""
+"""Prepare one model in `<models>/<name>`: write it beside that and rename it when complete."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from ohlora.models.weights import weight_problems
 
 
 def prepare(model: LocalModel, show: Show) -> Path:
-    """The prepared folder of this model, made if need be.
+    """Prepare this model if needed; return its folder.
 
     Raises:
-        UserError: what is missing and how to get it. Nothing half-made is left behind, save an interrupted download.
+        UserError: what is missing and how to get it. Nothing incomplete is left, except an interrupted download.
     """
 
     def fill(partial: Path) -> dict[str, Any]:
@@ -52,13 +52,13 @@ def made_whole(
     resumes: bool,
     source: Path | None = None,
 ) -> Path:
-    """The folder `target`, filled beside its place unless it is there. Two processes at once: one waits for the other.
+    """Yield the folder `target`; if it is missing, fill a temporary folder first. A second process waits for the first.
 
-    `fill` returns the facts for the marker. With `resumes` what an interruption leaves is kept for the next call; what
-    was refused never is. `key`: what the user asked for; `source`: the user's folder that it is made from.
+    `fill` returns the facts for the marker. With `resumes`, an interrupted download is kept for the next call, but
+    never refused files. `key`: the user's option; `source`: the user's folder that it is made from.
 
     Raises:
-        UserError: the folder would take the place of files that are not ours.
+        UserError: the folder would replace files that are not ours.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.parent / f".{target.name}.lock"):
@@ -84,28 +84,28 @@ def made_whole(
             target.rename(old)
         partial.rename(target)
         shutil.rmtree(old, ignore_errors=True)
-        os.sync()  # a gigabyte still being written would slow down the first run that is measured
+        os.sync()  # otherwise writing to the disk could slow down the first measured run
     return target
 
 
 def _in_the_way(target: Path, key: str, source: Path | None, written: tuple[Path, ...]) -> str | None:
-    """Why nothing may be written there: only an empty folder, or one that carries our marker, is ever replaced."""
+    """Why nothing may be written there: only an empty folder or one with our marker is ever replaced."""
     if source and any(place.resolve() in (source.resolve(), *source.resolve().parents) for place in written):
         return (
-            f"{key}: lies where the prepared model would be written ({target}), and stays as it is; move it elsewhere, "
+            f"{key}: is where the prepared model would be written ({target}), and is kept; move it elsewhere, "
             "or give another place with models=<folder> or model.name=<name>"
         )
     is_free = not target.exists() or (target.is_dir() and not any(target.iterdir()))
     if not target.is_symlink() and (is_free or (target / MARKER).is_file()):
         return None
     return (
-        f"{key}: {target} is there and was not made by this program, so it stays as it is; move it elsewhere, or give "
+        f"{key}: {target} exists but was not made by this program, so it is kept; move it elsewhere, or give "
         "another place with models=<folder>"
     )
 
 
 def check_in_place(model: LocalModel, show: Show) -> None:
-    """A folder of the user's, used where it lies: everything that would stop a run, and its hash for those to come.
+    """Check a user's folder that is used in place: everything that would stop a run; cache its hash.
 
     Raises:
         UserError: with every problem.
@@ -121,4 +121,4 @@ def check_in_place(model: LocalModel, show: Show) -> None:
     digest = model_hash(model)
     for note in notes:
         show.stage(f"note: {note}")
-    show.stage(f"ready, used where it lies (weights {digest[:12]})")
+    show.stage(f"ready, used in place (weights {digest[:12]})")

@@ -1,4 +1,4 @@
-"""A model's files into a folder of ours, from each place they can come from. Returns the facts for the marker."""
+"""Copy a model's files into our folder from each possible source; return the facts for the marker."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ TOKENIZER = (
     "merges.txt",
     "chat_template.json",
 )
-EMBEDDED_BYTES = 3  # of the disk per parameter: the GGUF while it is read, and 16-bit weights
+EMBEDDED_BYTES = 3  # disk bytes per parameter: the GGUF while it is read, and 16-bit weights
 TEXTS = ("README.md", "USE_POLICY.md")
 
 
 def make(model: LocalModel, partial: Path, show: Show) -> dict[str, Any]:
-    """Fill `partial` with the model that is asked for.
+    """Fill `partial` with the requested model.
 
     Raises:
-        hub_errors.Interrupted: what there is of it is worth keeping.
-        UserError: anything else that the user can change.
+        hub_errors.Interrupted: the partial download should be kept.
+        UserError: any other problem that the user can fix.
     """
     if model.option.path:
         return _from_pickles(model, partial, show)
@@ -57,7 +57,7 @@ def _from_package(model: LocalModel, partial: Path, show: Show) -> dict[str, Any
 
 
 def _from_pickles(model: LocalModel, partial: Path, show: Show) -> dict[str, Any]:
-    """A folder of the user's that holds only .bin files; it stays as it is."""
+    """Convert a user's folder with only .bin files; it is not changed."""
     given, key = Path(str(model.option.path)), subject(model.option)
     pickled.copy_small(given, partial, with_code=model.option.remote_code is not None)
     _refuse([*small_problems(model.option, partial), *pickle_problems(given, key)])
@@ -91,7 +91,7 @@ def _from_hub(model: LocalModel, partial: Path, show: Show) -> dict[str, Any]:
     notes = loadable(model.option, partial)
     weights = [files[name] for name in _listed(partial, names, files, repository)]
     is_bin = names == PICKLED
-    again = sum(file.size for file in weights) if is_bin else 0  # rewritten beside the pickles
+    again = sum(file.size for file in weights) if is_bin else 0  # the rewritten files, beside the pickles
     hub.fetch(repository, commit, [*small, *weights], partial, show, again)
     _remove_others(partial, {file.name for file in [*small, *weights]})
     if is_bin:
@@ -110,10 +110,10 @@ def _from_hub(model: LocalModel, partial: Path, show: Show) -> dict[str, Any]:
 
 
 def _weights_of(files: dict[str, Remote], repository: Repository, model: LocalModel) -> tuple[str, str]:
-    """(single file, index) of the weights that are taken.
+    """(single file, index) of the weights to download.
 
     Raises:
-        UserError: there are none, or only pickles, which were not asked for.
+        UserError: there are none, or only pickles without model.weights=bin.
     """
     if any(name in files for name in SAFE):
         return SAFE
@@ -123,15 +123,15 @@ def _weights_of(files: dict[str, Remote], repository: Repository, model: LocalMo
             return PICKLED
         raise UserError(
             f"{key}: has only pickled weights (.bin), and {PICKLE_RISK}; add model.weights=bin to have them read as "
-            "plain tensors and rewritten as safetensors, or take a model that has safetensors"
+            "plain tensors and rewritten as safetensors, or use a model with safetensors"
         )
     if "adapter_config.json" in files:
         raise UserError(f"{key}: is an adapter; choose its base model and give adapter=hub:{repository.name}")
-    raise UserError(f"{key}: holds no weights ({' or '.join(SAFE)} is missing); choose another repository")
+    raise UserError(f"{key}: has no weights ({' or '.join(SAFE)} is missing); choose another repository")
 
 
 def _listed(partial: Path, names: tuple[str, str], files: dict[str, Remote], repository: Repository) -> list[str]:
-    """The weight files, every one of which the repository must have."""
+    """The weight files; the repository must have all of them."""
     if names[0] in files:
         return [names[0]]
     try:
@@ -139,12 +139,12 @@ def _listed(partial: Path, names: tuple[str, str], files: dict[str, Remote], rep
     except ValueError as error:
         raise UserError(f"{repository.key}: {error}") from None
     if missing := [name for name in found if name not in files]:
-        raise UserError(f"{repository.key}: lists {', '.join(missing)} but does not have it; choose another revision")
+        raise UserError(f"{repository.key}: lists {', '.join(missing)} but lacks it; choose another revision")
     return found
 
 
 def _is_small(name: str, weights: tuple[str, str]) -> bool:
-    """What a model needs beside its weights: config, tokenizer, index and terms."""
+    """Is this a file needed besides the weights: config, tokenizer, index, terms?"""
     if "/" in name:
         return False
     return name in (*DESCRIBED, *TOKENIZER, *TEXTS, weights[1]) or (
@@ -153,19 +153,19 @@ def _is_small(name: str, weights: tuple[str, str]) -> bool:
 
 
 def _is_code(name: str) -> bool:
-    """Any Python file beside the weights: those that config.json names import the others."""
+    """Any Python file: those named in config.json import the others."""
     return "/" not in name and name.endswith(".py")
 
 
 def _remove_others(partial: Path, names: set[str]) -> None:
-    """What an earlier call for another revision left is no part of this model."""
+    """Remove files that an earlier call left for another revision."""
     for path in partial.iterdir():
         if path.name not in names:
             path.unlink()
 
 
 def _accepted(model: LocalModel, partial: Path, show: Show) -> None:
-    """The terms that only class or card shows are accepted like any others, before the weights are fetched."""
+    """Require acceptance of terms that only config.json or card shows, before the weights are fetched."""
     tag = licence_of(model, partial)
     if tag == "unknown":
         show.stage(acceptance.unknown_note(subject(model.option), partial))

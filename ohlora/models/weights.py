@@ -1,4 +1,4 @@
-"""Files of weights: which there are, are they whole, how many parameters. Headers only, without torch."""
+"""Weight files: which exist, are they complete, how many parameters. Reads only headers, without torch."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ohlora.files import read_json
 
 SAFE = ("model.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-BUFFERS = ("BOOL", "U8")  # masks that old files carry along; no parameters
-PICKLE_RISK = "reading a pickle can run code of whoever made it"
+BUFFERS = ("BOOL", "U8")  # masks stored in old files; not parameters
+PICKLE_RISK = "reading a pickle can run code of its author"
 
 
 def list_weight_files(folder: Path, single: str, index: str) -> list[str]:
-    """The files that the weights lie in: those of the index, else the one file.
+    """The weight files: those in the index, else the single file.
 
     Raises:
-        ValueError: there is an index that cannot be read.
+        ValueError: the index cannot be read.
     """
     if (folder / single).is_file() or not (folder / index).is_file():
         return [single]
@@ -31,21 +31,21 @@ def list_weight_files(folder: Path, single: str, index: str) -> list[str]:
 
 
 def is_safe(folder: Path) -> bool:
-    """True where there are safetensors, whole or not."""
+    """True if there are safetensors, complete or not."""
     return any((folder / name).is_file() for name in SAFE) or any(folder.glob("*.safetensors"))
 
 
 def is_pickled(folder: Path) -> bool:
-    """True where pickled weights are all there is."""
+    """True if there are only pickled weights."""
     return not is_safe(folder) and any((folder / name).is_file() for name in PICKLED)
 
 
 def weight_problems(folder: Path, key: str) -> list[str]:
-    """What is missing or cut short, in words."""
+    """Messages about missing or truncated weight files."""
     if is_pickled(folder):
         return [
-            f"{key}: holds only pickled weights (.bin), and {PICKLE_RISK}; add model.weights=bin to have them "
-            "read as plain tensors and rewritten as safetensors, or take a model that has safetensors"
+            f"{key}: has only pickled weights (.bin), and {PICKLE_RISK}; add model.weights=bin to have them "
+            "read as plain tensors and rewritten as safetensors, or use a model with safetensors"
         ]
     try:
         names = list_weight_files(folder, *SAFE)
@@ -62,14 +62,14 @@ def weight_problems(folder: Path, key: str) -> list[str]:
             found.append(f"{key}: {name} has no readable safetensors header; download it again")
         elif expected != size:
             found.append(
-                f"{key}: {name} has {size:,} bytes where its header promises {expected:,}; "
-                "the file is cut short, download it again"
+                f"{key}: {name} has {size:,} bytes but its header says {expected:,}; "
+                "the file is truncated, download it again"
             )
     return found
 
 
 def pickle_problems(folder: Path, key: str) -> list[str]:
-    """What stops pickled weights from being converted."""
+    """Why pickled weights cannot be converted."""
     try:
         names = list_weight_files(folder, *PICKLED)
     except ValueError as error:
@@ -78,7 +78,7 @@ def pickle_problems(folder: Path, key: str) -> list[str]:
 
 
 def safetensors_bytes(path: Path) -> int | None:
-    """The size in bytes that a safetensors file's header promises, or None if there is no such header."""
+    """The file size in bytes according to a safetensors header; None without a header."""
     try:
         header, length = _header(path)
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
@@ -88,7 +88,7 @@ def safetensors_bytes(path: Path) -> int | None:
 
 
 def parameters_m(folder: Path) -> float | None:
-    """Millions of parameters by the headers, tied embeddings once; None where there is no whole set of safetensors."""
+    """Millions of parameters from the headers, tied embeddings once; None without a complete set of safetensors."""
     try:
         tied = read_json(folder / "config.json").get("tie_word_embeddings") is True
         shapes: dict[str, list[int]] = {}
@@ -107,7 +107,7 @@ def parameters_m(folder: Path) -> float | None:
 
 
 def tensor_shapes(path: Path) -> dict[str, list[int]]:
-    """Name -> shape of every tensor of a safetensors file; empty where its header cannot be read."""
+    """Name -> shape of every tensor of a safetensors file; empty if its header cannot be read."""
     try:
         header, _ = _header(path)
         return {name: list(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
@@ -116,7 +116,7 @@ def tensor_shapes(path: Path) -> dict[str, list[int]]:
 
 
 def model_shapes(folder: Path) -> dict[str, list[int]]:
-    """The same of all the weights of a model's folder; empty where one of its files cannot be read."""
+    """The same for all weights of a model's folder; empty if one of its files cannot be read."""
     try:
         found = [tensor_shapes(folder / name) for name in list_weight_files(folder, *SAFE)]
     except ValueError:

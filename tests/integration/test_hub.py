@@ -132,7 +132,7 @@ def test_a_damaged_download_is_taken_anew(tmp_path: Path, tiny_model: Callable[[
     repo.served["model.safetensors"] = good[:-1] + bytes([good[-1] ^ 1])
     with serving(maker__tiny=repo) as hub:
         ran = prepared(tmp_path, hub)
-        assert ran.code == 2 and "model.safetensors came damaged" in ran.err and not folder_of(tmp_path).exists()
+        assert ran.code == 2 and "model.safetensors is damaged" in ran.err and not folder_of(tmp_path).exists()
         repo.served.clear()
         assert prepared(tmp_path, hub).code == 0
     assert is_prepared(folder_of(tmp_path))
@@ -142,7 +142,7 @@ def test_gone_halfway_goes_on(tmp_path: Path, large: dict[str, bytes]) -> None:
     """A hub that dies under a download, for longer than huggingface_hub tries again."""
     with serving(maker__tiny=Repo(large, served={"model.safetensors": large["model.safetensors"][: 20 * MIB]})) as hub:
         ran = prepared(tmp_path, hub)
-        assert ran.code == 2 and "call again to go on where it stopped" in ran.err, ran.err
+        assert ran.code == 2 and "run the command again to resume" in ran.err, ran.err
     with serving(maker__tiny=Repo(large)) as hub:
         assert prepared(tmp_path, hub).code == 0
         assert hub.ranges == [f"bytes={20 * MIB}-"]
@@ -178,7 +178,7 @@ def test_a_pickle_that_holds_more_than_tensors_never_runs(tmp_path: Path, tiny_m
     files = without(files_of(tiny_model("llama")), "model.safetensors")
     with serving(maker__tiny=Repo({**files, "pytorch_model.bin": pickle.dumps({"w": Evil()}, protocol=2)})) as hub:
         ran = prepared(tmp_path, hub, "model.weights=bin")
-    assert ran.code == 2 and "pytorch_model.bin holds more than tensors and is refused" in ran.err, ran.err
+    assert ran.code == 2 and "pytorch_model.bin contains more than tensors and is refused" in ran.err, ran.err
     assert not proof.exists() and left(tmp_path) == set()
 
 
@@ -221,11 +221,11 @@ def without_eos(files: dict[str, bytes]) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("broken", "more", "said"),
     [
-        (cut_file, (), "the file is cut short"),
+        (cut_file, (), "the file is truncated"),
         (without_eos, (), "its tokenizer has no EOS token"),
-        (lambda f: without(f, "model.safetensors"), (), "holds no weights (model.safetensors or"),
+        (lambda f: without(f, "model.safetensors"), (), "has no weights (model.safetensors or"),
         (lambda f: without(f, "config.json"), (), "config.json is missing"),
-        (lambda f: without(f, "tokenizer.json"), (), "neither tokenizer.json nor tokenizer.model is there"),
+        (lambda f: without(f, "tokenizer.json"), (), "has neither tokenizer.json nor tokenizer.model"),
         (lambda f: f, ("model.architecture=Qwen2ForCausalLM",), "holds LlamaForCausalLM, but this model option says"),
         (lambda f: f, ("model.license=mit",), "says apache-2.0; give model.license=apache-2.0, or leave it out"),
         (lambda f: {"adapter_config.json": b"{}", "adapter_model.safetensors": b"x"}, (), "is an adapter; choose"),

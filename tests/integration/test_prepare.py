@@ -103,7 +103,7 @@ def test_a_folder_is_used_where_it_lies(tmp_path: Path, own: Path) -> None:
     before = told(own)
     ask = ("task=prepare", "model=local", f"model.path={own}", "hydra.run.dir=run")
     ran = run_cli(*ask, cwd=tmp_path)
-    assert ran.code == 0 and "ready, used where it lies" in ran.err, ran.err
+    assert ran.code == 0 and "ready, used in place" in ran.err, ran.err
     assert told(own) == before and not (tmp_path / "models" / "local").exists()
     model = json.loads((tmp_path / "run" / "result.json").read_text())["model"]
     assert (model["label"], model["licence"], model["source"]) == ("original", "apache-2.0", "local")
@@ -210,7 +210,7 @@ def test_a_folder_is_not_converted_into_itself(tmp_path: Path, own: Path) -> Non
     ran = run_cli("task=prepare", "model=local", "model.path=models/local", "model.weights=bin", cwd=tmp_path)
     assert ran.code == 2 and "Traceback" not in ran.err
     (line,) = [line for line in ran.err.splitlines() if line.startswith("error: ")]
-    assert f"model.path={given}: lies where the prepared model would be written" in line
+    assert f"model.path={given}: is where the prepared model would be written" in line
     assert told(given) == before
 
 
@@ -228,7 +228,7 @@ def test_nothing_of_the_users_is_written_over(tmp_path: Path, place: str) -> Non
     (tmp_path / "models" / "local").mkdir(exist_ok=True)
     (tmp_path / "models" / "local" / MARKER).write_text('{"files": {"gone": {"bytes": 1}}}')
     ask = ("model=local", f"model.path={given}", "model.weights=bin", f"models={tmp_path / 'models'}")
-    with pytest.raises(UserError, match="lies where the prepared model would be written"):
+    with pytest.raises(UserError, match="is where the prepared model would be written"):
         prepare(plan_run(compose_config(list(ask))).model, Quiet())
     assert (given / "pytorch_model.bin").read_bytes() == b"mine"
 
@@ -245,7 +245,7 @@ def test_a_folder_of_that_name_stays_unless_it_is_ours(tmp_path: Path, own: Path
     ask = ("task=prepare", "model=local", f"model.path={own}", "model.weights=bin")
     ran = run_cli(*ask, cwd=tmp_path)
     assert ran.code == 2 and ran.err.count("error: ") == 1 and "Traceback" not in ran.err, ran.err
-    assert "models/local is there and was not made by this program, so it stays as it is" in ran.err
+    assert "models/local exists but was not made by this program, so it is kept" in ran.err
     assert [path.name for path in mine.iterdir()] == ["notes.txt"]
 
 

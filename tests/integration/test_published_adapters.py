@@ -146,5 +146,5 @@ def test_an_adapter_put_there_by_hand_stays(tmp_path: Path, tiny_model: Callable
     own.write_text("mine")
     with serving(maker__lora=Repo({})) as hub:
         said = error_of(asked(tmp_path, hub, tiny_model("llama")))
-    assert f"adapter=hub:maker/lora: {own.parent} is there and was not made by this program" in said
+    assert f"adapter=hub:maker/lora: {own.parent} exists but was not made by this program" in said
     assert own.read_text() == "mine"

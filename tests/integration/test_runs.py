@@ -316,9 +316,9 @@ def test_a_python_out_of_memory_is_oom(tiny_model: Callable[[str], Path], tmp_pa
     ("broken", "said"),
     [
         ("config.json", "config.json is missing"),
-        ("tokenizer.json", "neither tokenizer.json nor tokenizer.model is there"),
+        ("tokenizer.json", "has neither tokenizer.json nor tokenizer.model"),
         ("model.safetensors", "model.safetensors is missing"),
-        ("cut", "the file is cut short"),
+        ("cut", "the file is truncated"),
         ("torn", "config.json cannot be read as JSON"),
         ("other", "holds Gemma3ForCausalLM, but this model option says Gemma2ForCausalLM"),
     ],

@@ -73,7 +73,7 @@ def test_pickles_are_refused_and_only_bin_asks_for_them(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(b"")
     (found,) = problems(folder)
-    assert "holds only pickled weights" in found and "model.weights=bin" in found
+    assert "has only pickled weights" in found and "model.weights=bin" in found
     asked = ("model=local", f"model.path={folder}", "model.weights=bin")
     assert not local(*asked).is_in_place and local(*asked).folder == Path("models/local")
     write(folder / "model.safetensors", {"a.weight": ("F32", [1])})  # with both, the safe ones are taken
