@@ -1,1 +1,1 @@
-"""Will it fit? Peak memory before anything is loaded, part by part, against what the device has. Needs no torch."""
+"""Will it fit? Estimates peak memory part by part, without loading anything, and compares it with the device."""

@@ -1,4 +1,4 @@
-"""What the device has for a run, asked without torch: so that it can be known before anything is loaded."""
+"""The memory that the device has for a run, read without torch, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Capacity:
-    """`device` is cpu or cuda; `mib` what a run may take of it, None where nobody can say; `said` in words.
+    """`device` is cpu or cuda; `mib` the memory that a run may use, None if unknown; `said` the same in words.
 
-    `gpu`: the one that the driver shows; None on a CPU, and where no driver can be asked.
+    `gpu`: as the driver reports it; None on a CPU or without a driver.
     """
 
     device: str
@@ -27,9 +27,9 @@ class Capacity:
 
 
 def capacity(device: str, dtype: Dtype, memory_gib: float | None) -> Capacity:
-    """The device that this run will use, what is free on it, and the precision that model.dtype=auto takes there.
+    """The device that this run will use, its free memory, and the precision of model.dtype=auto on it.
 
-    `memory_gib`: given by the user (device_memory_gib), in place of what is free.
+    `memory_gib`: the user's device_memory_gib, used instead of the free memory.
     """
     gpu = chosen_gpu(device)
     if gpu is not None:
@@ -41,7 +41,7 @@ def capacity(device: str, dtype: Dtype, memory_gib: float | None) -> Capacity:
             said = f"{gpu.name}: {gpu.free_mib:,.0f} MiB free of {gpu.total_mib:,.0f}"
             found = Capacity("cuda", gpu.free_mib, said, native, gpu)
     elif device.startswith("cuda"):
-        found = Capacity("cuda", None, "no GPU can be asked here", "bfloat16")
+        found = Capacity("cuda", None, "no GPU driver found", "bfloat16")
     else:
         found = _ram()
     if dtype is not Dtype.auto:
@@ -52,7 +52,7 @@ def capacity(device: str, dtype: Dtype, memory_gib: float | None) -> Capacity:
 
 
 def _ram() -> Capacity:
-    """What is available in the machine or, where that is less, in this process's control group."""
+    """The memory available in the machine or, if less, in this process's control group."""
     import psutil
 
     memory = psutil.virtual_memory()

@@ -14,16 +14,16 @@ from ohlora.estimate.parts import Parts, Settings, phases, sum_parts
 from ohlora.estimate.shape import Shape
 from ohlora.estimate.work import Work
 
-ERROR = 0.15  # how far the estimate may be off; experiments/fit-estimate measures it
+ERROR = 0.15  # largest error of the estimate; measured in experiments/fit-estimate
 SMALL_RANK = 16
 Verdict = Literal["fits", "tight", "too large", "unknown"]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The memory of one run, from the shape of its model, its work and its settings, against what the device has.
+    """The estimated memory of one run, from its model's shape, its work and its settings, and the device's memory.
 
-    `trains`: with the phase that trains, not inference alone.
+    `trains`: includes the training phase.
     """
 
     model: str
@@ -41,21 +41,21 @@ class Estimate:
 
     @property
     def is_bound(self) -> bool:
-        """True where the back end may take less than this, so nothing is refused by it."""
+        """True if the back end may need less than this; then nothing is refused."""
         return self.settings.device not in self.settings.backend.estimated_on
 
     def peak(self, phase: str) -> float:
-        """MiB, as the run measures it."""
+        """Peak of this phase in MiB, comparable with the measured peak."""
         return sum_parts(self.phases[phase])
 
     @property
     def needed(self) -> float:
-        """MiB of the device at the worst phase, the driver's context included."""
+        """MiB needed in the largest phase, including the driver's context."""
         return max(sum(parts.values()) for parts in self.phases.values())
 
     @property
     def verdict(self) -> Verdict:
-        """`too large`: not even an estimate that is too high by its error would fit; `tight`: it may."""
+        """`too large`: does not fit even if the estimate is too high by its error; `tight`: may fit."""
         if self.there.mib is None:
             return "unknown"
         if self.needed * (1 - ERROR) > self.there.mib and not self.is_bound:
@@ -65,7 +65,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class FitProblem:
-    """A run that cannot or may not fit: what is wrong and what would help, in a line; `stops`: it is not started."""
+    """A run that does not fit or may not fit, with what would help, in one line; `stops`: it is not started."""
 
     stops: bool
     text: str
@@ -74,7 +74,7 @@ class FitProblem:
 def judge_fit(
     found: Estimate, trainer: TrainerConfig, others: Iterable[Estimate | None], stop: bool
 ) -> FitProblem | None:
-    """The problem of a run that cannot fit, or only may; with `stop` what cannot fit is not started.
+    """The problem of a run that does not fit, or may not fit; with `stop` one that does not fit is not started.
 
     `others`: estimates of the same run with other models.
     """
@@ -82,25 +82,25 @@ def judge_fit(
         return None
     stops = found.verdict == "too large" and stop
     text = explain_size(found, find_remedy(found, trainer, others))
-    return FitProblem(stops, text + ("; preflight=warn tries it all the same" if stops else ""))
+    return FitProblem(stops, text + ("; preflight=warn runs it anyway" if stops else ""))
 
 
 def explain_size(found: Estimate, remedy: str) -> str:
-    """What is needed, of which parts, what there is, and the change that would make it fit."""
+    """The memory needed, its parts, the memory available, and the change that would make it fit."""
     phase = max(found.phases, key=found.peak)
     largest = sorted(found.phases[phase].items(), key=lambda item: -item[1])
     parts = ", ".join(f"{name.replace('_', ' ')} {size:,.0f}" for name, size in largest[:4])
     word = {"infer": "inference", "train": "fine-tuning"}[phase]
     return (
-        f"{found.model}: {word} needs about {found.needed:,.0f} MiB ({parts}, …), there are "
+        f"{found.model}: {word} needs about {found.needed:,.0f} MiB ({parts}, …), available are "
         f"{found.there.mib:,.0f} MiB ({found.there.said}); {remedy}"
     )
 
 
 def find_remedy(found: Estimate, trainer: TrainerConfig, others: Iterable[Estimate | None]) -> str:
-    """The first change, or the shortest row of changes, that would make it fit; else the largest model that does.
+    """The first change, or the shortest series of changes, that makes it fit; else the largest model that fits.
 
-    Of a run that may fit as it is: what would make it sure.
+    For a run that may fit: the change that makes it certain.
     """
     options = list(_changes(found, trainer))
     singly = [([text], change) for text, change in options]
@@ -115,19 +115,19 @@ def find_remedy(found: Estimate, trainer: TrainerConfig, others: Iterable[Estima
             if changed.verdict == verdict and verdict != found.verdict:
                 return f"{text} {word} {sure} (about {changed.needed:,.0f} MiB)"
     if found.verdict != "too large":
-        return "it fits unless that is too low"
+        return "it fits unless the estimate is too low"
     least = min((changed.needed for _, changed in tried), default=found.needed)
     return f"no setting of this run would make it fit (at least about {least:,.0f} MiB); {_smaller(others)}"
 
 
 def _smaller(others: Iterable[Estimate | None]) -> str:
-    """The largest model of the group that fits with the same settings."""
+    """Name the largest model of the group that fits with the same settings."""
     fitting = [(one.needed, one.model) for one in others if one and one.verdict == "fits"]
     return f"model={max(fitting)[1]} would fit as it is" if fitting else "every model of the group needs more"
 
 
 def _changes(found: Estimate, trainer: TrainerConfig) -> Iterator[tuple[str, Callable[[Estimate], Estimate]]]:
-    """What can be changed, as overrides, what costs least first."""
+    """Possible changes as overrides, the least costly first."""
     s = found.settings
     if found.trains and s.loss is Loss.nll:
         yield "trainer.loss=chunked_nll", lambda e: _with(e, loss=Loss.chunked_nll)

@@ -1,7 +1,7 @@
 """Peak memory of each phase, part by part, from the shape of the model and the work. All sizes in MiB (2^20 bytes).
 
-Activations are counted from what autograd keeps of transformers' layers with a LoRA adapter, for the frozen
-weights' own gradients are not needed; see docs/estimate.md for each term.
+Activations are what autograd keeps of transformers' layers with a LoRA adapter; frozen weights need no gradients.
+docs/estimate.md explains each term.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from ohlora.estimate.work import Work
 MIB = 2**20
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # 4 bits, an 8-bit scale per 64, a float32 scale of scales per 256
-LOSS_CHUNK = 256  # rows that TRL's chunked_nll sends through the LM head at once
-CHUNK_LOGIT_BYTES = 16  # of a logit of the chunk in work: itself, log-probability, probability, product; in float32
+LOSS_CHUNK = 256  # rows per LM-head call in TRL's chunked_nll
+CHUNK_LOGIT_BYTES = 16  # per logit of the current chunk: logit, log-probability, probability, product; in float32
 OPTIMIZER_BYTES = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor": 4}  # per adapter weight; else AdamW
 
-# Resident memory beside the model's own and its back end's libraries: TRL and what oneDNN builds as it computes.
+# Resident memory besides the model and the back end's libraries: TRL, and what oneDNN builds while computing.
 TRAINER_MIB = 45.0
-# What the C library's heap holds of temporaries that are free again, as a share of the activations, fitted on a CPU.
-# Rows of one length: of one forward pass, given back before large logits come. Of many lengths: cut to pieces, kept.
+# Freed temporaries that the C library's heap keeps, as a share of the activations, fitted on a CPU.
+# Equal row lengths: from one forward pass, returned before large logits. Varied lengths: fragmented, never returned.
 HEAP_SHARE, HEAP_SHARE_VARIED = 0.7, 1.0
-# Device -> models whose runs these shares and a part of the libraries were fitted on (experiments/fit-estimate).
+# Device -> models on whose runs these shares and a part of the libraries were fitted (experiments/fit-estimate).
 FITTED_ON = {"cpu": ("gemma3-270m", "smollm2-135m-instruct")}
-TOKENIZER_BYTES = 1320  # per entry of the vocabulary, of a tokenizer that is loaded
-CUDA_CONTEXT_MIB = 450.0  # what the driver takes beside torch's allocator; between 250 and 600 by GPU
+TOKENIZER_BYTES = 1320  # per vocabulary entry of a loaded tokenizer
+CUDA_CONTEXT_MIB = 450.0  # used by the driver besides torch's allocator; 250 to 600, depending on the GPU
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the estimate depends on beside shape and work."""
+    """The settings that the estimate depends on, besides shape and work."""
 
     backend: type[Backend]
     device: str
@@ -53,7 +53,7 @@ Parts = dict[str, float]
 
 
 def phases(shape: Shape, work: Work, settings: Settings) -> dict[str, Parts]:
-    """'infer' and 'train' -> part -> MiB; 'train' only where there is an adapter to be trained."""
+    """'infer' and 'train' -> part -> MiB; 'train' only if there is an adapter to train."""
     found = {"infer": _infer(shape, work, settings)}
     if settings.method is not LoraMethod.none:
         found["train"] = _train(shape, work, settings)
@@ -61,7 +61,7 @@ def phases(shape: Shape, work: Work, settings: Settings) -> dict[str, Parts]:
 
 
 def sum_parts(parts: Parts) -> float:
-    """What the parts come to, as the run measures it: on a GPU torch's allocations, without the driver's context."""
+    """The sum of the parts, comparable with the measured peak: on a GPU without the driver's context."""
     return sum(size for name, size in parts.items() if name != "cuda_context")
 
 
@@ -95,7 +95,7 @@ def _train(shape: Shape, work: Work, settings: Settings) -> Parts:
 
 
 def _fixed(shape: Shape, settings: Settings) -> Parts:
-    """What is there whatever is done: weights, and what the process needs before it has any."""
+    """The constant part: weights, and the process before it loads them."""
     size = BYTES[settings.dtype]
     packed = shape.layer_matrices if settings.quantization is Quantization.nf4 else 0
     parts = {"weights": ((shape.parameters - packed) * size + packed * NF4_BYTES) / MIB}
@@ -108,13 +108,13 @@ def _fixed(shape: Shape, settings: Settings) -> Parts:
 
 
 def _optimizer_bytes(settings: Settings) -> int:
-    """Per adapter weight. On a CPU the 8-bit AdamW is not in effect: PyTorch's own takes its place."""
+    """Per adapter weight. On a CPU PyTorch's own AdamW replaces the 8-bit one."""
     name = settings.optimizer
     return 8 if settings.device == "cpu" and "8bit" in name else OPTIMIZER_BYTES.get(name, 8)
 
 
 def adapter_parameters(shape: Shape, settings: Settings) -> int:
-    """Weights of the adapter: both factors of every target, and DoRA's magnitudes."""
+    """The adapter's weights: both factors of every target, and DoRA's magnitudes."""
     targeted = shape.targeted(list(settings.targets))
     per_layer = sum(settings.rank * (m.inputs + m.outputs) for m in targeted)
     if settings.method is LoraMethod.dora:
@@ -139,23 +139,23 @@ def kept_per_token(shape: Shape, settings: Settings) -> float:
     norms = 4 * shape.norms * shape.hidden  # each keeps its input in float32
     if shape.query_key_norm:
         norms += 4 * (query + kv)
-    # RWKV keeps the state of every step in float32; others query, key and value (repeated for grouped heads), output.
+    # RWKV keeps the state of every step in float32; others query, key, value (grouped heads repeated), output.
     attention = (56 + (size - 2) * 13) * shape.hidden if shape.recurrent else size * 4 * query
     mlp = size * (3 if shape.gated else 1) * shape.intermediate
     targeted = shape.targeted(list(settings.targets))
-    if mixed:  # every LoRA layer casts its input for itself
+    if mixed:  # every LoRA layer casts its own input
         inputs = 2 * sum(m.inputs for m in targeted)
-    else:  # the outputs of both norms and of the activation; GPT-NeoX copies around its attention too
+    else:  # the outputs of both norms and of the activation; GPT-NeoX also copies around its attention
         inputs = 4 * ((2 if shape.gated else 4) * shape.hidden + max((m.inputs for m in targeted), default=0))
     ranks = size * 2 * settings.rank * len(targeted)
     if settings.method is LoraMethod.dora:
-        ranks += size * 2 * sum(m.outputs for m in targeted)  # the base's result and LoRA's, for the magnitudes
+        ranks += size * 2 * sum(m.outputs for m in targeted)  # base and LoRA results, for the magnitudes
     return float(norms + attention + mlp + inputs + ranks)
 
 
 def kept_per_layer(shape: Shape, work: Work, settings: Settings) -> float:
-    """Bytes per layer that do not go by positions: eager attention's weights (softmax in float32, cast, capped), and
-    the unit matrices that PEFT sends through a DoRA layer to have its weights' norms.
+    """Bytes per layer that are not proportional to positions: eager attention's weights (softmax in float32, cast,
+    capped), and the identity matrices that PEFT sends through a DoRA layer to compute its weights' norms.
     """
     size, kept = BYTES[settings.dtype], 0.0
     if settings.attention is Attention.eager and not shape.recurrent:
@@ -166,7 +166,7 @@ def kept_per_layer(shape: Shape, work: Work, settings: Settings) -> float:
 
 
 def _logits(shape: Shape, work: Work, settings: Settings) -> float:
-    """Bytes at the loss: of one chunk of rows, and what TRL's entropy keeps of each chunk before; or of all rows."""
+    """Bytes at the loss: one chunk of rows plus what TRL's entropy keeps of earlier chunks, or all rows."""
     size, rows = BYTES[settings.dtype], work.batch * max(work.row - 1, 1)
     if settings.loss is Loss.nll:
         return float(rows * shape.vocab * (size + 12))

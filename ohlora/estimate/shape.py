@@ -1,4 +1,4 @@
-"""What decides a model's memory: its layers' matrices and norms, from its config.json or from the model option."""
+"""The sizes that decide a model's memory: matrices and norms, from its config.json or from the model option."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Shape:
-    """A decoder. `matrices` are those of one layer; `norms` how often a layer normalises its hidden state."""
+    """A decoder. `matrices` are those of one layer; `norms` the normalisations of the hidden state per layer."""
 
     layers: int
     hidden: int
@@ -48,23 +48,23 @@ class Shape:
 
     @property
     def layer_matrices(self) -> int:
-        """Parameters of the linear layers of all layers: what 4-bit quantisation packs."""
+        """Parameters of all linear layers, which 4-bit quantisation packs."""
         return self.layers * sum(matrix.parameters for matrix in self.matrices)
 
     @property
     def parameters(self) -> int:
-        """All parameters, each once."""
+        """The number of parameters; shared ones count once."""
         vocabulary = self.vocab * self.hidden * (1 if self.tied else 2)
         return self.layer_matrices + self.layers * self.layer_extras + self.model_extras + vocabulary
 
     def targeted(self, targets: list[str]) -> list[Matrix]:
-        """The matrices of one layer that LoRA goes to."""
+        """The matrices of one layer that LoRA adapts."""
         names = {target.rsplit(".", 1)[-1] for target in targets}
         return [matrix for matrix in self.matrices if matrix.name in names]
 
 
 def shape_of(model: ModelConfig, folder: Path | None) -> Shape | None:
-    """The shape of this run's model: its folder's config.json, else the option's facts; None where neither tells."""
+    """The shape of this run's model, from its folder's config.json, else from its option; None if unknown."""
     name = architecture(model, folder)
     described_shape = _of_folder(read_model_config(folder)) if folder else None
     facts = described_shape or model.shape
@@ -73,7 +73,7 @@ def shape_of(model: ModelConfig, folder: Path | None) -> Shape | None:
 
 
 def _of_folder(raw: dict[str, Any]) -> ShapeConfig | None:
-    """config.json in the terms of the schema; None where a term is missing."""
+    """config.json as a `ShapeConfig`; None if a field is missing."""
     try:
         hidden, heads = int(raw["hidden_size"]), int(raw.get("num_attention_heads", 1))
         tied = raw.get("tie_word_embeddings")
@@ -135,7 +135,7 @@ def _neox(s: ShapeConfig, _: str) -> Shape:
 
 
 def _rwkv(s: ShapeConfig, _: str) -> Shape:
-    """RWKV 4: time mixing and channel mixing; `key`, `value` and `receptance` are in both."""
+    """RWKV 4: time mixing and channel mixing; both have `key`, `value` and `receptance`."""
     h, i = s.hidden_size, s.intermediate_size
     return Shape(
         **_sizes(s),

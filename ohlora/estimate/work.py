@@ -1,4 +1,4 @@
-"""What a run will feed its model: the longest row, the batch, the prompt with its answer, in tokens."""
+"""The size of a run's inputs in tokens: the longest row, the batch, the prompt with its answer."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from ohlora.config.schema import GenerationConfig, TrainerConfig
 from ohlora.data.rows import Selection
 from ohlora.data.tokens import IGNORED, Tokens
 
-TOKENS_PER_CHARACTER = 1.0  # of Korean text, on the safe side of what the candidates' tokenizers make of it (0.4-1.0)
-FRAME_TOKENS = 24  # the prompt template or the chat turns around a question, BOS and EOS
+TOKENS_PER_CHARACTER = 1.0  # for Korean text, a safe value for the candidates' tokenizers (0.4-1.0)
+FRAME_TOKENS = 24  # the prompt template or chat turns around a question, BOS and EOS
 
 
 @dataclass(frozen=True)
 class Work:
-    """Sizes in tokens; `loss_row` are those of a row that carry loss.
+    """Sizes in tokens; `loss_row` counts the tokens of a row that have loss.
 
-    `is_varied`: rows differ in length. `exact`: counted on the tokenised rows; otherwise guessed from their characters.
+    `is_varied`: rows differ in length. `exact`: counted in the tokenised rows, not guessed from characters.
     """
 
     batch: int
@@ -29,12 +29,12 @@ class Work:
 
     @property
     def positions(self) -> int:
-        """Positions of the largest batch that may come: as many of the longest rows as it takes."""
+        """Positions of the largest possible batch: a full batch of the longest rows."""
         return self.batch * self.row
 
 
 def guess_work(rows: Selection | None, trainer: TrainerConfig, generation: GenerationConfig) -> Work:
-    """Sizes from the text of the rows; as long as rows may be where nothing is known of them."""
+    """Guess the sizes from the text of the rows; without rows use the maximum length."""
     longest, answer = trainer.max_length, generation.max_new_tokens
     if rows is None:
         return Work(trainer.batch_size, longest, longest, longest, answer, True, False)
@@ -54,12 +54,12 @@ def guess_work(rows: Selection | None, trainer: TrainerConfig, generation: Gener
 
 
 def is_varied(lengths: list[int]) -> bool:
-    """Do rows differ in length, by more than a tenth?"""
+    """Do the rows differ in length by more than a tenth?"""
     return max(lengths, default=0) > 1.1 * min(lengths, default=0)
 
 
 def count_work(tokens: Tokens, trainer: TrainerConfig, generation: GenerationConfig) -> Work:
-    """Sizes counted on the tokenised rows."""
+    """Count the sizes in the tokenised rows."""
     return Work(
         batch=min(trainer.batch_size, max(1, len(tokens.train))),
         row=max((len(example.input_ids) for example in tokens.train), default=0),

@@ -1,4 +1,4 @@
-"""The control group that a process's memory is counted in: how many of its processes were killed, and its limit."""
+"""The memory control group of a process: its out-of-memory kills, its limit, its free memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNLIMITED = 2**60  # version 1 writes "no limit" as the largest number of pages
 def memory_folder(pid: int | str = "self") -> Path | None:
     """The folder of the process's memory controller; None without control groups.
 
-    Version 1 has a tree per controller, version 2 one tree. In a container the path may be the one outside, while
+    Version 1 has a tree per controller, version 2 one tree. In a container the path may be that of the host, while
     the container's own group is mounted as the root.
     """
     with contextlib.suppress(OSError):
@@ -29,7 +29,7 @@ def memory_folder(pid: int | str = "self") -> Path | None:
 
 
 def oom_kills(folder: Path | None) -> int | None:
-    """How many processes of this group the kernel has killed for memory, whatever limit was met; None if unknown."""
+    """The number of out-of-memory kills in this group; None if unknown."""
     for name in ("memory.events", "memory.oom_control"):
         if folder and (count := _value(folder / name, "oom_kill")) is not None:
             return count
@@ -37,12 +37,12 @@ def oom_kills(folder: Path | None) -> int | None:
 
 
 def machine_oom_kills() -> int:
-    """The same of the whole machine: another program's end counts too."""
+    """The same for the whole machine, including other programs."""
     return _value(PROC / "vmstat", "oom_kill") or 0
 
 
 def limit_bytes(folder: Path | None) -> int | None:
-    """The lowest memory limit on the way up from this group; None where there is none."""
+    """The lowest memory limit of this group and its ancestors; None without a limit."""
     limits = []
     while folder and folder.is_relative_to(ROOT):
         for name in ("memory.max", "memory.limit_in_bytes"):
@@ -54,9 +54,9 @@ def limit_bytes(folder: Path | None) -> int | None:
 
 
 def free_bytes(folder: Path | None) -> int | None:
-    """What is left of the limits on the way up from this group, the least of them; None where there is none.
+    """The memory left under the limits of this group and its ancestors, the lowest value; None without a limit.
 
-    File pages that nobody has used lately count as free: the kernel gives them back before it kills.
+    Inactive file pages count as free: the kernel reclaims them before it kills.
     """
     left = []
     while folder and folder.is_relative_to(ROOT):
@@ -74,9 +74,9 @@ def free_bytes(folder: Path | None) -> int | None:
 
 
 class OomKills:
-    """Kills for memory since the start: in our group where that is counted, else on the whole machine.
+    """Out-of-memory kills since the start: in our group if it counts them, else on the whole machine.
 
-    `limit_bytes` is what that group may have; None without a limit.
+    `limit_bytes` is that group's limit; None without a limit.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class OomKills:
         self.follow("self")
 
     def follow(self, pid: int | str) -> None:
-        """Count in the group that this process is in now; it must be alive."""
+        """Count in the group of this process from now on; it must be alive."""
         folder = memory_folder(pid)
         if folder != self._folder:
             self._folder, self._before = folder, oom_kills(folder)

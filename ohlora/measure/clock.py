@@ -1,4 +1,4 @@
-"""A clock that waits for the device: a GPU call returns long before its work is done."""
+"""A clock that waits for the device, because a GPU call returns before its work is done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Clock:
-    """`now()` in seconds, after the device has finished what it was given."""
+    """`now()` in seconds, after the device has finished its queued work."""
 
     def __init__(self, device: str) -> None:
         self._cuda = None
@@ -24,9 +24,9 @@ class Clock:
 
 
 def process_age_s() -> float:
-    """Seconds since the operating system started this process: interpreter and imports included.
+    """Seconds since the operating system started this process, including interpreter start and imports.
 
-    Linux counts a process's start from the machine's boot, to 10 ms; elsewhere psutil tells, to about a second.
+    On Linux accurate to 10 ms; elsewhere, from psutil, to about a second.
     """
     try:
         after_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""Processor time, page faults and swap as the operating system counts them: Linux by /proc, elsewhere by psutil."""
+"""The operating system's counters of processor time, page faults and swap: from /proc on Linux, else psutil."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ BUSY = ("user", "nice", "system", "irq", "softirq")
 
 @dataclass(frozen=True)
 class Counters:
-    """What has been counted so far, in seconds but for the last two; None where this system does not count it.
+    """The counts so far, in seconds except for the last two; None if this system does not count it.
 
-    running: processor time of this process; own: of its descendants too; busy: of anybody, on the processors that we
-    may use; stolen: that a virtual machine's host gave to others; waiting: that our threads were ready to run and did
-    not; pressure: that any process of the machine waited for a processor; swapped_in: bytes, of the whole machine.
+    running: processor time of this process; own: also of its descendants; busy: of all programs, on the processors
+    that we may use; stolen: time that a virtual machine's host gave to others; waiting: time that our threads were
+    ready but not running; pressure: time that any process waited for a processor; swapped_in: bytes, whole machine.
     """
 
     wall: float
@@ -31,13 +31,13 @@ class Counters:
     swapped_in: float
 
     def since(self, before: Counters) -> dict[str, float]:
-        """Name -> by how much it has grown, of what is counted."""
+        """Name -> increase since `before`, without counts that are missing."""
         pairs = ((item.name, getattr(self, item.name), getattr(before, item.name)) for item in fields(self))
         return {name: now - then for name, now, then in pairs if now is not None and then is not None}
 
 
 def read_counters() -> Counters:
-    """The counters now; takes about 5 ms."""
+    """Read the counters; takes about 5 ms."""
     import psutil
 
     times = psutil.cpu_times(percpu=True)
@@ -56,7 +56,7 @@ def read_counters() -> Counters:
 
 
 def count_processors() -> int:
-    """How many processors this process may use."""
+    """The number of processors that this process may use."""
     return len(_processors())
 
 
@@ -67,20 +67,20 @@ def _processors() -> list[int]:
 
 
 def _own_s() -> float:
-    """This process, its living descendants, and those that have ended."""
+    """Processor time of this process and all its descendants, running or ended."""
     import psutil
 
     total = 0.0
     process = psutil.Process()
     for one in [process, *process.children(recursive=True)]:
-        with contextlib.suppress(psutil.Error):  # it has just ended
+        with contextlib.suppress(psutil.Error):  # it has just exited
             times = one.cpu_times()
             total += times.user + times.system + times.children_user + times.children_system
     return total
 
 
 def _waiting_s() -> float | None:
-    """Of all living threads of this process, by the scheduler's statistics.
+    """Waiting time of all running threads of this process, from the scheduler's statistics.
 
     Source: https://docs.kernel.org/scheduler/sched-stats.html, "/proc/<pid>/schedstat", nanoseconds run and waited.
     """
@@ -92,7 +92,7 @@ def _waiting_s() -> float | None:
                 ran, waited = ran + int(fields_of[0]), waited + int(fields_of[1])
     except (OSError, ValueError, IndexError):
         return None
-    return waited / 1e9 if ran else None  # a kernel that does not count says 0
+    return waited / 1e9 if ran else None  # a kernel that does not count it shows 0
 
 
 def _pressure_s() -> float | None:

@@ -1,4 +1,4 @@
-"""What this process computes on: the device, whether torch can use it, its native precision, its name in a result."""
+"""The device of this process: which one, whether torch can use it, its native precision, its facts for results."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ BF16_CAPABILITY = (8, 0)
 
 
 def resolve_device(asked: str) -> str:
-    """'cuda' or 'cpu'; `auto` takes the GPU where there is one.
+    """'cuda' or 'cpu'; `auto` chooses the GPU if there is one.
 
     Raises:
-        Unsupported: the driver shows a GPU that torch cannot use. Only device=cpu puts the CPU in its place.
+        Unsupported: the driver shows a GPU that torch cannot use. Only device=cpu runs on the CPU then.
     """
     if asked == "cpu":
         return "cpu"
@@ -34,7 +34,7 @@ def resolve_device(asked: str) -> str:
 
 
 def find_gpu_problem(least: tuple[int, int], needs: str) -> tuple[str, str] | None:
-    """(code, reason) why this process's GPU cannot be computed on; None where it can.
+    """(code, reason) why this process's GPU cannot be used; None if it can.
 
     `least`: the compute capability that a back end's own kernels need, `needs` names them. In the child only.
     """
@@ -58,7 +58,7 @@ def find_gpu_problem(least: tuple[int, int], needs: str) -> tuple[str, str] | No
 
 
 def _explain_unusable(gpu: Gpu) -> str:
-    """Why torch cannot use a GPU that the driver shows: its own CUDA against the driver's, and what would help."""
+    """Why torch cannot use a GPU that the driver shows: both CUDA versions, and what would help."""
     import torch
 
     build = torch.version.cuda
@@ -72,16 +72,16 @@ def _explain_unusable(gpu: Gpu) -> str:
         )
     try:
         torch.cuda.init()
-        why = "it does not say why"
+        why = "torch gives no reason"
     except Exception as error:
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
     return f"{shown} (CUDA {build}) cannot use it: {why}; give device=cpu to compute on the CPU"
 
 
 def resolve_dtype(asked: Dtype, device: str) -> str:
-    """`auto` is what the hardware has: bfloat16, else float16 on a GPU and float32 on a CPU.
+    """`auto` is what the hardware supports: bfloat16, else float16 on a GPU and float32 on a CPU.
 
-    On a CPU without native bfloat16 a bfloat16 matmul is emulated, several times slower than float32.
+    On a CPU without native bfloat16 bfloat16 matmuls are emulated, several times slower than float32.
     """
     if asked is not Dtype.auto:
         return asked.value
@@ -93,7 +93,7 @@ def resolve_dtype(asked: Dtype, device: str) -> str:
 
 
 def cpu_dtype() -> str:
-    """What `auto` is on this machine's CPU. Needs no torch."""
+    """The value of `auto` on this machine's CPU. Needs no torch."""
     return "bfloat16" if _cpu_flags() & {"amx_bf16", "avx512_bf16", "bf16"} else "float32"
 
 

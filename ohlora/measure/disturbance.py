@@ -1,6 +1,6 @@
-"""Was the machine quiet while a phase ran? What is recorded of it, and the criteria (docs/disturbance.md).
+"""Was a phase disturbed by other load? What is recorded, and the criteria (docs/disturbance.md).
 
-Counters are read where a phase begins and ends, never inside a timed step; the sampler's ticks tell pauses.
+Counters are read when a phase begins and ends, never inside a timed step; pauses are gaps between the sampler's ticks.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from ohlora.measure.counters import Counters, count_processors, read_counters
 from ohlora.measure.gpu_state import GpuState
 
 MIB = 2**20
-PAUSE_S = 0.25  # a gap between two ticks of the sampler, which are 0.02 s apart, is a pause from here on
-ANSWER_S = 0.5  # so much of a gap may be the time that a GPU's driver took to answer the sampler
+PAUSE_S = 0.25  # a longer gap between two ticks of the sampler, normally 0.02 s apart, is a pause
+ANSWER_S = 0.5  # the most of a gap that may be waiting for the GPU's driver
 
-# The criteria, fixed beforehand: they look neither at a measured time nor at the arm. docs/disturbance.md says why
-# each bound lies where it does.
+# The criteria, fixed in advance: they depend neither on a measured time nor on the arm. docs/disturbance.md explains
+# each bound.
 LONGEST_PAUSE_S = 1.0
 PAUSES_SHARE = 0.05
 CPU_WAIT_SHARE = 0.05
 OTHERS_CPU_SHARE = 0.10
 STOLEN_SHARE = 0.02
-SWAPPED_IN_MIB = 8.0  # the error that memory is measured with
+SWAPPED_IN_MIB = 8.0  # the error of the memory measurement
 THROTTLED_SHARE = 0.05
 THROTTLED = ("hw_slowdown", "hw_thermal_slowdown", "hw_power_brake", "sw_thermal_slowdown")
-LEAST_S = 0.2  # what a share of the processor's time must amount to: a short phase is counted in few ticks
-JUDGED = ("infer", "train")  # the phases of the user's table; a load may wait for the disk, an evaluation is not timed
+LEAST_S = 0.2  # least time for a share of processor time: short phases are counted in few ticks
+JUDGED = ("infer", "train")  # the phases in the user's table; loading may wait for the disk, evaluation is not timed
 
 
 def reasons(record: Mapping[str, Any]) -> list[str]:
-    """Why a phase is disturbed, as 'name=value' of what passes its bound; empty: it is not.
+    """Why a phase is disturbed, as 'name=value' of every exceeded bound; empty if it is not.
 
-    `record` is what result.json has of the phase under `disturbance`; what it lacks was not counted: no reason.
+    `record` is the phase's entry under `disturbance` in result.json; a missing value is no reason.
     """
     number = {key: float(value) for key, value in record.items() if isinstance(value, int | float)}
     wall, processors = number.get("wall_s", 0.0), number.get("processors", 1.0)
@@ -46,7 +46,7 @@ def reasons(record: Mapping[str, Any]) -> list[str]:
         f"longest_pause_s={longest:.1f}": longest >= LONGEST_PAUSE_S,
         f"pauses_s={paused:.1f}": longest < LONGEST_PAUSE_S <= paused and paused >= PAUSES_SHARE * wall,
         f"cpu_wait_share={waited or 0:.3f}": (waited or 0) >= CPU_WAIT_SHARE and number["cpu_wait_s"] >= LEAST_S,
-        # Others take nothing from us where there are processors enough; how long we waited tells, where it is counted.
+        # Other programs do not slow us down if there are enough processors; our waiting time shows it, if counted.
         f"others_cpu_share={others:.3f}": waited is None
         and others >= OTHERS_CPU_SHARE
         and others * wall * processors >= LEAST_S,
@@ -62,13 +62,13 @@ def reasons(record: Mapping[str, Any]) -> list[str]:
 
 
 def find_disturbances(disturbance: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Phase -> reasons, of the judged phases that are disturbed."""
+    """Phase -> reasons, for the judged phases that are disturbed."""
     found = {phase: reasons(disturbance[phase]) for phase in JUDGED if phase in disturbance}
     return {phase: why for phase, why in found.items() if why}
 
 
 class Ticks:
-    """Gaps between the sampler's ticks, over the time that is meant to lie between them."""
+    """Gaps between the sampler's ticks, beyond the intended interval."""
 
     def __init__(self, every_s: float) -> None:
         self.longest_s = self.pauses_s = 0.0
@@ -82,14 +82,14 @@ class Ticks:
             self.pauses_s += gap
 
     def leave_out(self, seconds: float) -> None:
-        """The sampler itself has waited so long for the driver since the last tick: that is no pause of the work."""
+        """Do not count the time that the sampler itself waited for the driver since the last tick."""
         self._last += min(seconds, ANSWER_S)
 
 
 class DisturbanceWatch:
-    """What disturbed named phases of this process. A phase entered again adds up; an inner one interrupts the outer.
+    """Records disturbances of named phases. A phase entered again adds up; an inner phase pauses the outer one.
 
-    `gpu` makes the state of the device that this process computes on; None without one.
+    `gpu` creates the record of the GPU's state; None without a GPU.
     """
 
     def __init__(self, gpu: Callable[[], GpuState] | None = None) -> None:
@@ -104,7 +104,7 @@ class DisturbanceWatch:
         self._begun = read_counters()
 
     def leave(self, phase: str, ticks: Ticks) -> None:
-        """End the stretch that `enter` began."""
+        """End the interval that `enter` began."""
         assert self._begun is not None
         sums = self._sums.setdefault(phase, {})
         for key, value in (read_counters().since(self._begun) | {"pauses": ticks.pauses_s}).items():
@@ -112,7 +112,7 @@ class DisturbanceWatch:
         sums["longest"] = max(sums.get("longest", 0.0), ticks.longest_s)
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """Phase -> its record; what this system does not count is absent."""
+        """Phase -> its record, without what this system does not count."""
         return {
             phase: _record(sums) | (self.states[phase].record() if phase in self.states else {})
             for phase, sums in self._sums.items()

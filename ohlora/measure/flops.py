@@ -1,4 +1,4 @@
-"""FLOPs that LoRA training needs, counted from the model's layers: what any implementation has to compute."""
+"""The FLOPs of LoRA training, counted from the model's layers: the minimum for any implementation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRAINED = 6  # and 2 for the gradient of the weight
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """FLOPs per token that is no padding, and per token that carries loss."""
+    """FLOPs per token (without padding), and per token with loss."""
 
     per_token: int
     per_loss_token: int
@@ -26,16 +26,16 @@ class TrainingCost:
 def training_cost(model: Any) -> TrainingCost:
     """The cost of a PEFT model's linear layers.
 
-    The LM head counts for tokens that carry loss alone, also where its weights are the embedding's; looking up the
-    embedding costs nothing. Left out: attention scores, norms, activations, the optimizer, what DoRA does beyond LoRA
-    (the norms of the adapted weights, once a step and layer, whatever the number of tokens), and everything that is
-    computed twice, as gradient checkpointing does. 4-bit weights count by their logical size.
+    The LM head counts only for tokens with loss, also if it shares the embedding's weights; embedding lookup is free.
+    Not counted: attention scores, norms, activations, the optimizer, DoRA's extra work (the norms of the adapted
+    weights, once per step and layer), and recomputation by gradient checkpointing. 4-bit weights count by their
+    logical size.
     """
     from torch import nn
 
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     head = [module for module in base.get_output_embeddings().modules() if isinstance(module, nn.Linear)]
-    # The decoder alone: an image tower has nothing to do for text. A class that names none is its own decoder.
+    # Only the decoder: an image tower is not used for text. A class without a named decoder is its own.
     body = [module for module in base.get_decoder().modules() if isinstance(module, nn.Linear) and module not in head]
     return TrainingCost(sum(map(_layer, body)), sum(map(_layer, head)))
 

@@ -1,4 +1,4 @@
-"""What a GPU was like while a phase ran: clock, throttling, temperature, power, other processes on it. By NVML."""
+"""The state of a GPU during a phase, from NVML: clock, throttling, temperature, power, other processes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ REASONS = {
     "hw_thermal_slowdown": 0x40,
     "hw_power_brake": 0x80,
 }
-SAMPLE_S = 1.0  # six questions to the driver, which takes milliseconds for them
+SAMPLE_S = 1.0  # six queries to the driver, which take milliseconds
 
 
 class GpuState:
-    """Samples of one device. `nvml` is the module pynvml, `device` its handle; what it does not answer is absent."""
+    """Samples of one device. `nvml` is the module pynvml, `device` its handle; what it does not report is absent."""
 
     def __init__(self, nvml: Any, device: Any) -> None:
         self._nvml, self._device = nvml, device
@@ -33,7 +33,7 @@ class GpuState:
         self._others: list[int] = []
 
     def take(self, holding: bool) -> None:
-        """One sample; `holding`: this process has memory on the device, so that it is in the driver's list."""
+        """Take one sample; `holding`: this process has memory on the device and so is in the driver's list."""
         nvml, device, errors = self._nvml, self._device, driver_errors(self._nvml)
         with contextlib.suppress(*errors):
             self._clocks.append(nvml.nvmlDeviceGetClockInfo(device, nvml.NVML_CLOCK_SM))
@@ -46,12 +46,12 @@ class GpuState:
         with contextlib.suppress(*errors):
             listed = [entry.pid for entry in nvml.nvmlDeviceGetComputeRunningProcesses(device)]
             others = [pid for pid in listed if pid != os.getpid()]
-            # In a container we may be listed under the number that we have outside of it.
+            # In a container our process may be listed under its number outside.
             hidden = holding and bool(others) and os.getpid() not in listed
             self._others.append(len(others) - hidden)
 
     def record(self) -> dict[str, Any]:
-        """What the samples amount to."""
+        """Summarise the samples."""
         found: dict[str, Any] = {}
         if self._clocks:
             found["gpu_sm_clock_median_mhz"] = median(self._clocks)

@@ -1,7 +1,7 @@
-"""The GPUs that the driver shows this process, by UUID: one look-up for the choice, the estimate and the record.
+"""The GPUs that the driver shows to this process, by UUID: one look-up for selection, estimate and record.
 
-Needs no torch: it asks NVML, whose numbers are those of nvidia-smi (PCI bus order). CUDA numbers devices by speed
-unless CUDA_DEVICE_ORDER says otherwise, so a device is handed on by its UUID, by a number only where it has none.
+Needs no torch: it uses NVML, which numbers GPUs like nvidia-smi (PCI bus order). CUDA numbers them by speed unless
+CUDA_DEVICE_ORDER is set, so a device is passed on by its UUID, and by a number only if it has none.
 
 NVML: https://docs.nvidia.com/deploy/nvml-api/ · MIG: https://docs.nvidia.com/datacenter/tesla/mig-user-guide/
 """
@@ -21,7 +21,7 @@ NUMBERED = re.compile(r"auto|cpu|cuda(?::(\d+))?")
 
 @dataclass(frozen=True)
 class Gpu:
-    """A device that a process can compute on: a whole board, or one instance of a board that is split by MIG.
+    """A device for a process: a whole board, or one MIG instance of a board.
 
     uuid: what CUDA_VISIBLE_DEVICES takes, 'GPU-…' or 'MIG-…'; board: the board's number in nvidia-smi;
     memory: None where the GPU has none of its own, as on a GB10;
@@ -44,17 +44,17 @@ def driver_errors(nvml: Any) -> tuple[type[Exception], ...]:
 
 
 def is_device(text: str) -> bool:
-    """auto, cpu, cuda or cuda:<number>."""
+    """True for auto, cpu, cuda or cuda:<number>."""
     return NUMBERED.fullmatch(text) is not None
 
 
 def list_gpus() -> list[Gpu]:
-    """Every GPU of this machine in the order of nvidia-smi; none where no driver can be asked."""
+    """Every GPU of this machine in the order of nvidia-smi; none without a driver."""
     try:
         import pynvml
 
         pynvml.nvmlInit()
-    except Exception:  # not installed, no driver, or one that refuses
+    except Exception:  # not installed, no driver, or no access
         return []
     try:
         return list(_boards(pynvml))
@@ -65,15 +65,15 @@ def list_gpus() -> list[Gpu]:
 
 
 def visible_gpus() -> list[Gpu]:
-    """Those of them that CUDA_VISIBLE_DEVICES leaves this process, in its order."""
+    """The GPUs that CUDA_VISIBLE_DEVICES leaves visible, in its order."""
     return select_visible(list_gpus(), os.environ.get(VISIBLE))
 
 
 def select_visible(gpus: list[Gpu], visible: str | None) -> list[Gpu]:
-    """What CUDA makes of the variable: UUIDs or their beginnings, or numbers, up to the first that names nothing.
+    """Read the variable as CUDA does: UUIDs or their prefixes, or numbers, up to the first invalid entry.
 
-    A number is that of nvidia-smi, since children run with CUDA_DEVICE_ORDER=PCI_BUS_ID; of a board split by MIG it is
-    the first instance.
+    Numbers are those of nvidia-smi, since children run with CUDA_DEVICE_ORDER=PCI_BUS_ID; the number of a board with
+    MIG means its first instance.
     """
     if visible is None:
         return gpus
@@ -90,21 +90,21 @@ def select_visible(gpus: list[Gpu], visible: str | None) -> list[Gpu]:
 
 
 def chosen_gpu(device: str) -> Gpu | None:
-    """The GPU that `device` means here: cuda:<n> is the n-th visible one, auto and cuda the first; None without one."""
+    """The GPU that `device` means here: cuda:<n> is the n-th visible one, auto and cuda the first; or None."""
     if device == "cpu":
         return None
     gpus = visible_gpus()
-    if len(gpus) == 1 and os.environ.get(CHOSEN) == gpus[0].uuid:  # this process was narrowed to it before
+    if len(gpus) == 1 and os.environ.get(CHOSEN) == gpus[0].uuid:  # this process already sees only this GPU
         return gpus[0]
     number = _number(device)
     return gpus[number] if number < len(gpus) else None
 
 
 def narrow_process(device: str) -> None:
-    """Leave this process the one GPU that `device` means, none with cpu. Before torch starts CUDA; twice does no harm.
+    """Make only the GPU of `device` visible, none with cpu. Call it before torch starts CUDA; it may be repeated.
 
     With several visible GPUs transformers wraps a model in DataParallel and multiplies the batch by their number.
-    Where the driver cannot be asked a GPU is named by its number.
+    Without NVML the GPU is given by its number.
     """
     if os.environ.get(CHOSEN) is not None:
         return
@@ -122,22 +122,22 @@ def narrow_process(device: str) -> None:
 
 
 def device_problems(device: str) -> Iterator[str]:
-    """A number that no visible GPU has, or a CUDA_VISIBLE_DEVICES that hides every GPU by naming none."""
+    """A number that no visible GPU has, or a CUDA_VISIBLE_DEVICES without any valid entry."""
     gpus, visible = visible_gpus(), os.environ.get(VISIBLE, "")
     if device == "cpu":
         return
     if not gpus and visible not in ("", "-1") and not visible.startswith("MIG-GPU-") and (here := list_gpus()):
         names = ", ".join(f"{gpu.board} ({gpu.name}, {gpu.uuid})" for gpu in here)
-        yield f"{VISIBLE}={visible}: names no GPU of this machine, which has {names}; name one of them, or unset it"
+        yield f"{VISIBLE}={visible}: is no GPU of this machine, which has {names}; use one of them, or unset it"
         return
     number = _number(device)
     if gpus and number >= len(gpus):
         names = ", ".join(f"cuda:{index} ({gpu.name})" for index, gpu in enumerate(gpus))
-        yield f"device={device}: there is no such GPU here; choose from {names}"
+        yield f"device={device}: this machine has no such GPU; choose from {names}"
 
 
 def _number(device: str) -> int:
-    """The n of cuda:n, 0 of auto and cuda."""
+    """The n of cuda:n; 0 for auto and cuda."""
     matched = NUMBERED.fullmatch(device)
     return int(matched[1] or 0) if matched else 0
 
@@ -153,7 +153,7 @@ def _boards(nvml: Any) -> Iterator[Gpu]:
                 name, uuid = nvml.nvmlDeviceGetName(device), nvml.nvmlDeviceGetUUID(device)
                 total, free = _memory_mib(nvml, device)
                 yield Gpu(uuid, board, name, (capability[0], capability[1]), total, free, driver, version)
-        except nvml.NVMLError:  # one that has fallen off the bus, or that this process may not see
+        except nvml.NVMLError:  # a GPU that fell off the bus, or without access for this process
             continue
 
 
@@ -167,10 +167,10 @@ def _memory_mib(nvml: Any, device: Any) -> tuple[float, float] | tuple[None, Non
 
 
 def _instances(nvml: Any, board: Any) -> list[Any]:
-    """The board itself or, where MIG splits it, its instances: the whole board cannot be computed on then."""
+    """The board itself or, with MIG, its instances; the whole board is not usable then."""
     try:
         split = nvml.nvmlDeviceGetMigMode(board)[0] == 1
-    except nvml.NVMLError:  # not a board that can be split
+    except nvml.NVMLError:  # not a board with MIG
         split = False
     if not split:
         return [board]
@@ -178,6 +178,6 @@ def _instances(nvml: Any, board: Any) -> list[Any]:
     for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(board)):
         try:
             found.append(nvml.nvmlDeviceGetMigDeviceHandleByIndex(board, index))
-        except nvml.NVMLError:  # no instance has this number
+        except nvml.NVMLError:  # no instance with this number
             continue
     return found

@@ -1,8 +1,8 @@
-"""Can this build of torch compute on a GPU of this compute capability? Asked of the list of what it was compiled for.
+"""Can this torch build use a GPU of this compute capability? Decided by the architectures it was compiled for.
 
 Binary code (sm_XY) runs on devices of the same major version and the same or a higher minor one; intermediate code
-(compute_XY, PTX) is compiled by the driver for any device of that capability or more. A letter binds it closer: `a` to
-that very capability, `f` to its family, which is the same major version here.
+(compute_XY, PTX) is compiled by the driver for any device of that capability or more. A letter restricts it: `a` to
+exactly that capability, `f` to its family, here the same major version.
 
 Source: https://docs.nvidia.com/cuda/cuda-programming-guide/ (compute capabilities, binary and PTX compatibility).
 """
@@ -13,11 +13,11 @@ import re
 from collections.abc import Sequence
 
 ENTRY = re.compile(r"(sm|compute)_(\d+)(\d)([af]?)")
-CUDA_13_LEAST = (7, 5)  # CUDA 13 compiles for no older device
+CUDA_13_LEAST = (7, 5)  # CUDA 13 dropped older devices
 
 
 def has_kernels(capability: tuple[int, int], compiled_for: Sequence[str]) -> bool:
-    """`compiled_for`: torch.cuda.get_arch_list(). True where it names no NVIDIA device, as in a build for AMD."""
+    """`compiled_for`: torch.cuda.get_arch_list(). True if it lists no NVIDIA device, as in a build for AMD."""
     entries = [found for text in compiled_for if (found := ENTRY.fullmatch(text))]
     return not entries or any(_runs(capability, entry) for entry in entries)
 
@@ -33,11 +33,11 @@ def _runs(capability: tuple[int, int], entry: re.Match[str]) -> bool:
 
 
 def explain_missing(name: str, capability: tuple[int, int], compiled_for: Sequence[str], torch_build: str) -> str:
-    """What the device has, what this build has, and what would do."""
+    """The message: the device's capability, this build's kernels, and what would work."""
     entries = [found for text in compiled_for if (found := ENTRY.fullmatch(text))]
     has = ", ".join(dict.fromkeys(f"{found[2]}.{found[3]}" for found in entries))
     number = f"{capability[0]}.{capability[1]}"
-    which = " for CUDA 12, since CUDA 13 has left devices below 7.5" if capability < CUDA_13_LEAST else ""
+    which = " for CUDA 12, since CUDA 13 has dropped devices below 7.5" if capability < CUDA_13_LEAST else ""
     return (
         f"{name} has compute capability {number}, but this torch ({torch_build}) has kernels for {has} only; install a "
         f"torch build with sm_{capability[0]}{capability[1]}{which}, or give device=cpu"

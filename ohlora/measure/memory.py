@@ -1,6 +1,6 @@
-"""Peak memory, phase by phase: what the GPU allocator counted, what the driver shows, what was resident.
+"""Peak memory per phase: from the GPU allocator, from the driver, and resident memory.
 
-The same phases say what disturbed them.
+The same phases record disturbances.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ohlora.measure.sampler import MIB, Sampler
 
 
 class PhaseMemory:
-    """Peaks of named phases of this process. Phases exclude each other: while an inner one runs, the outer pauses.
+    """Peaks of named phases of this process. Phases do not overlap: an inner one pauses the outer.
 
     A phase entered again keeps its highest peak. Units: MiB (2^20 bytes). Without a GPU the VRAM keys are absent.
-    Resident memory is sampled every 20 ms, the driver asked every 200 ms; anonymous memory leaves out file-backed
-    pages such as mapped weights. `timeline` gets a line of JSON four times a second.
+    Resident memory is sampled every 20 ms, the driver's count every 200 ms; anonymous memory excludes file-backed
+    pages such as mapped weights. `timeline` gets a JSON line four times a second.
     """
 
     def __init__(self, device: str, timeline: Path | None = None, process: str = "") -> None:
@@ -57,7 +57,7 @@ class PhaseMemory:
                 self._sampler.end()
 
     def metrics(self) -> dict[str, float]:
-        """'phase/key' -> MiB, of all phases so far."""
+        """'phase/key' -> MiB, for all phases so far."""
         return {f"{phase}/{key}": value for phase, peaks in self.peaks.items() for key, value in peaks.items()}
 
     def _enter(self) -> None:

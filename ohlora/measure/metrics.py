@@ -1,6 +1,6 @@
-"""Every metric of a run, declared once: what kind of number it is, its unit, whether arms are compared by it.
+"""The declaration of every metric: its kind, its unit, whether arms are compared by it.
 
-To add one: a line here, `job.metric(key, value)` in a task, a line in docs/result.md (a test holds the two together).
+To add one: a line here, `job.metric(key, value)` in a task, a line in docs/result.md (a test checks that both match).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ Kind = Literal["time", "memory", "throughput", "quality", "count", "share"]
 
 @dataclass(frozen=True)
 class Metric:
-    """`compared`: False where it describes the work or the machine, so that nothing is better or worse by it."""
+    """`compared`: False for numbers that describe the work or the machine, which are not better or worse."""
 
     kind: Kind
     unit: str = ""
     compared: bool = True
 
 
-LOADS = ("infer", "train", "answer")  # processes; each but the first has its load under `<process>_load/`
+LOADS = ("infer", "train", "answer")  # processes; all but the first record their load under `<process>_load/`
 PHASES = ("load", "infer", "train", "eval", "answer")
 
 _SECONDS, _MIB = Metric("time", "s"), Metric("memory", "MiB")
@@ -87,13 +87,13 @@ CURVES: dict[str, Metric] = {
 
 
 def metric_of(key: str) -> Metric | None:
-    """A metric's declaration; None of a key that this version does not know."""
+    """A metric's declaration; None for a key that this version does not know."""
     phase, _, name = key.partition("/")
     return METRICS.get(f"load/{name}" if phase.removesuffix("_load") in LOADS and phase.endswith("_load") else key)
 
 
 def require_declared(key: str, curve: bool = False) -> None:
-    """Raises LookupError for a key that is not declared here."""
+    """Raise LookupError for a key that is not declared here."""
     if (CURVES.get(key) if curve else metric_of(key)) is None:
         raise LookupError(
             f"{key}: not a declared {'curve' if curve else 'metric'}; add it to ohlora/measure/metrics.py"

@@ -1,4 +1,4 @@
-"""Memory of this process on the GPU as `nvidia-smi` shows it: context and libraries included, torch's pool whole."""
+"""GPU memory of this process as in `nvidia-smi`: including context, libraries and torch's whole pool."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ohlora.measure.gpus import chosen_gpu, driver_errors
 
 
 class Nvml:
-    """The driver's count for the one GPU that this process computes on (`gpus.narrow_process`).
+    """The driver's count for the one GPU of this process (`gpus.narrow_process`).
 
-    source: 'process', what the driver counts for this process; 'device_difference', where a container or WSL2 hides
-        processes: what is used on the device now less what was used at the start, other programs' changes included;
-        'none' where the driver cannot be asked, `reason` says why; '' until torch holds memory.
+    source: 'process', the driver's count for this process; 'device_difference', if a container or WSL2 hides
+        processes: memory used on the device now minus at the start, including changes by other programs; 'none'
+        without a usable driver (`reason` says why); '' until torch has allocated memory.
 
     NVML: https://docs.nvidia.com/deploy/nvml-api/
     """
@@ -40,10 +40,10 @@ class Nvml:
             self.source, self.reason = "none", f"NVML: {error}"
 
     def used_bytes(self) -> int | None:
-        """What this process has on the device now; None while nothing can be said.
+        """This process's memory on the device now; None while unknown.
 
-        Whether the driver shows us is settled once, when torch first holds memory: from then on we must be in its
-        list, with at least that much. A smaller entry is another process whose number outside equals ours inside.
+        Whether the driver lists us is decided once, when torch has first allocated memory: our entry must then have at
+        least that much. A smaller entry belongs to another process whose outside number equals ours in the container.
         """
         if self.source == "none":
             return None
@@ -57,13 +57,13 @@ class Nvml:
         return own if self.source else None
 
     def state(self) -> GpuState:
-        """A new record of the device's clock, temperature and other processes."""
+        """Start a record of the device's clock, temperature and other processes."""
         return GpuState(self._nvml, self._device)
 
     def _own(self) -> int | None:
-        """Our entries in the driver's list (several under MIG) in bytes; None without any, or without a number.
+        """Our entries in the driver's list (several under MIG) in bytes; None without an entry or a size.
 
-        WSL2's driver has no such list and says so by an error.
+        WSL2's driver has no such list and raises an error.
         """
         try:
             listed = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._device)

@@ -1,5 +1,6 @@
-"""What can be said of free answers without a person: near the reference, or empty, in a loop, in another language,
-without an end. Pure functions; every definition stands in docs/result.md."""
+"""Automatic checks of free answers: similarity to the reference, empty, repeated, wrong language, never ending.
+
+Pure functions; docs/result.md has every definition."""
 
 from __future__ import annotations
 
@@ -12,18 +13,18 @@ from unicodedata import name, normalize
 
 from ohlora.records.samples import Sample
 
-# A loop, after Holtzman et al. (2020), who call it one where a phrase stands three times at the end.
-LOOP_TIMES, LOOP_CHARACTERS = 3, 20  # a unit so often back to back, so many characters in all; or one that long, twice
-LONGEST_UNIT = 200  # of characters, so that a long answer stays cheap to search
-PHRASE_WORDS, PHRASE_TIMES = 4, 3  # or the same four words in three places, as in a list that says one thing
-OWN_SCRIPT = 0.5  # the least share of letters in the expected script; references of the persona set have 0.66
-FOREIGN_SCRIPT = 0.1  # the most of a script that stands in neither question nor reference
+# A loop after Holtzman et al. (2020): a phrase three times at the end.
+LOOP_TIMES, LOOP_CHARACTERS = 3, 20  # in a row, and their total length; or a unit this long, twice
+LONGEST_UNIT = 200  # in characters, to limit the search in long answers
+PHRASE_WORDS, PHRASE_TIMES = 4, 3  # or the same four words in three places, as in a repetitive list
+OWN_SCRIPT = 0.5  # minimum share of letters in the expected script; references of the persona set have 0.66
+FOREIGN_SCRIPT = 0.1  # maximum share of a script that is in neither question nor reference
 
 
 def quality(samples: Sequence[Sample]) -> dict[str, float]:
-    """'quality/…' of a model's answers to held-out questions; what cannot be known of them is absent.
+    """The 'quality/…' metrics of a model's answers to held-out questions, as far as they can be computed.
 
-    chrF needs references, never-ending and usable need to know of each answer whether it ended.
+    chrF needs references; never-ending and usable need to know whether each answer ended.
     """
     if not samples:
         return {}
@@ -41,7 +42,7 @@ def quality(samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def find_defects(sample: Sample) -> list[str]:
-    """Why an answer is not well-formed: 'empty', 'repeated', 'wrong_language', 'never_ending'; [] where it is."""
+    """Why an answer is not well-formed: 'empty', 'repeated', 'wrong_language', 'never_ending'; [] if it is."""
     seen = {
         "empty": is_empty(sample),
         "repeated": is_repeated(sample),
@@ -52,23 +53,23 @@ def find_defects(sample: Sample) -> list[str]:
 
 
 def is_empty(sample: Sample) -> bool:
-    """Neither a letter nor a digit in it."""
+    """Does it contain neither a letter nor a digit?"""
     return not any(character.isalnum() for character in sample.answer)
 
 
 def is_repeated(sample: Sample) -> bool:
-    """A loop: the same characters over and over back to back, or the same words in several places."""
+    """A loop: the same characters repeated in a row, or the same words in several places."""
     words = _words(sample.answer)
-    text = " ".join(words) + " "  # so that the last unit ends as the others do
+    text = " ".join(words) + " "  # so that the last unit ends like the others
     if any(_loops(text, unit) for unit in range(1, min(LONGEST_UNIT, len(text) // 2) + 1)):
         return True
     return max(_ngrams(words, PHRASE_WORDS).values(), default=0) >= PHRASE_TIMES
 
 
 def is_wrong_language(sample: Sample) -> bool:
-    """Written in another script than the reference (the question, where there is none), or mixed with a foreign one.
+    """In another script than the reference (or the question, without a reference), or mixed with a foreign one.
 
-    Latin is foreign to nobody: names and terms are written in it. An answer without letters is in no language.
+    Latin never counts as foreign: names and terms use it. An answer without letters has no language.
     """
     letters = count_scripts(sample.answer)
     given = count_scripts(sample.reference) or count_scripts(sample.question)
@@ -81,13 +82,13 @@ def is_wrong_language(sample: Sample) -> bool:
 
 
 def count_scripts(text: str) -> Counter[str]:
-    """How many letters of each script; full-width and compatibility forms count as what they stand for."""
+    """The number of letters per script; full-width and compatibility forms count as their normal form."""
     letters = (character for character in normalize("NFKC", text) if character.isalpha())
     return Counter(name(letter, "UNNAMED").split()[0] for letter in letters)
 
 
 def distinct(answers: Sequence[str], n: int) -> float | None:
-    """Distinct word n-grams ÷ word n-grams, over all answers together (Li et al., 2016); None where there are none."""
+    """Distinct word n-grams ÷ word n-grams, over all answers together (Li et al., 2016); None without n-grams."""
     found: Counter[tuple[str, ...]] = Counter()
     for answer in answers:
         found.update(_ngrams([word for word in map(_bare, _words(answer)) if word], n))
@@ -95,20 +96,20 @@ def distinct(answers: Sequence[str], n: int) -> float | None:
 
 
 def bits_per_character(nats_per_token: float, tokens: int, references: Sequence[str]) -> float:
-    """A loss that two tokenizers can be compared by: nats per token would favour the one that cuts more finely.
+    """A loss that is comparable across tokenizers: nats per token would favour the one with shorter tokens.
 
-    `tokens` carry the loss of these references, one stop token each included.
+    `tokens` is the number of tokens with loss in these references, including one stop token each.
     """
     return nats_per_token * tokens / (log(2) * sum(len(normalize("NFC", text)) for text in references))
 
 
 def _chrf(samples: Sequence[Sample]) -> dict[str, float]:
-    """chrF of the answers, and of the same with every one that is not well-formed taken as empty."""
+    """chrF of the answers, and again with answers that are not well-formed counted as empty."""
     if not all(sample.reference for sample in samples):
         return {}
     from sacrebleu.metrics import CHRF
 
-    chrf = CHRF()  # chrF2: characters up to six, no words, recall twice as heavy
+    chrf = CHRF()  # chrF2: characters up to six, no words, recall weighted double
     references = [normalize("NFC", sample.reference) for sample in samples]
     answers = [normalize("NFC", sample.answer) for sample in samples]
     found = {"chrf": float(chrf.corpus_score(answers, [references]).score)}
@@ -119,7 +120,7 @@ def _chrf(samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def _loops(text: str, unit: int) -> bool:
-    """Does a stretch repeat itself every `unit` characters for long enough?"""
+    """Does a part of the text repeat every `unit` characters for long enough?"""
     same = (a == b for a, b in zip(text, text[unit:], strict=False))
     stretch = unit + max((sum(1 for _ in run) for is_same, run in groupby(same) if is_same), default=0)
     return stretch >= max(LOOP_CHARACTERS, (LOOP_TIMES if unit < LOOP_CHARACTERS else 2) * unit)

@@ -1,4 +1,4 @@
-"""What this process has resident, as the operating system counts it."""
+"""Resident memory of this process, as counted by the operating system."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 class Resident:
-    """Call it for (resident, anonymous) bytes of this process now; anonymous is None off Linux.
+    """Call it for the current (resident, anonymous) bytes of this process; anonymous is None except on Linux.
 
-    The file stays open: to open it anew costs three times what reading it does, fifty times a second.
+    The file stays open: opening it fifty times a second would cost three times as much as reading it.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Resident:
 
 
 def process_peak_mib() -> float | None:
-    """VmHWM: the most that was ever resident in this process; None where the system does not tell."""
+    """VmHWM: the peak resident memory of this process; None if the system does not report it."""
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

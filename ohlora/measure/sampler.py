@@ -1,6 +1,6 @@
-"""A thread that samples this process's memory beside the work, and its timeline, which a killed process leaves.
+"""A thread that samples this process's memory during the work and writes a timeline, kept if the process is killed.
 
-Its own ticks tell when the process stood still.
+Gaps between its ticks show when the process did not run.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ohlora.measure.resident import Resident
 MIB = 2**20
 MEMORY_TIMELINE = "memory.jsonl"
 SAMPLE_S = 0.02  # reading resident memory takes microseconds
-DEVICE_SAMPLE_S = 0.2  # asking the driver takes milliseconds
-LINE_S = 0.25  # one line of the timeline holds the most within this time
+DEVICE_SAMPLE_S = 0.2  # querying the driver takes milliseconds
+LINE_S = 0.25  # each line of the timeline has the maximum within this time
 
 
 class Sampler(threading.Thread):
-    """Highest values of one phase after another, in MiB; phases are entered and left under a lock.
+    """Highest values of each phase in MiB; phases are entered and left under a lock.
 
-    Every phase is looked at when it begins and when it ends, however short it is. `device_bytes` asks for the
-    memory of this process on the GPU; None where nothing can be said.
+    Every phase is sampled when it begins and ends, however short it is. `device_bytes` returns this process's memory
+    on the GPU, or None if unknown.
     """
 
     def __init__(self, device_bytes: Callable[[], int | None] | None, timeline: Path | None, process: str) -> None:
@@ -55,7 +55,7 @@ class Sampler(threading.Thread):
             self._take(device=True)
 
     def leave(self) -> dict[str, float]:
-        """End the phase; its peaks."""
+        """End the phase and return its peaks."""
         with self._lock:
             self.ticks.tick()
             self._take(device=True)
@@ -65,7 +65,7 @@ class Sampler(threading.Thread):
 
     def run(self) -> None:
         while not self._ended:
-            time.sleep(SAMPLE_S)  # an event to wait for would cost twice as much
+            time.sleep(SAMPLE_S)  # waiting for an event would cost twice as much
             with self._lock:
                 if self._phase:
                     self.ticks.tick()
@@ -103,7 +103,7 @@ class Sampler(threading.Thread):
             self._line[shown] = max(round(value / MIB, 1), self._line.get(shown, 0.0))
 
     def _write_line(self) -> None:
-        """The most since the last line; flushed, so that it stays if the process is killed."""
+        """Write the maximum since the last line; flushed, so that it is kept if the process is killed."""
         self._next_line = time.monotonic() + LINE_S
         if self._timeline and self._line:
             entry = {"time": round(time.time(), 2), "process": self._process, "phase": self._phase, **self._line}

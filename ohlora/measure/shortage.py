@@ -1,4 +1,4 @@
-"""Out of memory, in words: what was asked for, and what there was. Light: the launcher uses it too."""
+"""Explain out-of-memory errors: the request and the memory available. Light, since the launcher uses it too."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNITS = {"bytes": 1, **{f"{letter}ib": 2 ** (10 * power) for power, letter in en
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """On a GPU (torch's own class, or the driver's words), on CPU (its allocator's RuntimeError) or in Python."""
+    """Is it out of memory on a GPU (torch's class or the driver's message), on CPU (a RuntimeError) or in Python?"""
     return _on_gpu(error) or isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
@@ -39,14 +39,14 @@ def asked_and_available(error: BaseException) -> str:
 
 
 def killed_for_memory(timeline: Path, process: str, limit: int | None) -> str:
-    """The same where the operating system ended the process: what it held when last looked at; `limit` in bytes."""
+    """The same for a process that the operating system killed: its last sampled memory; `limit` in bytes."""
     lines = [line for line in read_jsonl(timeline) if line["process"] == process]
-    held = f", with {_mib(lines[-1]['rss_mib'] * MIB)} resident when last looked at" if lines else ""
+    held = f", with {_mib(lines[-1]['rss_mib'] * MIB)} resident at the last sample" if lines else ""
     return f"the operating system killed it: out of memory{held}; {_ram(limit)}"
 
 
 def _ram(limit: int | None) -> str:
-    """What the machine has and, where that is less, what the process's control group may have."""
+    """The memory of the machine or, if less, the limit of the process's control group."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -64,7 +64,7 @@ def _gpu() -> str | None:
     torch = sys.modules.get("torch")
     if torch is None:
         return None
-    with contextlib.suppress(RuntimeError):  # a device without memory may refuse this too
+    with contextlib.suppress(RuntimeError):  # without free memory this may fail too
         free, total = torch.cuda.mem_get_info()
         return f"the GPU has {_mib(total)}, {_mib(free)} of it free"
     return None

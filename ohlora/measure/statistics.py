@@ -1,6 +1,6 @@
-"""The paired comparison: an interval on log ratios, Holm over a family of metrics, and a verdict in words.
+"""The paired comparison: an interval on log ratios, Holm's correction over a family of metrics, and a verdict.
 
-Pairs are runs of two arms that ran next to each other. Ratios are other ÷ baseline, so that 0.9 means a tenth less.
+A pair is two consecutive runs, one per arm. Ratios are other ÷ baseline, so that 0.9 means a tenth less.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from statistics import fmean, geometric_mean, stdev
 
 ALPHA = 0.05
 POWER = 0.8
-MIN_PAIRS = 4  # fewer give no verdict
+MIN_PAIRS = 4  # with fewer there is no verdict
 MAX_PAIRS = 1000
 
 
@@ -20,9 +20,9 @@ MAX_PAIRS = 1000
 class Paired:
     """One metric over all pairs.
 
-    `baseline` and `other` are geometric means; `ratio`, that of the pairs' ratios, is their ratio. `interval` is its
-    95 % paired t interval, None under two pairs; `spread` the standard deviation of the pairs' log ratios; `p`
-    two-sided, of no difference, never 0.
+    `baseline` and `other` are geometric means, `ratio` their ratio (the geometric mean of the pairs' ratios).
+    `interval` is its 95 % paired t interval, None below two pairs; `spread` the standard deviation of the pairs' log
+    ratios; `p` the two-sided p value of no difference, never 0.
     """
 
     baseline: float
@@ -37,8 +37,8 @@ class Paired:
 def compare_pairs(baseline: Sequence[float], other: Sequence[float], resolution: float = 1e-6) -> Paired:
     """Compare values of equal length, one pair at each position; all must be > 0.
 
-    `resolution` > 0 is the relative error of one measurement. Pairs that agree more closely than that, as counts do,
-    show how fine the measurement is and not how certain: interval and p take a smaller spread as the resolution.
+    `resolution` > 0 is the relative error of one measurement. If pairs agree more closely than that,
+    as counts do, interval and p use the resolution in place of the smaller spread.
     Source: the paired t test on logarithms (a ratio's error is multiplicative, and A ÷ B must mirror B ÷ A).
     """
     assert len(baseline) == len(other) >= 1 and resolution > 0
@@ -57,7 +57,7 @@ def compare_pairs(baseline: Sequence[float], other: Sequence[float], resolution:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Adjusted p values of a family: at most ALPHA of all families show anything where there is nothing.
+    """Adjusted p values of a family: without real differences at most ALPHA of all families show one.
 
     Source: Holm (1979), step-down.
     """
@@ -69,9 +69,9 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def pairs_needed(difference: float, spread: float, family: int) -> int | None:
-    """The even number of pairs that shows `difference` (0.05: 5 %) four times out of five, at this spread.
+    """The even number of pairs that detects `difference` (0.05: 5 %) with 80 % power at this spread.
 
-    `spread` is of log ratios. The t test is held to ALPHA ÷ `family`, the strictest step of Holm. None: more than
+    `spread` is that of log ratios. The t test uses ALPHA ÷ `family`, the strictest step of Holm. None: more than
     1,000 pairs.
     """
     from scipy.stats import nct, t

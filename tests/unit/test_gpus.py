@@ -132,21 +132,19 @@ def test_a_warning_comes_before_anything_runs(
         assert (warned in capsys.readouterr().err) is expected
     check(plan_run(compose_config(["backend=unsloth", "model=smollm2-135m-instruct", "preflight=off"])))
     assert capsys.readouterr().err == ""
-    with pytest.raises(UserError, match="device=cuda:1: there is no such GPU here; choose from cuda:0"):
+    with pytest.raises(UserError, match="device=cuda:1: this machine has no such GPU; choose from cuda:0"):
         check(plan_run(compose_config(["device=cuda:1"])))
 
 
 def test_a_device_that_is_not_there(machine: FakeBoards, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(device_problems("auto")) == list(device_problems("cuda:3")) == list(device_problems("cpu")) == []
     assert list(device_problems("cuda:4")) == [
-        "device=cuda:4: there is no such GPU here; choose from cuda:0 (Quadro M6000), cuda:1 (NVIDIA A100), "
+        "device=cuda:4: this machine has no such GPU; choose from cuda:0 (Quadro M6000), cuda:1 (NVIDIA A100), "
         "cuda:2 (NVIDIA A100), cuda:3 (NVIDIA A100)"
     ]
     monkeypatch.setenv(VISIBLE, "GPU-9")
     (problem,) = device_problems("auto")
-    assert problem.startswith(
-        "CUDA_VISIBLE_DEVICES=GPU-9: names no GPU of this machine, which has 0 (Quadro M6000, GPU-1"
-    )
+    assert problem.startswith("CUDA_VISIBLE_DEVICES=GPU-9: is no GPU of this machine, which has 0 (Quadro M6000, GPU-1")
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:0,1", ""])

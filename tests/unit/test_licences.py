@@ -294,7 +294,7 @@ def run_directory(tmp_path: Path, *overrides: str) -> Path:
     ("more", "said"),
     [
         ((), "which was not accepted here; read https://ai.google.dev/gemma/terms and add model.accept_license=gemma"),
-        (("model.accept_license=gemma", "device_memory_gib=0.1"), "preflight=warn tries it all the same"),
+        (("model.accept_license=gemma", "device_memory_gib=0.1"), "preflight=warn runs it anyway"),
     ],
 )
 def test_a_run_directory_again_asks_and_says_where(tmp_path: Path, capsys, monkeypatch, more, said: str) -> None:

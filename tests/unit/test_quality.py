@@ -166,7 +166,7 @@ def test_what_is_asked_was_not_trained_on(tmp_path: Path) -> None:
     assert [row.id for row in Plan(configured(rows, None)).held_out] == ["0", "2", "4"]
     rows = write_rows(tmp_path / "b.csv", "train validation train")
     assert [row.id for row in Plan(configured(rows)).held_out] == ["1"]
-    with pytest.raises(UserError, match="nothing new to answer"):
+    with pytest.raises(UserError, match="no new questions to answer"):
         _ = Plan(configured(write_rows(tmp_path / "c.csv", "train train"))).held_out
 
 

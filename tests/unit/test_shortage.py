@@ -84,7 +84,7 @@ def test_what_another_process_held_is_not_said_of_the_killed_one(tmp_path: Path)
     timeline.write_text('{"process": "infer", "rss_mib": 900}\n{"process": "train", "rss_mib": 7')
     assert "resident" not in killed_for_memory(timeline, "train", None)
     text = killed_for_memory(timeline, "infer", 2**30)
-    assert "with 900 MiB resident when last looked at; the limit of its control group is 1,024 MiB" in text
+    assert "with 900 MiB resident at the last sample; the limit of its control group is 1,024 MiB" in text
 
 
 TREES = {
@@ -198,5 +198,5 @@ def test_a_real_kill_for_memory(limited: Path, tmp_path: Path, last: int, status
     if status == "oom":
         last_line = json.loads(timeline.read_text().splitlines()[-1])
         assert last_line["rss_mib"] > 150
-        assert f"with {last_line['rss_mib']:,.0f} MiB resident when last looked at" in (record.reason or {})["text"]
+        assert f"with {last_line['rss_mib']:,.0f} MiB resident at the last sample" in (record.reason or {})["text"]
         assert "the limit of its control group is 256 MiB" in (record.reason or {})["text"]
