@@ -1,8 +1,8 @@
-"""The same fine-tuning as `trainer=unsloth_test`, as a person would write it with transformers, PEFT and TRL alone.
+"""The same fine-tuning as `trainer=unsloth_test`, written with only transformers, PEFT and TRL.
 
     python benchmarks/bare_sft.py <model folder> <output folder> <rows.json>
 
-What `benchmarks/overhead.py` holds our process against; it uses nothing of ours.
+`benchmarks/overhead.py` compares our process with it; it uses none of our code.
 """
 
 import json

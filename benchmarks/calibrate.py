@@ -1,11 +1,11 @@
-"""The calibration study by one command: how often a comparison raises a false alarm, and what it finds.
+"""The calibration study in one command: the comparison's false-alarm rate, and what it detects.
 
-    python benchmarks/calibrate.py outputs/calibration              64 runs and 24 with something injected; ~45 minutes
-    python benchmarks/calibrate.py outputs/calibration --pairs 4    a trial of the whole path
+    python benchmarks/calibrate.py outputs/calibration              64 runs and 24 with an injected change; ~45 minutes
+    python benchmarks/calibrate.py outputs/calibration --pairs 4    a short trial
 
-An arm against itself in interleaved pairs, then against itself with a delay and memory, a pause, a competing load.
-Only training, of a small model, so that a run takes half a minute; the model is prepared by the first run. Called again
-it goes on where it stopped; what it finds is printed and written to <folder>/calibration.md. Leave the machine alone.
+Compares an arm with itself in interleaved pairs, then with itself plus a delay and memory, a pause, a competing load.
+Each run only trains a small model, for half a minute; the first run prepares the model. A later call resumes. The
+tables are printed and written to <folder>/calibration.md. Do not use the machine meanwhile.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ INJECTED = ("delay", "pause", "load")
 
 
 def compare(folder: Path, study: str, pairs: int, other: str, extra: list[str]) -> Path:
-    """Run the comparison, or what is left of it; the folder of its report."""
+    """Run the comparison, or the rest of it; return the folder of its report."""
     arms = f"compare.arms=['as it is: backend=hf','{study}: {other}']"
     command = [sys.executable, "-m", "ohlora.run", arms, f"compare.pairs={pairs}", f"hydra.run.dir={folder / study}"]
     done = subprocess.run([*command, *SIZE, *extra], check=False, stdout=subprocess.DEVNULL)
     if done.returncode:
-        sys.exit(f"error: {study}: exit code {done.returncode}; call this again to go on")
+        sys.exit(f"error: {study}: exit code {done.returncode}; run the same command again to continue")
     return folder / study
 
 
 def describe_injected(folder: Path, study: str) -> str:
-    """What the comparison said: runs called disturbed in each arm, and the verdict on time and memory."""
+    """The result of the comparison: runs called disturbed per arm, and the verdicts on time and memory."""
     (track,) = json.loads((folder / "comparison.json").read_text("utf-8"))["tracks"]
     (one,) = track["contrasts"]
     disturbed = [run for left in one["left_out"] for run in left["reasons"]]
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pairs", type=int, default=32, help="of the arm with itself; two runs each")
     parser.add_argument("--injected", type=int, default=4, help="pairs of each injection")
-    parser.add_argument("overrides", nargs="*", help="of every run, such as models=<folder> launch.threads=1")
+    parser.add_argument("overrides", nargs="*", help="options of every run, such as models=<folder> launch.threads=1")
     given = parser.parse_intermixed_args()
     folder = given.folder.absolute()
     itself = compare(folder, "itself", given.pairs, "backend=hf", given.overrides)

@@ -1,10 +1,10 @@
-"""The false-alarm rate of the comparison, and what it finds: resamples recorded runs of one and the same arm.
+"""The false-alarm rate of the comparison, and what it detects, from resampled runs of one arm.
 
-    python benchmarks/calibrate.py outputs/calibration                          records the runs, and prints this
-    python benchmarks/calibration.py outputs/calibration/itself/comparison.csv  these tables alone
+    python benchmarks/calibrate.py outputs/calibration                          records the runs and prints these tables
+    python benchmarks/calibration.py outputs/calibration/itself/comparison.csv  only the tables
 
-Comparisons of an arm with itself are put together out of neighbouring runs and judged by the report's own code, once
-with the criteria of disturbance and once without. What is found is the same with the second arm's values made larger.
+Builds comparisons of an arm with itself from neighbouring runs and judges them with the report's own code, with and
+without the disturbance criteria. For the detection rates the second arm's values are made larger.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ohlora.report.comparison.contrast import contrast
 from ohlora.report.reading import ArmRuns
 
 HEADLINE = ("infer/peak_rss_mib", "infer/infer_time_s", "train/peak_rss_mib", "train/train_time_s")
-LEAST = 60  # recorded runs, below which a rate of 5 % cannot be told from chance
-DISTURBED = "disturbed"  # a key beside the metrics: 1 where the run was
-PAUSE = {"train": {"longest_pause_s": 99.0}}  # stands for whatever disturbed a run
+LEAST = 60  # recorded runs needed to measure a rate of 5 %
+DISTURBED = "disturbed"  # a key besides the metrics: 1 if the run was disturbed
+PAUSE = {"train": {"longest_pause_s": 99.0}}  # stands for any disturbance
 
 
 def read_runs(path: Path) -> list[dict[str, float]]:
-    """All metrics of every finished run, in the order of running, and whether it was disturbed."""
+    """All metrics of every finished run, in the order of execution, and whether it was disturbed."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["status"] == "finished"]
     rows.sort(key=lambda row: int(row["order"]))
@@ -39,9 +39,9 @@ def read_runs(path: Path) -> list[dict[str, float]]:
 def verdicts(
     pairs: Sequence[tuple[dict[str, float], dict[str, float]]], flip: int, judge: bool = True
 ) -> dict[str, str]:
-    """What the report says of these (first, second) runs as AB BA AB BA (flip=0) or BA AB BA AB (flip=1).
+    """The report's verdicts on these (first, second) runs as AB BA AB BA (flip=0) or BA AB BA AB (flip=1).
 
-    `judge`: disturbed runs count as such.
+    `judge`: leave out disturbed pairs, as the report does.
     """
     arms = {"A": ArmRuns("A"), "B": ArmRuns("B")}
     for number, pair in enumerate(pairs):
@@ -57,7 +57,7 @@ def verdicts(
 
 
 def windows(runs: Sequence[dict[str, float]], pairs: int) -> Iterator[list[tuple[dict[str, float], dict[str, float]]]]:
-    """Every stretch of neighbouring runs that makes so many pairs."""
+    """Every series of neighbouring runs that makes this many pairs."""
     for start in range(len(runs) - 2 * pairs + 1):
         part = runs[start : start + 2 * pairs]
         yield list(zip(part[::2], part[1::2], strict=True))
@@ -66,7 +66,7 @@ def windows(runs: Sequence[dict[str, float]], pairs: int) -> Iterator[list[tuple
 def draws(
     runs: Sequence[dict[str, float]], pairs: int, count: int, chance: random.Random
 ) -> Iterator[list[tuple[dict[str, float], dict[str, float]]]]:
-    """Neighbouring runs as pairs, `pairs` of them drawn at random, in the order of time."""
+    """`pairs` random pairs of neighbouring runs, in the order of time."""
     for _ in range(count):
         shift = chance.randrange(2)
         whole = [(runs[i], runs[i + 1]) for i in range(shift, len(runs) - 1, 2)]
@@ -74,7 +74,7 @@ def draws(
 
 
 def false_alarms(runs: Sequence[dict[str, float]], pairs: int, count: int) -> list[str]:
-    """Alarms in every stretch of neighbours, and in pairs drawn at random: also without the criteria of disturbance."""
+    """Alarms in every series of neighbours and in random pairs, the latter also without the disturbance criteria."""
     chance = random.Random(pairs)
     stretches = [verdicts(one, chance.randrange(2)) for one in windows(runs, pairs)]
     drawn = list(draws(runs, pairs, count, chance))
@@ -84,7 +84,7 @@ def false_alarms(runs: Sequence[dict[str, float]], pairs: int, count: int) -> li
 
 
 def _alarms(said: list[dict[str, str]], headline: bool) -> list[str]:
-    """How many comparisons showed anything in this family of metrics, and what."""
+    """The number of comparisons with a verdict in this family of metrics, and which metrics."""
     quiet = ("no_difference_shown", "no_verdict")
     shown = [{k for k, v in one.items() if v not in quiet and (k in HEADLINE) == headline} for one in said]
     loud = sum(map(bool, shown))
@@ -93,7 +93,7 @@ def _alarms(said: list[dict[str, str]], headline: bool) -> list[str]:
 
 
 def found(runs: Sequence[dict[str, float]], pairs: int, key: str, factor: float, add: float, count: int) -> float:
-    """The share of comparisons that find B's value of this metric made larger."""
+    """The share of comparisons that detect B's larger value of this metric."""
     chance, hits = random.Random(pairs), 0
     runs = [{name: run[name] for name in (*HEADLINE, DISTURBED) if name in run} for run in runs]
     for made in draws(runs, pairs, count, chance):
@@ -109,10 +109,10 @@ def found(runs: Sequence[dict[str, float]], pairs: int, key: str, factor: float,
 
 
 def tables(runs: Sequence[dict[str, float]], count: int = 2000) -> list[str]:
-    """Both studies as lines of Markdown."""
+    """Both studies as Markdown lines."""
     disturbed = sum(bool(run[DISTURBED]) for run in runs)
     lines = [
-        f"{len(runs)} recorded runs of a machine that was left alone; called disturbed: {disturbed} "
+        f"{len(runs)} recorded runs on an otherwise idle machine; called disturbed: {disturbed} "
         f"({100 * disturbed / len(runs):.1f} %)",
         *("", "## False alarms: an arm against itself", ""),
         "| pairs | every stretch of neighbours | by metric | drawn at random | by metric | other metrics "

@@ -1,11 +1,11 @@
 """How far is the estimate of peak memory off? Real runs over models, ranks, batches, lengths and settings.
 
-python benchmarks/fit.py outputs/fit-estimate            every case; goes on where it stopped; fit.csv and fit.md
+python benchmarks/fit.py outputs/fit-estimate            every case; resumes; writes fit.csv and fit.md
                                                          (accepts the Gemma terms for the embedded model)
-python benchmarks/fit.py outputs/fit-estimate --others outputs/unsloth_comparison    and the runs of other studies
-python benchmarks/fit.py --summary experiments/fit-estimate/fit.csv                  what a table of figures says
+python benchmarks/fit.py outputs/fit-estimate --others outputs/unsloth_comparison    also runs of other studies
+python benchmarks/fit.py --summary experiments/fit-estimate/fit.csv                  summarise a table
 
-The estimate is judged only on runs that no term was fitted on; the others show how well the terms fit.
+The estimate is judged only on runs that no term was fitted on; the others show the quality of the fit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ohlora.estimate.fit import ERROR
 from ohlora.report.markdown import markdown
 
 MODELS = ("gemma3-270m", "smollm2-135m-instruct")
-# (rank, batch, words in a row): one at a time from the middle, then the corners.
+# (rank, batch, words per row): one value changed at a time, then the corners.
 SIZES = (
     (16, 1, 12),
     (64, 1, 12),
@@ -44,13 +44,13 @@ SETTINGS = (
     "lora.quantization=nf4",
     "lora=dora",
 )
-STEPS = 3  # the optimizer's state is there from the second on
+STEPS = 3  # the optimizer's state exists from the second step on
 HEADER = ("case", "phase", "dtype", "tokens per step", "estimated MiB", "measured MiB", "error %", "fitted on")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One run: a name for its folder, its settings, and whether terms of the estimate were fitted on it."""
+    """One run: the name of its folder, its settings, and whether terms of the estimate were fitted on it."""
 
     name: str
     words: int
@@ -73,7 +73,7 @@ def list_cases() -> list[Case]:
 
 
 def write_rows(words: int, path: Path) -> None:
-    """Pairs of one length, a third of it question."""
+    """Question–answer pairs of equal length, one third of it the question."""
     question, answer = "오늘 날씨가 좋아서 걸었어", "그래, 나도 같이 걷고 싶어"
     with path.open("w", encoding="utf-8") as file:
         for number in range(40):
@@ -86,7 +86,7 @@ def write_rows(words: int, path: Path) -> None:
 
 
 def run_case(case: Case, out: Path) -> Path:
-    """The case's result, run unless an earlier call has."""
+    """Run the case unless an earlier call did; return its result."""
     folder = out / case.name
     if not (folder / "result.json").is_file():
         data = out / f"rows-{case.words}.jsonl"
@@ -107,7 +107,7 @@ def run_case(case: Case, out: Path) -> Path:
 
 
 def read_figures(name: str, path: Path, is_fitted: bool) -> Iterator[list[str]]:
-    """A line of the table for each phase: what was estimated, what was measured, and the error."""
+    """A table row per phase: estimated, measured, error."""
     result = json.loads(path.read_text("utf-8"))
     metrics = result["metrics"]
     for phase in ("infer", "train"):
@@ -121,7 +121,7 @@ def read_figures(name: str, path: Path, is_fitted: bool) -> Iterator[list[str]]:
 
 
 def read_study(folder: Path) -> Iterator[list[str]]:
-    """The figures of another study's runs. The terms were fitted on the model selection of both models on a CPU."""
+    """The rows of another study's runs. The terms were fitted on the model selection of both models on a CPU."""
     for path in sorted(folder.glob("*/result.json")):
         result = json.loads(path.read_text("utf-8"))
         fitted_study = result["task"] == "selection" and result["device"].get("type") == "cpu"
@@ -130,7 +130,7 @@ def read_study(folder: Path) -> Iterator[list[str]]:
 
 
 def summarise(lines: Sequence[dict[str, str]]) -> str:
-    """The judgement, from runs that no term was fitted on alone, and how well the terms fit the others."""
+    """The errors on runs that no term was fitted on, and separately on the others."""
     texts = []
     for fitted, title in (("no", "Judged, on runs that no term was fitted on"), ("yes", "Fit, no judgement")):
         for phase, word in (("train", "fine-tuning"), ("infer", "inference")):

@@ -1,8 +1,8 @@
-"""python benchmarks/harness.py outputs/<study>: what the parent adds to each run, over its children's own time.
+"""python benchmarks/harness.py outputs/<study>: the time that the parent adds to each run.
 
-Read off the folder of a comparison or a sweep: from the start of one run to the start of the next, without the time of
-the child processes. It holds writing and reading files, MLflow, and composing the next run. The report at the end is
-timed here, in a process of its own.
+Read from the folder of a comparison or a sweep: the time between the starts of two runs, minus the time of the child
+processes. It includes reading and writing files, MLflow, and composing the next run. The final report is timed here,
+in its own process.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""A child that is slower, larger, or disturbed by a known amount, to see whether the comparison finds it.
+"""Make a child slower, larger, or disturbed by a known amount, to test whether the comparison detects it.
 
     python -m ohlora.run 'compare.arms=["as it is: backend=hf","late: launch.prefix=[python,benchmarks/inject.py,…]"]'
 
-delay: every optimizer step takes 5 % longer, and 64 MiB are held from the first step on.
+delay: every optimizer step takes 5 % longer, and 64 MiB are allocated from the first step on.
 pause: the process is stopped for 3 s (SIGSTOP) while it trains.
-load: a program that is no child of ours computes on one processor from the first step on.
-Inference is left alone.
+load: another program, not our child, uses one processor from the first step on.
+Inference is not changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ held: list[bytearray] = []
 
 
 def inject_delay() -> None:
-    """Sleep inside the step, before its time is taken; hold touched memory from the first step on."""
+    """Sleep inside the step, before it is timed; keep used memory from the first step on."""
     begin, end = StepTimer.begin, StepTimer.end
 
     def larger(timer: StepTimer) -> None:
@@ -41,7 +41,7 @@ def inject_delay() -> None:
 
 
 def inject_once(command: str) -> None:
-    """A shell command, detached from this process, when the first step begins; {pid} is ours."""
+    """Run a shell command, detached from this process, when the first step begins; {pid} is our process id."""
     begin = StepTimer.begin
 
     def started(timer: StepTimer) -> None:
@@ -55,7 +55,7 @@ def inject_once(command: str) -> None:
 
 
 def inject(what: str) -> None:
-    """Set one of the injections up; they take effect when training begins."""
+    """Set up one of the injections; it takes effect when training begins."""
     if what == "delay":
         inject_delay()
     elif what == "pause":

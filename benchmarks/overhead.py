@@ -1,7 +1,7 @@
 """python benchmarks/overhead.py: what our process adds to a bare transformers + PEFT + TRL script.
 
 Both do the same training (20 pairs, 2 epochs, batch 2, rank 64, hf, CPU, float32) and save the adapter. Whole
-commands are timed, interleaved; peak memory is the largest process of each. Needs the prepared embedded model.
+commands are timed, interleaved; peak memory is that of the largest process. Needs the prepared embedded model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-# Runs a command and says the peak of its largest process, in MiB, as the last word on stderr.
+# Runs a command and prints the peak of its largest process in MiB as the last line on stderr.
 WATCH = """
 import resource, subprocess, sys
 code = subprocess.run(sys.argv[1:]).returncode
@@ -47,7 +47,7 @@ def main() -> None:
     given = parser.parse_args()
     model = (given.models / "gemma3-270m").resolve()
     if not (model / "config.json").is_file():
-        sys.exit(f"error: {model} is not there; run: python -m ohlora.run task=prepare")
+        sys.exit(f"error: {model} is missing; run: python -m ohlora.run task=prepare")
     with tempfile.TemporaryDirectory() as folder:
         cwd = Path(folder)
         rows = cwd / "rows.json"

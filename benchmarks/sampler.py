@@ -1,9 +1,9 @@
-"""python benchmarks/sampler.py: what watching memory costs the work that is watched.
+"""python benchmarks/sampler.py: the cost of sampling memory during work.
 
-The work is a loop of matrix products and small tensor operations, as a training step mixes them. It runs without
-and with an open phase in turn. First the processor time of the sampler's own thread ÷ the time of the loop, which a
-busy machine does not change; then what the whole process uses more, and how much longer the loop takes: medians over
-pairs, of which the last says something on a quiet machine alone.
+The work is a loop of matrix products and small tensor operations, similar to a training step. It runs alternately
+without and with an open phase. Reported are the processor time of the sampler's thread ÷ the time of the loop, which a
+busy machine does not change, then the extra processor time of the process and the extra time of the loop: medians over
+pairs, the last meaningful only on a quiet machine.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ohlora.measure.memory import PhaseMemory
 
 
 def work(seconds: float | None, rounds: int) -> int:
-    """Rounds done: as many as fit into the time, or just so many."""
+    """Work for this time, or this many rounds; return the number of rounds."""
     left = torch.randn(512, 512)
     small = torch.zeros(64)
     done, until = 0, time.perf_counter() + (seconds or 0)
     while done < rounds if seconds is None else time.perf_counter() < until:
         left = torch.tanh(left @ left)
-        for _ in range(50):  # the interpreter's share, which waits for the lock that a sampler takes
+        for _ in range(50):  # Python code, which waits for the GIL while the sampler has it
             small = small + 1
         done += 1
     return done

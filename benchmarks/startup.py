@@ -1,7 +1,7 @@
-"""python benchmarks/startup.py: what the command line costs before a run starts, as ratios to importing Hydra alone.
+"""python benchmarks/startup.py: the time of commands before a run starts, as ratios to importing Hydra.
 
-Each round runs every command once, so that a drift of the machine falls on all of them. Run it where the embedded
-model is prepared; it accepts the Gemma terms.
+Each round runs every command once, so that a drift of the machine affects all of them. Run it where the embedded model
+is prepared; it accepts the Gemma terms.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ COMMANDS = {
     "ohlora lora.rank=0": ["-m", "ohlora.run", "lora.rank=0"],
     "ohlora task=estimate": ["-m", "ohlora.run", "task=estimate"],
     "ohlora task=licenses": ["-m", "ohlora.run", "task=licenses"],
-    "ohlora task=prepare, there already": ["-m", "ohlora.run", "task=prepare", "model.accept_license=gemma"],
+    "ohlora task=prepare, already prepared": ["-m", "ohlora.run", "task=prepare", "model.accept_license=gemma"],
 }
 
 

@@ -1,1 +1,1 @@
-"""MLflow: results written into it and read back."""
+"""Write results into MLflow and read them back."""

@@ -1,4 +1,4 @@
-"""The results under an MLflow run, back as a folder that can be reported: what another machine has tracked."""
+"""Fetch the results under an MLflow run into a folder for a report, such as those of another machine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ohlora.tracking.studies import runs_under
 
 
 def fetch(run_id: str, into: Path, uri: str | None) -> Path:
-    """The results under an MLflow run, or its own, as a folder that can be reported; `uri` None: as for `make ui`.
+    """Fetch the results under an MLflow run, or its own, into a folder for a report; `uri` None: as in `make ui`.
 
     Raises:
-        UserError: no such run there, or it holds no result.
+        UserError: the store has no such run, or the run has no result.
     """
     from mlflow.exceptions import MlflowException
 
@@ -30,7 +30,7 @@ def fetch(run_id: str, into: Path, uri: str | None) -> Path:
         parent = client.get_run(run_id)
         folder = into / f"{parent.data.tags.get('ohlora.sweep', 'run')}-{run_id[:8]}"
         for run in [*runs_under(client, parent.info.experiment_id, run_id), parent]:
-            below = run.data.tags.get("ohlora.run_id")  # several attempts of a run have the same: the last one counts
+            below = run.data.tags.get("ohlora.run_id")  # attempts of one run share an id; the last one counts
             attempt = folder / below / f"attempt-{len(attempts(folder / below)) + 1}" if below else folder
             attempt.mkdir(parents=True, exist_ok=True)
             for item in client.list_artifacts(run.info.run_id):

@@ -1,4 +1,4 @@
-"""What a run was made from, as MLflow records it: the rows of its data, the command, the commit."""
+"""The inputs of a run for MLflow: its data rows, the command, the commit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DIGEST_CHARS = 16
 
 
 def dataset_inputs(config: Config, rows: Selection) -> list[DatasetInput]:
-    """The rows that the run uses, each set with its name, a digest of its texts and its number."""
+    """Log the rows that the run uses, each set with its name, a digest of its texts and its row count."""
     path = Path(config.data.path).absolute() if config.data.path else PACKAGED
     sets = {"inference": rows.prompts}
     if TASKS[config.task.name].trains:
@@ -45,9 +45,9 @@ def _input(path: Path, context: str, rows: Sequence[Row]) -> DatasetInput:
 
 
 def source_tags() -> dict[str, str]:
-    """The command of this process as MLflow's source, and the commit where the package lies in a checkout.
+    """Tags with this process's command as MLflow's source, and the commit if the package is in a checkout.
 
-    The UI shows of a source what stands after its last slash, so arguments with one are in `ohlora.command` alone.
+    The UI shows only the part of a source after its last slash; `ohlora.command` always has all arguments.
     """
     shown = [argument if "/" not in argument else "…" for argument in sys.argv[1:]]
     commit = _commit()

@@ -1,4 +1,4 @@
-"""Addresses in MLflow's UI (the routes of its version 3.17), and the lines that a command ends with."""
+"""Links into MLflow's UI (routes of version 3.17), printed at the end of a command."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ohlora.tracking.store import has_ui, is_server, store_uri
 
 HOST, PORT = "127.0.0.1", 5000
 LOCAL = f"http://{HOST}:{PORT}"
-MODE = "workflowType=machine_learning"  # without it the UI opens in its GenAI mode, which has no runs
+MODE = "workflowType=machine_learning"  # without it the UI opens in GenAI mode, which shows no runs
 START = "start its UI with: make ui, or python -m ohlora.tracking.ui"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What there is to open of one run or one study: `view` is the key of its saved view, `compared` its runs."""
+    """The parts of a run or a study to link: `view` is the key of its saved view, `compared` its runs."""
 
     experiment: str
     run: str
@@ -30,7 +30,7 @@ class Shown:
 
 
 def ui_address(uri: str, port: int = PORT) -> str:
-    """Where the store's UI is: a server's own address, else that of `mlflow ui` here."""
+    """The address of the store's UI: that of a server, else of `mlflow ui` on this machine."""
     return uri.rstrip("/") if is_server(uri) else f"http://{HOST}:{port}"
 
 
@@ -39,22 +39,22 @@ def run_link(base: str, experiment: str, run: str) -> str:
 
 
 def view_link(base: str, experiment: str, view: str) -> str:
-    """The list of runs as the saved view shows it."""
+    """Link to the list of runs in the saved view."""
     return f"{base}/#/experiments/{experiment}/runs?viewStateShareKey={view}&{MODE}"
 
 
 def compare_link(base: str, experiment: str, runs: Sequence[str]) -> str:
-    """Runs side by side: parameters, metrics and plots."""
+    """Link to runs side by side: parameters, metrics and plots."""
     return f"{base}/#/compare-runs?runs={_listed(runs)}&experiments={_listed([experiment])}&{MODE}"
 
 
 def _listed(ids: Sequence[str]) -> str:
-    """A JSON list as it stands in an address, so that a terminal takes all of it for the link."""
+    """A JSON list encoded for an address, so that a terminal recognises the whole link."""
     return quote("[" + ",".join(f'"{one}"' for one in ids) + "]", safe="")
 
 
 def list_links(base: str, shown: Shown) -> list[tuple[str, str]]:
-    """(what it shows, its address), the most useful first."""
+    """(title, address) of each link, the most useful first."""
     links = [("the runs as a table", view_link(base, shown.experiment, shown.view))] if shown.view else []
     if len(shown.compared) > 1:
         links.append(("side by side", compare_link(base, shown.experiment, shown.compared)))
@@ -63,7 +63,7 @@ def list_links(base: str, shown: Shown) -> list[tuple[str, str]]:
 
 
 def print_links(config: Config, attempt: Path) -> None:
-    """The lines with links to one run, on stderr; nothing where it was not tracked."""
+    """Print the links to one run on stderr; nothing if it was not tracked."""
     if config.tracking.name == "none" or not (attempt / MLFLOW_RUN).is_file():
         return
     known = read_json(attempt / MLFLOW_RUN)
@@ -73,7 +73,7 @@ def print_links(config: Config, attempt: Path) -> None:
 
 
 def link_lines(uri: str, shown: Shown, given: bool = False) -> list[str]:
-    """The lines for a terminal; none where no UI shows the store. `given`: tracking.uri names the store."""
+    """The lines for a terminal; none if no UI can show the store. `given`: tracking.uri names the store."""
     if not has_ui(uri):
         return []
     start = "" if is_server(uri) else f" ({START}{' --uri <your tracking.uri>' if given else ''})"

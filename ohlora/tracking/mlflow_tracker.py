@@ -1,4 +1,4 @@
-"""Results into MLflow. The run folders are the truth; this is a view of them (`tracking/fetch.py` reads it back).
+"""Write results into MLflow. The run folders are the source; MLflow has a copy (`tracking/fetch.py` reads it back).
 
 `make ui`, or `python -m ohlora.tracking.ui`, in the folder where the run was started shows everything.
 """
@@ -28,35 +28,35 @@ if TYPE_CHECKING:
 
 ENDED = {Status.finished: "FINISHED", Status.killed: "KILLED", Status.cancelled: "KILLED"}
 MAX_VALUE = 6000
-MAX_NOTE = 8000  # MLflow cuts a description there
+MAX_NOTE = 8000  # longest description in MLflow
 RUN_FILES = ("config.yaml", "result.json", "metrics.jsonl", "memory.jsonl")
 
 
 def open_tracker(config: Config, say: Callable[[str], None]) -> Tracker | None:
-    """A tracker on its store, database and experiment made; None for tracking=none.
+    """Open the store and the experiment, creating them if needed; None for tracking=none.
 
-    A store that cannot be opened is reported, and the run goes on: its files can be read later.
+    If the store cannot be opened, that is reported and the run continues; its folder has all results.
     """
     if config.tracking.name == "none":
         return None
     try:
         tracker = Tracker(store_uri(config), config.tracking.experiment, say)
     except Exception as error:
-        say(f"MLflow: {shorten(error)}; the run goes on, its results are in its folder")
+        say(f"MLflow: {shorten(error)}; the run continues, its results are in its folder")
         return None
     tracker.given = config.tracking.uri is not None
     return tracker
 
 
 class Tracker(OpenRun):
-    """What our runs and studies write into their MLflow runs."""
+    """Writes runs and studies into their MLflow runs."""
 
     given = False  # whether tracking.uri names the store
 
     def begin(
         self, config: Config, result: Result, attempt: Path, parent: str | None, rows: Selection | None = None
     ) -> None:
-        """Start the MLflow run of one attempt: a name to read, its parameters, its data, whose it is."""
+        """Start the MLflow run of one attempt, with its name, parameters, data and parent."""
         from mlflow.entities import Param
 
         from ohlora.config.identity import flatten
@@ -88,7 +88,7 @@ class Tracker(OpenRun):
                 self._safely(self.client.log_inputs, self.run_id, dataset_inputs(config, rows))
 
     def begin_sweep(self, name: str, note: str, before: str | None = None) -> str | None:
-        """Start the run above a sweep's, or go on with that of an earlier call; returns its id for the children."""
+        """Start a study's parent run, or reopen that of an earlier call; return its id for the children."""
         self.study = name
         tags = {**self._owner(), **source_tags(), "mlflow.note.content": note, "ohlora.sweep": name}
         if before is None or not self._goes_on(before, tags):
@@ -96,7 +96,7 @@ class Tracker(OpenRun):
         return self.run_id
 
     def _goes_on(self, run: str, tags: dict[str, str]) -> bool:
-        """Open a run of an earlier call again; False where this store does not have it."""
+        """Reopen a run of an earlier call; False if this store does not have it."""
         try:
             self.client.update_run(run, status="RUNNING")
             for key, value in tags.items():
@@ -107,7 +107,7 @@ class Tracker(OpenRun):
         return True
 
     def feed(self) -> None:
-        """Log what the curves in metrics.jsonl have gained. Safe to call again: (run, key, step) is logged once."""
+        """Log the new points of the curves in metrics.jsonl. Safe to repeat: (run, key, step) is logged once."""
         from mlflow.entities import Metric
 
         new = []
@@ -119,14 +119,14 @@ class Tracker(OpenRun):
         self._safely(self._log, metrics=new)
 
     def end(self, result: Result, attempt: Path) -> None:
-        """Log the final numbers, attach the files, close the run with how it really ended."""
+        """Log the final metrics, attach the files, close the run with its real status."""
         if self.run_id is None:
             return
         from mlflow.entities import Metric
 
         self.feed()
         run, now = self.run_id, int(time.time() * 1000)
-        curves = {key for key, _ in self.fed}  # the last step of a curve says the same as its final number
+        curves = {key for key, _ in self.fed}  # the last step of a curve has the same value as its final metric
         final = [Metric(key, value, now, 0) for key, value in result.metrics.items() if key not in curves]
         self._safely(self._log, metrics=final)
         tags = {
@@ -151,7 +151,7 @@ class Tracker(OpenRun):
         self._close(ENDED.get(Status(result.status), "FAILED"))
 
     def end_sweep(self, folder: Path, report: FolderReport | None, finished: bool) -> list[str]:
-        """Attach the report to the parent run, as its description too, the verdicts as tags; the lines with links."""
+        """Attach the report to the parent run, also as description, verdicts as tags; return lines with links."""
         if self.run_id is None:
             return []
         run = self.run_id
@@ -172,7 +172,7 @@ class Tracker(OpenRun):
         return link_lines(self.uri, shown, self.given)
 
     def _show_study(self, parent: str) -> Shown:
-        """Save the study's view; what there is to open of it."""
+        """Save the study's view and return what to link."""
         runs = runs_under(self.client, self.experiment_id, parent)
         view = ""
         if runs:
@@ -184,7 +184,7 @@ class Tracker(OpenRun):
 
 
 def licence_tag(result: Result) -> str:
-    """'gemma, terms of April 1, 2026, accepted 2026-11-25T…'; the tag alone where nothing has to be accepted."""
+    """'gemma, terms of April 1, 2026, accepted 2026-11-25T…'; only the tag if nothing has to be accepted."""
     accepted = result.model.get("licence_accepted")
     said = f", terms of {accepted['version']}, accepted {accepted['accepted']}" if accepted else ""
     return f"{result.model.get('licence', '')}{said}"

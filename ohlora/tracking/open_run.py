@@ -1,4 +1,4 @@
-"""One MLflow run at a time, written to so that no failure of the store ends a training."""
+"""Write to one MLflow run at a time; no failure of the store stops a training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PARAMS, METRICS = 100, 500  # of one request
 
 
 class OpenRun:
-    """The run that is open in an experiment of a store. Nothing here raises once the store is open."""
+    """The currently open run in an experiment. Once the store is open, nothing here raises."""
 
     def __init__(self, uri: str, experiment: str, say: Callable[[str], None]) -> None:
         self.uri, self.say = uri, say
@@ -45,14 +45,14 @@ class OpenRun:
         try:
             do(*arguments, **named)
         except Exception as error:
-            self.say(f"MLflow: {shorten(error)}; the run goes on, its results are in its folder")
+            self.say(f"MLflow: {shorten(error)}; the run continues, its results are in its folder")
 
     @staticmethod
     def _owner() -> dict[str, str]:
         return {"ohlora.host": socket.gethostname(), "ohlora.pid": str(os.getpid())}
 
     def _close_orphans(self) -> None:
-        """Runs of this host whose process is gone (killed before it could say so) are closed as KILLED."""
+        """Close runs of this host whose process was killed with the status KILLED."""
         import psutil
 
         running = self.client.search_runs([self.experiment_id], filter_string="attributes.status = 'RUNNING'")

@@ -1,4 +1,4 @@
-"""The MLflow store that runs are written to: which one, opened and made ready, and whether `mlflow ui` can show it."""
+"""The MLflow store of runs: choose it, open it, and tell whether `mlflow ui` can show it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "MLFLOW_TRACKING_URI"
 SERVERS = ("http://", "https://")
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # what `mlflow ui --backend-store-uri` takes
-# How MLflow's own UI marks an experiment; without it an experiment counts as one of GenAI.
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # accepted by `mlflow ui --backend-store-uri`
+# MLflow's own mark for training experiments; without it the UI treats an experiment as GenAI.
 KIND, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_DISABLE_AGENT_SKILLS_HINT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a dead server must not stop a run for minutes
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a dead server must not delay a run for minutes
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 
@@ -36,7 +36,7 @@ def store_uri(config: Config) -> str:
 
 
 def default_uri() -> str:
-    """MLFLOW_TRACKING_URI, else mlflow.db in this folder, absolute: what a bare `mlflow ui` opens here."""
+    """MLFLOW_TRACKING_URI, else the absolute path of mlflow.db in this folder, as plain `mlflow ui` opens it."""
     return os.environ.get(ENVIRONMENT) or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
 
 
@@ -45,7 +45,7 @@ def is_server(uri: str) -> bool:
 
 
 def has_ui(uri: str) -> bool:
-    """Whether an MLflow UI shows this store: a server's own, or the one that `mlflow ui` starts on a database."""
+    """Can an MLflow UI show this store? A server has its own; `mlflow ui` can show a database."""
     return is_server(uri) or uri.split(":", 1)[0].split("+", 1)[0] in DATABASES
 
 
@@ -61,9 +61,9 @@ def connect(uri: str) -> MlflowClient:
 
 
 def open_store(uri: str, experiment: str, say: Callable[[str], None]) -> tuple[MlflowClient, str]:
-    """A client and the id of the experiment, both ready: made, or restored if somebody has deleted it."""
+    """A client and the id of the experiment, which is created, or restored if it was deleted."""
     path = local_path(uri)
-    # Two processes that make one database at once break it, so the second waits for the first.
+    # Two processes creating one database at the same time break it, so the second waits.
     with FileLock(f"{path}.lock") if path else contextlib.nullcontext():
         client = connect(uri)
         found = client.get_experiment_by_name(experiment)
@@ -83,11 +83,11 @@ def open_store(uri: str, experiment: str, say: Callable[[str], None]) -> tuple[M
 
 
 def local_path(uri: str) -> Path | None:
-    """The file of an SQLite store, absolute; None for any other."""
+    """The absolute path of an SQLite store; None for any other store."""
     return Path(uri.removeprefix("sqlite:///")).absolute() if uri.startswith("sqlite:///") else None
 
 
 def shorten(error: Exception) -> str:
-    """An error as one line of a message."""
+    """Shorten an error to one line."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:200]

@@ -1,4 +1,4 @@
-"""Studies as MLflow has them: the runs under a parent, and the newest study of a store."""
+"""Find studies in MLflow: the runs under a parent, and the newest study of a store."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-MAX_COMPARED = 16  # columns that a person still reads side by side
+MAX_COMPARED = 16  # runs that a person can still read side by side
 
 
 def runs_under(client: MlflowClient, experiment: str, parent: str) -> list[Run]:
-    """The runs under a run, oldest first, however many."""
+    """All runs under a run, oldest first."""
     found: list[Run] = []
     token = None
     while True:
@@ -34,7 +34,7 @@ def runs_under(client: MlflowClient, experiment: str, parent: str) -> list[Run]:
 
 
 def newest_finished(runs: Sequence[Run]) -> list[str]:
-    """The ids of the runs to put side by side: finished, the newest attempt of each, those at equal settings."""
+    """The ids of the runs to compare: the newest finished attempts with equal settings."""
     newest = {run.data.tags.get("ohlora.run_id", run.info.run_id): run for run in runs}
     finished = [run for run in newest.values() if run.info.status == "FINISHED"]
     headline = [run for run in finished if run.data.tags.get("track") != RECOMMENDED]
@@ -43,7 +43,7 @@ def newest_finished(runs: Sequence[Run]) -> list[str]:
 
 
 def newest_study(client: MlflowClient) -> Shown | None:
-    """The newest comparison or sweep of the store, else its newest run; None where it has none."""
+    """The newest comparison or sweep of the store, else its newest run; None if it has no runs."""
     experiments = [found.experiment_id for found in client.search_experiments()]
     for only in ("tags.`ohlora.sweep` != ''", ""):
         page = client.search_runs(experiments, only, order_by=["attributes.start_time DESC"], max_results=1)

@@ -1,8 +1,8 @@
-"""MLflow's UI on this folder's runs, opened at the newest comparison.
+"""Open MLflow's UI for this folder's runs, at the newest comparison.
 
-python -m ohlora.tracking.ui                 the same as make ui
+python -m ohlora.tracking.ui                 same as make ui
 python -m ohlora.tracking.ui --port 5001     on another port
-python -m ohlora.tracking.ui --uri <store>   another store than MLFLOW_TRACKING_URI or mlflow.db in this folder
+python -m ohlora.tracking.ui --uri <store>   another store instead of MLFLOW_TRACKING_URI or mlflow.db in this folder
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from ohlora.tracking.store import connect, default_uri, has_ui, is_server, local
 from ohlora.tracking.studies import newest_study
 
 STARTS_WITHIN_S = 120
-# One process instead of four, and no line for each request, which would push the links off the screen.
+# One process instead of four, and no log line per request, which would scroll the links off the screen.
 SERVER = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # jobs of GenAI evaluations
 FOR_ONE_PERSON = ("--workers", "1", "--uvicorn-opts", "--log-level warning")
 
 
 class Answer(NamedTuple):
-    """What a port answers: whether something listens there, and whether that is an MLflow UI which knows a run."""
+    """The state of a port: is something listening, and is it an MLflow UI that knows a run?"""
 
     taken: bool
     same_store: bool = False
 
 
 def main() -> int:
-    """Exit code: 0 ended by Ctrl-C; 2 the user can fix it; else that of `mlflow ui`."""
+    """Exit code: 0 stopped by Ctrl-C; 2 bad input; else that of `mlflow ui`."""
     parser = argparse.ArgumentParser(
         prog="python -m ohlora.tracking.ui",
         description=(__doc__ or "").strip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--uri", help="the store (default: MLFLOW_TRACKING_URI, else mlflow.db in this folder)")
-    parser.add_argument("--port", type=int, default=PORT, help=f"of the UI on this machine (default: {PORT})")
-    parser.add_argument("--no-browser", action="store_true", help="print the links and open nothing")
+    parser.add_argument("--port", type=int, default=PORT, help=f"port of the UI on this machine (default: {PORT})")
+    parser.add_argument("--no-browser", action="store_true", help="print the links without opening a browser")
     given = parser.parse_args()
     try:
         refuse_windows()
@@ -65,7 +65,7 @@ def show_ui(uri: str, port: int, browser: bool) -> int:
     """Start the UI of this store, print the links to its newest study, open the first; return when it ends.
 
     Raises:
-        UserError: there is no such store, it holds no run, no UI shows it, or the port is taken.
+        UserError: there is no such store, it has no runs, no UI can show it, or the port is in use.
     """
     shown = find_newest(uri)
     links = list_links(ui_address(uri, port), shown)
@@ -74,16 +74,16 @@ def show_ui(uri: str, port: int, browser: bool) -> int:
         return 0
     answer = ask_port(port, shown)
     if answer.same_store:
-        print(f"the UI of this store runs already on port {port}")
+        print(f"the UI of this store is already running on port {port}")
         announce(links, browser)
         return 0
     if answer.taken:
         raise UserError(
-            f"port {port} of {HOST} is taken by another program; choose another one: "
+            f"port {port} of {HOST} is in use by another program; choose another port: "
             f"make ui ARGS='--port {port + 1}', or python -m ohlora.tracking.ui --port {port + 1}"
         )
-    print("MLflow's UI starts, which takes some seconds", flush=True)
-    # In a session of its own, so that Ctrl-C reaches us alone: each process of MLflow would print a traceback.
+    print("starting MLflow's UI, which takes some seconds", flush=True)
+    # In its own session, so that Ctrl-C reaches only us: each MLflow process would print a traceback.
     server = subprocess.Popen(
         server_command(port), env={**os.environ, **SERVER, "MLFLOW_BACKEND_STORE_URI": uri}, start_new_session=True
     )
@@ -105,7 +105,7 @@ def server_command(port: int) -> list[str]:
 
 @contextlib.contextmanager
 def end_on_signals() -> Iterator[None]:
-    """SIGTERM, and the hang-up of a closed terminal, end us as Ctrl-C does, and the server with us."""
+    """Treat SIGTERM and SIGHUP (a closed terminal) like Ctrl-C: stop the server and exit."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -122,10 +122,10 @@ def find_newest(uri: str) -> Shown:
     """The newest study of the store.
 
     Raises:
-        UserError: there is no such store, it cannot be read, it holds no run, or no UI shows it.
+        UserError: there is no such store, it cannot be read, it has no runs, or no UI can show it.
     """
     if not has_ui(uri):
-        raise UserError(f"{uri}: no MLflow UI shows this store; give --uri sqlite:///<file>, a database or a server")
+        raise UserError(f"{uri}: no MLflow UI can show this store; give --uri sqlite:///<file>, a database or a server")
     path = local_path(uri)
     if path and not path.is_file():
         raise UserError(f"there is no {path}: no run has been tracked in this folder; start one with make compare")
@@ -134,12 +134,12 @@ def find_newest(uri: str) -> Shown:
     except Exception as error:
         raise UserError(f"the store cannot be read: {shorten(error)}") from None
     if shown is None:
-        raise UserError("the store holds no run yet; start one with make compare")
+        raise UserError("the store has no runs yet; start one with make compare")
     return shown
 
 
 def ask_port(port: int, shown: Shown) -> Answer:
-    """Who has the port: nobody, a UI that knows this run, or another program."""
+    """Find out who uses the port: nobody, a UI that knows this run, or another program."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(2)
         if probe.connect_ex((HOST, port)) != 0:
@@ -156,12 +156,12 @@ def wait_until_ready(server: subprocess.Popen[bytes], port: int, shown: Shown) -
     """Return once the UI answers.
 
     Raises:
-        UserError: it has ended, or does not answer in time.
+        UserError: the UI has exited, or does not answer in time.
     """
     ends = time.monotonic() + STARTS_WITHIN_S
     while not ask_port(port, shown).same_store:
         if server.poll() is not None:
-            raise UserError(f"mlflow ui ended with exit code {server.returncode}; its message stands above")
+            raise UserError(f"mlflow ui ended with exit code {server.returncode}; see its message above")
         if time.monotonic() > ends:
             raise UserError(f"mlflow ui does not answer on port {port} after {STARTS_WITHIN_S} s")
         time.sleep(0.5)
@@ -177,7 +177,7 @@ def announce(links: list[tuple[str, str]], browser: bool) -> None:
 
 
 def at_desktop() -> bool:
-    """Whether a browser window can appear before the person who called this."""
+    """Can a browser window open on the user's screen?"""
     if not sys.stdout.isatty() or os.environ.get("SSH_CONNECTION"):
         return False
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

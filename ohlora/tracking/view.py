@@ -1,7 +1,7 @@
-"""A study's view in MLflow's list of runs: its runs as rows, the columns of the user's table first.
+"""A study's saved view in MLflow's list of runs: its runs as rows, the columns of the user's table first.
 
-The UI keeps a saved view as an experiment's tag and lists it in its menu of views. Runs below another are folded there,
-and a view cannot unfold them; sorted by anything but time the list leaves the parent out, so that each run is a row.
+The UI stores a view as a tag of the experiment and lists it in its views menu. It folds child runs, and a view cannot
+unfold them; but in a list sorted by anything except time the parent is left out and each run is a row.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NAME_PX, NUMBER_PX = 400, 165
 
 
 def saved_view(study: str, parent: str, metrics: Sequence[str], now_ms: int) -> tuple[str, str]:
-    """(tag, value) of the experiment: the view of the runs under `parent`, with columns for these metrics."""
+    """The (tag, value) that stores a view of the runs under `parent`, with columns for these metrics."""
     columns = [f"metrics.`{key}`" for key in table_metrics(metrics)]
     others = ["tags.`status`", "attributes.`Source`", "attributes.`Dataset`"]
     state = {
@@ -34,7 +34,7 @@ def saved_view(study: str, parent: str, metrics: Sequence[str], now_ms: int) -> 
 
 
 def table_metrics(there: Sequence[str]) -> list[str]:
-    """The columns of the user's table, of those that there are; memory of the GPU where it was measured."""
+    """The available columns of the user's table; GPU memory if it was measured."""
     found = []
     for phase in ("infer", "train"):
         memory = next((f"{phase}/{key}" for key in MEMORY if f"{phase}/{key}" in there), None)

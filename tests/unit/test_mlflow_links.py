@@ -232,13 +232,13 @@ def test_a_taken_port_is_reported(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     run = write_run(config, tmp_path / "a", None, "a")
-    with pytest.raises(UserError, match=f"port {taken_port} of 127.0.0.1 is taken by another program"):
+    with pytest.raises(UserError, match=f"port {taken_port} of 127.0.0.1 is in use by another program"):
         ui.show_ui(store_uri(config), taken_port, browser=False)
     monkeypatch.setattr(_Answers, "body", f'{{"run": {{"info": {{"run_id": "{run}"}}}}}}'.encode())
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     assert ui.show_ui(store_uri(config), taken_port, browser=True) == 0
-    assert f"runs already on port {taken_port}" in capsys.readouterr().out
+    assert f"is already running on port {taken_port}" in capsys.readouterr().out
     assert opened == [run_link(f"http://127.0.0.1:{taken_port}", tracker.experiment_id, run)]
 
 
@@ -268,8 +268,8 @@ def test_the_server_ends_with_us(
 def test_what_the_ui_cannot_show_is_reported(tracker: Tracker, config: Config, tmp_path: Path) -> None:
     for uri, text in (
         (f"sqlite:///{tmp_path / 'none.db'}", "no run has been tracked in this folder"),
-        (store_uri(config), "holds no run yet"),
-        ("file:///tmp/mlruns", "no MLflow UI shows this store"),
+        (store_uri(config), "has no runs yet"),
+        ("file:///tmp/mlruns", "no MLflow UI can show this store"),
     ):
         with pytest.raises(UserError, match=text):
             ui.find_newest(uri)
