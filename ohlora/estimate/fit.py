@@ -92,7 +92,7 @@ def explain_size(found: Estimate, remedy: str) -> str:
     parts = ", ".join(f"{name.replace('_', ' ')} {size:,.0f}" for name, size in largest[:4])
     word = {"infer": "inference", "train": "fine-tuning"}[phase]
     return (
-        f"{found.model}: {word} needs about {found.needed:,.0f} MiB ({parts}, …), available are "
+        f"{found.model}: {word} needs about {found.needed:,.0f} MiB ({parts}, …), available: "
         f"{found.there.mib:,.0f} MiB ({found.there.said}); {remedy}"
     )
 

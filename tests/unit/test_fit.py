@@ -136,7 +136,7 @@ def test_verdicts_allow_for_the_error(share: float, verdict: str) -> None:
 def test_a_refusal_says_what_would_help(ohlora, tmp_path) -> None:
     refused = ohlora("device=cuda", "device_memory_gib=5", "model=gemma2-2b-it", "trainer.batch_size=16")
     assert refused.code == 2 and refused.err.count("error: ") == 1
-    for part in ("gemma2-2b-it: fine-tuning needs about", "weights 4,986", "there are 5,120 MiB", "would make it fit"):
+    for part in ("gemma2-2b-it: fine-tuning needs about", "weights 4,986", "available: 5,120 MiB", "would make it fit"):
         assert part in refused.err
     assert "lora.quantization=nf4" in refused.err and "preflight=warn" in refused.err
     assert not (tmp_path / "outputs").exists()
