@@ -11,7 +11,7 @@ from ohlora.config.identity import flatten
 from ohlora.records.result import Result
 from ohlora.report.reading import ArmRuns, asked_of
 
-# A setting in effect and the parts of the configuration that decide it: differing there, it differs as asked.
+# Settings in effect, and the parts of the configuration that decide them: differing there, they differ as asked.
 _MODEL = ("model.name", "model.repo", "model.revision", "model.package", "model.architecture")
 _STEPS = (
     "data",
@@ -21,11 +21,8 @@ _STEPS = (
     "trainer.epochs",
     "trainer.max_steps",
 )
-DECIDED_BY: dict[str, tuple[str, ...]] = {
-    "dtype": ("model.dtype",),
-    "mixed_precision": ("model.dtype",),
-    "bf16": ("model.dtype",),
-    "fp16": ("model.dtype",),
+_SETTINGS_BY_PARTS: dict[str, tuple[str, ...]] = {
+    "dtype mixed_precision bf16 fp16": ("model.dtype",),
     "attention": ("model.attention", *_MODEL),
     "quantization": ("lora.quantization",),
     "lora_method": ("lora.method",),
@@ -33,8 +30,7 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     "lora_alpha": ("lora.alpha",),
     "lora_scale": ("lora.method", "lora.rank", "lora.alpha"),
     "gradient_checkpointing_kwargs": ("trainer.gradient_checkpointing",),
-    "optimizer_fused": ("trainer.optimizer",),
-    "optim": ("trainer.optimizer",),
+    "optimizer_fused optim": ("trainer.optimizer",),
     "loss_type": ("trainer.loss",),
     "loss_kernel": ("trainer.loss", "backend"),
     "steps": _STEPS,
@@ -43,26 +39,17 @@ DECIDED_BY: dict[str, tuple[str, ...]] = {
     "per_device_train_batch_size": ("trainer.batch_size",),
     "gradient_accumulation_steps": ("trainer.gradient_accumulation",),
     "lr_scheduler_type": ("trainer.schedule", "trainer.warmup_ratio"),
-    "data_seed": ("seed",),
-    "seed": ("seed",),
+    "data_seed seed": ("seed",),
     "truncated_rows": ("trainer.max_length", "data", *_MODEL),
-    "parameters": ("lora", *_MODEL),
-    "adapter_parameters": ("lora", *_MODEL),
-    "trainable_parameters": ("lora", *_MODEL),
-    "model_class": _MODEL,
+    "parameters adapter_parameters trainable_parameters": ("lora", *_MODEL),
+    "model_class eos_token_id pad_token_id": _MODEL,
     "chat_date": ("model.prompt_format", *_MODEL),
-    "min_new_tokens": ("generation",),
-    "max_new_tokens": ("generation",),
-    "eos_token_id": _MODEL,
-    "pad_token_id": _MODEL,
+    "min_new_tokens max_new_tokens": ("generation",),
     "cache_implementation": ("backend", *_MODEL),
-    "route": ("backend",),
-    "trainer_class": ("backend",),
-    "backend": ("backend",),
-    "patches": ("backend",),
-    "device": ("device",),
-    "use_cpu": ("device",),
+    "route trainer_class backend patches": ("backend",),
+    "device use_cpu": ("device",),
 }
+DECIDED_BY = {name: parts for names, parts in _SETTINGS_BY_PARTS.items() for name in names.split()}
 # The trainer's arguments that say where files go, or that both sides make up for themselves.
 UNINTERESTING = ("output_dir", "logging_dir", "run_name", "project", "trackio_space_id", "trackio_bucket_id", "_n_gpu")
 UNINTERESTING_PREFIXES = ("hub_", "push_to_hub", "vllm_", "report_to")
