@@ -86,6 +86,7 @@ class FakeNvml:
     NVML_TEMPERATURE_GPU: int = 0
     clock_mhz: int = 1980
     clock_reasons: int = 0
+    is_before_535: bool = False  # the driver: it names the function of these bits otherwise
     temperature_c: int = 55
     power_mw: int = 300_000
 
@@ -132,7 +133,14 @@ class FakeNvml:
     def nvmlDeviceGetClockInfo(self, handle: str, kind: int) -> int:
         return self.clock_mhz
 
+    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: str) -> int:
+        if self.is_before_535:
+            raise NVMLError("Function Not Found")
+        return self.clock_reasons
+
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: str) -> int:
+        if not self.is_before_535:
+            raise NVMLError("Function Not Found")
         return self.clock_reasons
 
     def nvmlDeviceGetTemperature(self, handle: str, sensor: int) -> int:

@@ -42,7 +42,7 @@ class GpuState:
         with contextlib.suppress(*errors):
             self._temperatures.append(nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU))
         with contextlib.suppress(*errors):
-            self._reasons.append(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(device))
+            self._reasons.append(_clock_reasons(nvml, device))
         with contextlib.suppress(*errors):
             listed = [entry.pid for entry in nvml.nvmlDeviceGetComputeRunningProcesses(device)]
             others = [pid for pid in listed if pid != os.getpid()]
@@ -69,3 +69,12 @@ class GpuState:
         if self._others:
             found["other_gpu_processes"] = max(self._others)
         return found
+
+
+def _clock_reasons(nvml: Any, device: Any) -> int:
+    """Bits of REASONS. The function has its name since driver 535; the former one goes with CUDA 14."""
+    try:
+        bits = nvml.nvmlDeviceGetCurrentClocksEventReasons(device)
+    except driver_errors(nvml):
+        bits = nvml.nvmlDeviceGetCurrentClocksThrottleReasons(device)
+    return int(bits)

@@ -194,7 +194,9 @@ def driver() -> FakeNvml:
     return FakeNvml(FakeCuda())
 
 
-def test_the_state_of_a_gpu(driver: FakeNvml) -> None:
+@pytest.mark.parametrize("is_before_535", [False, True])
+def test_the_state_of_a_gpu(driver: FakeNvml, is_before_535: bool) -> None:
+    driver.is_before_535 = is_before_535
     driver.cuda.take(100)
     state = GpuState(driver, "gpu")
     for clock, bits in ((1980, 0x4), (1980, 0x4), (1200, 0x44), (1975, 0)):
@@ -220,7 +222,7 @@ def test_a_driver_that_answers_nothing_leaves_nothing(driver: FakeNvml, monkeypa
     def refuse(*_: object) -> int:
         raise NVMLError("Not Supported")
 
-    for name in ("ClockInfo", "CurrentClocksThrottleReasons", "Temperature", "PowerUsage", "ComputeRunningProcesses"):
+    for name in ("ClockInfo", "CurrentClocksEventReasons", "Temperature", "PowerUsage", "ComputeRunningProcesses"):
         monkeypatch.setattr(driver, f"nvmlDeviceGet{name}", refuse)
     state = GpuState(driver, "gpu")
     state.take(holding=True)
