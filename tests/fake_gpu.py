@@ -57,6 +57,14 @@ class NVMLError_NotSupported(NVMLError):
     pass
 
 
+class NVMLError_LibraryNotFound(NVMLError):
+    pass
+
+
+class NVMLError_DriverNotLoaded(NVMLError):
+    pass
+
+
 class NVMLLibraryMismatchError(Exception):
     """As in pynvml: the driver's library is too old for a function; no subclass of NVMLError."""
 
@@ -81,6 +89,8 @@ class FakeNvml:
     uuids: tuple[str, ...] = ("GPU-first", f"GPU-{UUID}")
     NVMLError: type[Exception] = NVMLError
     NVMLError_NotSupported: type[Exception] = NVMLError_NotSupported
+    NVMLError_LibraryNotFound: type[Exception] = NVMLError_LibraryNotFound
+    NVMLError_DriverNotLoaded: type[Exception] = NVMLError_DriverNotLoaded
     NVMLLibraryMismatchError: type[Exception] = NVMLLibraryMismatchError
     NVML_CLOCK_SM: int = 1
     NVML_TEMPERATURE_GPU: int = 0
@@ -184,6 +194,8 @@ class FakeBoards:
     cuda: int = 13000
     NVMLError: type[Exception] = NVMLError
     NVMLError_NotSupported: type[Exception] = NVMLError_NotSupported
+    NVMLError_LibraryNotFound: type[Exception] = NVMLError_LibraryNotFound
+    NVMLError_DriverNotLoaded: type[Exception] = NVMLError_DriverNotLoaded
     NVMLLibraryMismatchError: type[Exception] = NVMLLibraryMismatchError
 
     def nvmlInit(self) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 from ohlora.config.schema import Dtype
 from ohlora.errors import Unsupported
-from ohlora.measure.gpus import Gpu, chosen_gpu, list_gpus
+from ohlora.measure.gpus import VISIBLE, Gpu, chosen_gpu, driver_problem, list_gpus
 from ohlora.measure.kernels import explain_missing, has_kernels
 
 BF16_CAPABILITY = (8, 0)
+HIDDEN = ("", "-1")  # a CUDA_VISIBLE_DEVICES that leaves no GPU on purpose
 
 
 def resolve_device(asked: str) -> str:
@@ -30,6 +31,12 @@ def resolve_device(asked: str) -> str:
     seen = chosen_gpu(asked)
     if seen is not None:
         raise Unsupported("gpu_unusable", _explain_unusable(seen))
+    if os.environ.get(VISIBLE) not in HIDDEN and (problem := driver_problem()):
+        raise Unsupported(
+            "gpu_unusable",
+            f"the GPU's driver cannot be used (NVML: {problem}); after an update of the driver restart the machine, or "
+            "give device=cpu",
+        )
     return "cpu" if asked == "auto" else "cuda"
 
 

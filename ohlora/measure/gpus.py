@@ -64,6 +64,22 @@ def list_gpus() -> list[Gpu]:
         pynvml.nvmlShutdown()
 
 
+def driver_problem() -> str:
+    """Why a driver that is here cannot be asked, as after an update without a restart; '' where it can or is none."""
+    try:
+        import pynvml
+    except ImportError:
+        return ""
+    try:
+        pynvml.nvmlInit()
+    except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded):
+        return ""
+    except pynvml.NVMLError as error:
+        return str(error)
+    pynvml.nvmlShutdown()
+    return ""
+
+
 def visible_gpus() -> list[Gpu]:
     """The GPUs that CUDA_VISIBLE_DEVICES leaves visible, in its order."""
     return select_visible(list_gpus(), os.environ.get(VISIBLE))

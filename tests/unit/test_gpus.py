@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_gpu import Board, FakeBoards
+from fake_gpu import Board, FakeBoards, NVMLError, NVMLError_DriverNotLoaded, NVMLError_LibraryNotFound
 
 from ohlora import worker
 from ohlora.config.compose import compose_config
@@ -205,6 +205,35 @@ def test_a_driver_of_the_same_major_version_is_not_too_old(
     monkeypatch.setattr(torch.version, "cuda", "13.2")
     with pytest.raises(Unsupported, match="cannot use it: CUDA-capable device.* busy or unavailable; give device=cpu"):
         resolve_device("auto")
+
+
+@pytest.mark.parametrize(
+    ("error", "visible", "refused"),
+    [
+        (NVMLError("Driver/library version mismatch"), None, True),
+        (NVMLError("Driver/library version mismatch"), "", False),
+        (NVMLError("Driver/library version mismatch"), "-1", False),
+        (NVMLError_DriverNotLoaded("Driver Not Loaded"), None, False),
+        (NVMLError_LibraryNotFound("NVML Shared Library Not Found"), None, False),
+    ],
+)
+def test_a_driver_that_is_broken_means_no_cpu_either(
+    machine: FakeBoards, monkeypatch: pytest.MonkeyPatch, error: Exception, visible: str | None, refused: bool
+) -> None:
+    def refuse() -> None:
+        raise error
+
+    monkeypatch.setattr(machine, "nvmlInit", refuse)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    if visible is not None:
+        monkeypatch.setenv(VISIBLE, visible)
+    narrow_process("auto")
+    if refused:
+        with pytest.raises(Unsupported, match="NVML: Driver/library version mismatch.*or give device=cpu"):
+            resolve_device("auto")
+    else:
+        assert resolve_device("auto") == "cpu"
+    assert resolve_device("cpu") == "cpu"
 
 
 def test_a_gpu_that_shares_the_machine_s_memory_is_one_all_the_same(machine: FakeBoards) -> None:
