@@ -85,18 +85,18 @@ def lora_places(model: Any, targets: Iterable[str]) -> list[str]:
     return sorted({name for names in places.values() for name in names})
 
 
-def require_as_asked(model: Any, spec: LoadSpec, backend: str, places: Iterable[str]) -> None:
+def require_requested(model: Any, spec: LoadSpec, backend: str, places: Iterable[str]) -> None:
     """Check that a loaded model follows the request in what decides the training.
 
     Raises:
         Unsupported: the back end quantised other layers, adapted layers other than `places`, or used another method.
     """
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    for code, what, found in _otherwise(model, base, spec, places):
+    for code, what, found in _find_differences(model, base, spec, places):
         raise Unsupported(code, f"backend={backend} cannot run {type(base).__name__} as asked: {what}; {found}")
 
 
-def _otherwise(model: Any, base: Any, spec: LoadSpec, places: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+def _find_differences(model: Any, base: Any, spec: LoadSpec, places: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """(code, request, setting in effect) of each setting that differs from the request."""
     if quantization(base) != spec.quantization:
         yield "quantization", f"lora.quantization={spec.quantization}", f"it was loaded as {quantization(base)}"
@@ -161,7 +161,7 @@ def checkpointing(model: Any) -> str:
     return str(getattr(getattr(found, "func", found), "__module__", "unknown"))
 
 
-def replaced(owner: Any, names: Iterable[str]) -> list[str]:
+def find_replaced(owner: Any, names: Iterable[str]) -> list[str]:
     """'Class.name: file' of every method with one of these names that a back end has replaced, in any class."""
     from ohlora.backends import backends
 
@@ -176,6 +176,6 @@ def replaced(owner: Any, names: Iterable[str]) -> list[str]:
     return found
 
 
-def replaced_forwards(model: Any) -> list[str]:
+def find_replaced_forwards(model: Any) -> list[str]:
     """The layers of a model whose `forward` a back end has replaced, one line for each class."""
-    return sorted({line for module in model.modules() for line in replaced(module, ["forward"])})
+    return sorted({line for module in model.modules() for line in find_replaced(module, ["forward"])})

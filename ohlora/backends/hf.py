@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ohlora.backends.effective import in_effect, keep_unscaled, lora_places, require_as_asked, versions
+from ohlora.backends.effective import in_effect, keep_unscaled, lora_places, require_requested, versions
 from ohlora.backends.interface import Backend, Loaded, LoadSpec, Mode
 
 
@@ -52,7 +52,7 @@ class HFBackend(Backend):
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, str(spec.saved_adapter), is_trainable=False)
-        require_as_asked(model, spec, self.name, places)
+        require_requested(model, spec, self.name, places)
         loaded = Loaded(model, tokenizer)
         self.set_mode(loaded, spec.mode)
         loaded.effective = {**in_effect(model, spec), "route": "transformers"}

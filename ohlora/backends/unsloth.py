@@ -12,7 +12,7 @@ from importlib import util
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ohlora.backends.effective import in_effect, keep_unscaled, lora_places, require_as_asked, versions
+from ohlora.backends.effective import in_effect, keep_unscaled, lora_places, require_requested, versions
 from ohlora.backends.interface import Backend, Loaded, LoadSpec, Mode, Setting, Support
 from ohlora.files import read_json, write_json
 from ohlora.measure.device import BF16_CAPABILITY
@@ -91,7 +91,7 @@ class UnslothBackend(Backend):
         import torch
 
         fast = self._unsloth.FastLanguageModel
-        with _rebased(spec) as source:
+        with _AdapterFolder(spec) as source:
             model, tokenizer = fast.from_pretrained(
                 model_name=str(source),
                 max_seq_length=spec.max_length,
@@ -122,7 +122,7 @@ class UnslothBackend(Backend):
                 max_seq_length=spec.max_length,
             )
         tokenizer.padding_side = "right"
-        require_as_asked(model, spec, self.name, places)
+        require_requested(model, spec, self.name, places)
         loaded = Loaded(model, tokenizer)
         self.set_mode(loaded, spec.mode)
         if spec.saved_adapter and spec.mode == "infer":
@@ -147,7 +147,7 @@ class UnslothBackend(Backend):
         return "unsloth-fast" if module.startswith("unsloth.models") else "unsloth-generic"
 
 
-class _rebased:
+class _AdapterFolder:
     """The folder to load: the model's, or a saved adapter's files (as links) with a config that names it."""
 
     def __init__(self, spec: LoadSpec) -> None:

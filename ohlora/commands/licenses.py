@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ohlora.config.schema import Config
 from ohlora.models.acceptance import REMEMBERED, read_acceptance, read_accepted
-from ohlora.models.licences import ENTRIES, LICENCES, Licence, described_folder, find_licence, licence_of
+from ohlora.models.licences import ENTRIES, LICENCES, Licence, card_folder, find_licence, licence_of
 from ohlora.report.markdown import NO_VALUE, markdown
 from ohlora.running.plan import Plan
 
@@ -17,7 +17,7 @@ def show(config: Config) -> tuple[int, str]:
     entries: dict[str, Licence] = {}
     for model in (plan.model for plan in Plan(config).other_models()):
         tag = licence_of(model)
-        entry, given = find_licence(tag, described_folder(model), model.option.repo), read_acceptance(model, tag)
+        entry, given = find_licence(tag, card_folder(model), model.option.repo), read_acceptance(model, tag)
         entries[tag] = entry
         if entry.restricted:
             state = f"accepted {given['accepted']}" if given else "not accepted"

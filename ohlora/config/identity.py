@@ -19,12 +19,12 @@ def run_id(resolved: dict[str, Any], arm: str, repeat: int) -> str:
 
     `resolved` is the whole configuration as plain dicts; keys that do not change the measurement are dropped here.
     """
-    text = json.dumps([measured(resolved), arm, repeat], sort_keys=True, ensure_ascii=False, default=str)
+    text = json.dumps([select_measured(resolved), arm, repeat], sort_keys=True, ensure_ascii=False, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     return f"{slug(arm)}-r{repeat}-{digest}"
 
 
-def measured(resolved: dict[str, Any]) -> dict[str, Any]:
+def select_measured(resolved: dict[str, Any]) -> dict[str, Any]:
     """The parts of a configuration that decide what is measured."""
     kept = {key: value for key, value in resolved.items() if key not in VOLATILE}
     if isinstance(kept.get("model"), dict):

@@ -16,7 +16,7 @@ from ohlora.config.schema import Config, LoraMethod, Quantization, Source
 from ohlora.config.tasks import TASKS
 from ohlora.errors import UserError, choose_from, suggest
 from ohlora.measure.gpus import is_device
-from ohlora.models.architectures import ARCHITECTURES, known
+from ohlora.models.architectures import ARCHITECTURES, find_architecture
 from ohlora.models.card import CUSTOM
 from ohlora.models.licences import ACCEPT_ANSWERS, LICENCES
 
@@ -105,7 +105,7 @@ def allowed_values(key: str) -> str:
     return names.get(kind, "another type")
 
 
-def adapts(c: Config) -> bool:
+def uses_adapter(c: Config) -> bool:
     """False with lora=none, which uses no adapter."""
     return c.lora.method is not LoraMethod.none
 
@@ -142,9 +142,9 @@ def _choices(c: Config) -> Iterator[str]:
 
 def _ranges(c: Config) -> Iterator[str]:
     at_least: dict[str, tuple[float | None, float]] = {
-        "lora.rank": (c.lora.rank, 1 if adapts(c) else 0),
+        "lora.rank": (c.lora.rank, 1 if uses_adapter(c) else 0),
         # follows the rank by default, whose problem is reported once
-        "lora.alpha": (c.lora.alpha if c.lora.alpha != c.lora.rank else None, 1 if adapts(c) else 0),
+        "lora.alpha": (c.lora.alpha if c.lora.alpha != c.lora.rank else None, 1 if uses_adapter(c) else 0),
         "trainer.epochs": (c.trainer.epochs, 0.01),
         "trainer.max_steps": (c.trainer.max_steps, 1),
         "trainer.batch_size": (c.trainer.batch_size, 1),
@@ -191,13 +191,13 @@ def _combinations(c: Config) -> Iterator[str]:
         yield f"model.prompt_template={c.model.prompt_template}: must contain {{prompt}}, the place of the question"
     if c.lora.targets == [] or (c.lora.targets is None and c.model.lora_targets == []):
         yield "lora.targets=[]: name at least one module, for example lora.targets=[q_proj,v_proj]"
-    if not adapts(c) and c.task.name in TASKS and TASKS[c.task.name].trains:
+    if not uses_adapter(c) and c.task.name in TASKS and TASKS[c.task.name].trains:
         yield f"lora=none: task={c.task.name} trains an adapter; choose another lora, or task=infer"
     if c.adapter is not None and c.task.name != "infer":
         yield f"adapter={c.adapter}: only task=infer uses an adapter; remove it or give task=infer"
     if c.lora.quantization is Quantization.nf4 and c.model.dtype.value == "float16" and c.device == "cpu":
         yield "model.dtype=float16: 4-bit on CPU computes in bfloat16 or float32; choose one of them"
-    lawful = known(c.model.architecture)
+    lawful = find_architecture(c.model.architecture)
     if lawful and lawful.licence and c.model.license not in (None, lawful.licence):
         yield (
             f"model.license={c.model.license}: {c.model.architecture} models are under {lawful.licence}, which "

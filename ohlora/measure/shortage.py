@@ -26,7 +26,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return _on_gpu(error) or isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
-def asked_and_available(error: BaseException) -> str:
+def explain_shortage(error: BaseException) -> str:
     """'asked for 4,194,304 MiB; this machine has 24,105 MiB, 23,022 MiB of it available; …', of a failed request."""
     found = ASKED.search(str(error))
     if found:
@@ -38,7 +38,7 @@ def asked_and_available(error: BaseException) -> str:
     return "; ".join([asked, (_gpu() if _on_gpu(error) else None) or _ram(limit_bytes(memory_folder())), own])
 
 
-def killed_for_memory(timeline: Path, process: str, limit: int | None) -> str:
+def explain_kill(timeline: Path, process: str, limit: int | None) -> str:
     """The same for a process that the operating system killed: its last sampled memory; `limit` in bytes."""
     lines = [line for line in read_jsonl(timeline) if line["process"] == process]
     held = f", with {_mib(lines[-1]['rss_mib'] * MIB)} resident at the last sample" if lines else ""

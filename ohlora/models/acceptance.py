@@ -19,9 +19,9 @@ from ohlora.models.licences import (
     ACCEPT_YES,
     LICENCES,
     Licence,
-    accepted_as,
+    acceptance_name,
+    card_folder,
     card_licence,
-    described_folder,
     find_licence,
     licence_of,
     screen_notice,
@@ -55,8 +55,8 @@ def require_acceptance(
     given = (model.option.accept_license or "").lower()
     if _accepts(given, tag):
         _remember(model, tag, entry, f"model.accept_license={given}")
-    elif given in ACCEPT_NO or not _asked(entry.title):
-        raise UserError(not_accepted(model, tag, other, entry))
+    elif given in ACCEPT_NO or not _ask(entry.title):
+        raise UserError(explain_refusal(model, tag, other, entry))
     else:
         _remember(model, tag, entry, "at a terminal")
 
@@ -80,13 +80,13 @@ def unknown_note(key: str, folder: Path) -> str:
     return f"note: {key}: no licence known{f' (its card says {said})' if said else ''}; look it up before you use it"
 
 
-def not_accepted(
+def explain_refusal(
     model: LocalModel, tag: str | None = None, other: str | None = None, entry: Licence | None = None
 ) -> str:
     """The error message with the option to add."""
     tag = tag or licence_of(model)
     what = f"{other}: is" if other else f"model.license={tag}: {model.option.name} is"
-    entry, name = entry or _find(model, tag), accepted_as(tag)
+    entry, name = entry or _find(model, tag), acceptance_name(tag)
     return (
         f"{what} under the {entry.title}, which was not accepted here; "
         f"read {entry.url} and add model.accept_license={name} (with make: ACCEPT_LICENSE={name})"
@@ -118,23 +118,23 @@ def read_accepted(models: Path) -> dict[str, dict[str, Any]]:
 
 
 def _find(model: LocalModel, tag: str) -> Licence:
-    return find_licence(tag, described_folder(model), model.option.repo)
+    return find_licence(tag, card_folder(model), model.option.repo)
 
 
 def _key(tag: str, entry: Licence) -> str:
     """Two models can use one name for different terms; the hash of the text distinguishes them."""
-    return tag if accepted_as(tag) == tag else f"{tag}@{entry.version}"
+    return tag if acceptance_name(tag) == tag else f"{tag}@{entry.version}"
 
 
 def _accepts(given: str, tag: str) -> bool:
-    return given in (*ACCEPT_YES, tag, accepted_as(tag))
+    return given in (*ACCEPT_YES, tag, acceptance_name(tag))
 
 
 def _at_a_terminal() -> bool:
     return bool(sys.stdin and sys.stdin.isatty() and sys.stderr.isatty())
 
 
-def _asked(title: str) -> bool:
+def _ask(title: str) -> bool:
     """Ask at a terminal; False without one."""
     if not _at_a_terminal():
         return False

@@ -69,7 +69,7 @@ def fetch(adapter: str | None, model: LocalModel, show: Show) -> None:
     Raises:
         UserError: it cannot be fetched, is pickled, belongs to another model, or its terms were not accepted.
     """
-    from ohlora.models.prepare import made_whole  # imported only when needed, to keep the parent process light
+    from ohlora.models.prepare import ensure_folder  # imported only when needed, to keep the parent process light
 
     repository, target = find_repository(adapter, model.models), published_folder(adapter, model.models)
     if repository is None or target is None:
@@ -100,7 +100,7 @@ def fetch(adapter: str | None, model: LocalModel, show: Show) -> None:
             show.stage(f"note: {note}")
         return {"source": "hub", "repo": repository.name, "revision": commit, "asked_revision": repository.revision}
 
-    made_whole(target, repository.key, fill, show, resumes=True)
+    ensure_folder(target, repository.key, fill, show, resumes=True)
 
 
 def _accepted(model: LocalModel, folder: Path, repository: Repository, show: Show) -> None:

@@ -54,13 +54,13 @@ def class_licence(model: ModelConfig, folder: Path | None) -> str:
     read = read_model_config(folder) if folder else {}
     named = read.get("architectures")
     for name in (model.architecture, *(named if isinstance(named, list) else ())):
-        found = known(name) if isinstance(name, str) else None
+        found = find_architecture(name) if isinstance(name, str) else None
         if found and found.licence:
             return found.licence
     return TYPE_LICENCES.get(str(read.get("model_type")), "")
 
 
-def known(name: str | None) -> Architecture | None:
+def find_architecture(name: str | None) -> Architecture | None:
     return ARCHITECTURES.get(name or "")
 
 
@@ -74,7 +74,7 @@ def lora_targets(model: ModelConfig, chosen: list[str] | None, folder: Path | No
     if named:
         return list(named)
     name = architecture(model, folder)
-    found = known(name)
+    found = find_architecture(name)
     if found is None:
         allowed = choose_from("model.architecture", name, ARCHITECTURES)
         raise UserError(f"{allowed}; or name the modules yourself: lora.targets=[q_proj,v_proj]")
@@ -83,7 +83,7 @@ def lora_targets(model: ModelConfig, chosen: list[str] | None, folder: Path | No
 
 def attention(model: ModelConfig, folder: Path | None) -> Attention:
     """The requested attention: the user's choice, else what the architecture needs."""
-    found = known(architecture(model, folder))
+    found = find_architecture(architecture(model, folder))
     return found.attention if found and model.attention is Attention.auto else model.attention
 
 

@@ -84,7 +84,7 @@ def code_problems(model: ModelConfig, folder: Path, here: bool = True) -> Iterat
         yield f"{key}: {', '.join(missing)} is missing; copy the author's Python files too"
 
 
-def loadable(model: ModelConfig, folder: Path) -> list[str]:
+def check_loadable(model: ModelConfig, folder: Path) -> list[str]:
     """Let transformers read config and tokenizer; return notes on missing parts that are not required.
 
     Raises:

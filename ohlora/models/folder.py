@@ -56,7 +56,7 @@ def is_prepared(folder: Path) -> bool:
         return False
 
 
-def prepared_otherwise(model: LocalModel) -> str | None:
+def find_mismatch(model: LocalModel) -> str | None:
     """Why the prepared folder of this name is not the requested model; None if it is."""
     folder = model.folder
     if model.is_in_place or not is_prepared(folder):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ohlora.files import sha256_file
-from ohlora.models.hub_errors import Interrupted, Repository, in_words, read_token
+from ohlora.models.hub_errors import Interrupted, Repository, explain_hub_errors, read_token
 
 MIB = 2**20
 SPARE = 64 * MIB  # kept free on the disk
@@ -58,7 +58,7 @@ def list_files(repository: Repository) -> tuple[str, dict[str, Remote]]:
     """
     from huggingface_hub import HfApi
 
-    with in_words(repository):
+    with explain_hub_errors(repository):
         info = HfApi(token=read_token()).model_info(
             repository.name, revision=repository.revision, files_metadata=True, token=read_token()
         )
@@ -81,7 +81,7 @@ def fetch(
     """
     present = {file.name: (folder / file.name).is_file() and file.is_same(folder / file.name) for file in files}
     missing = [file for file in files if not present[file.name]]
-    ask_disk(repository.key, folder, sum(file.size - _begun(folder, file) for file in missing) + extra)
+    ask_disk(repository.key, folder, sum(file.size - _count_downloaded(folder, file) for file in missing) + extra)
     total = sum(file.size for file in files)
     done = total - sum(file.size for file in missing)
     if total - done >= MIB:
@@ -111,10 +111,12 @@ def _fetch_one(repository: Repository, commit: str, file: Remote, folder: Path, 
     (folder / file.name).unlink(missing_ok=True)
     url, headers = hf_hub_url(repository.name, file.name, revision=commit), build_hf_headers(token=read_token())
     try:
-        with in_words(repository), _Growing(part, grown) as growing:
-            http_get(url, growing, resume_size=_begun(folder, file), headers=headers, expected_size=file.size)
+        with explain_hub_errors(repository), _Growing(part, grown) as growing:
+            http_get(
+                url, growing, resume_size=_count_downloaded(folder, file), headers=headers, expected_size=file.size
+            )
     except Interrupted:
-        if not _begun(folder, file):
+        if not _count_downloaded(folder, file):
             part.unlink()
         raise
     if not file.is_same(part):
@@ -147,7 +149,7 @@ def _part(folder: Path, file: Remote) -> Path:
     return folder / f".{hashlib.sha256(file.digest.encode()).hexdigest()[:20]}.part"
 
 
-def _begun(folder: Path, file: Remote) -> int:
+def _count_downloaded(folder: Path, file: Remote) -> int:
     """The number of bytes that an earlier call downloaded; a part file larger than the whole is discarded."""
     part = _part(folder, file)
     size = part.stat().st_size if part.is_file() else 0

@@ -31,7 +31,7 @@ def read_token() -> str | bool:
 
 
 @contextlib.contextmanager
-def in_words(repository: Repository) -> Iterator[None]:
+def explain_hub_errors(repository: Repository) -> Iterator[None]:
     """Raise the hub's errors as one line that says what to do."""
     from httpx import HTTPError
     from huggingface_hub.errors import (

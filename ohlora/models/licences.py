@@ -167,7 +167,7 @@ def licence_of(model: LocalModel, folder: Path | None = None) -> str:
     A card with restrictions overrides an option without. `folder`: the folder of config.json and card, by default the
     model's. 'unknown' if no file names a licence, and for a tag without an entry.
     """
-    place = folder or described_folder(model)
+    place = folder or card_folder(model)
     if lawful := class_licence(model.option, place):
         return lawful
     said, card = model.option.license, card_licence(place)
@@ -175,7 +175,7 @@ def licence_of(model: LocalModel, folder: Path | None = None) -> str:
     return tag if tag is not None and tag in LICENCES else "unknown"
 
 
-def described_folder(model: LocalModel) -> Path:
+def card_folder(model: LocalModel) -> Path:
     """The folder of the model's config.json and card: the model's own, else the folder that it is made from."""
     places = [model.folder, *([Path(model.option.path)] if model.option.path else [])]
     return next((place for place in places if (place / "config.json").is_file()), places[0])
@@ -198,7 +198,7 @@ def find_licence(tag: str, folder: Path, repo: str | None = None) -> Licence:
     return replace(entry, url=link, version=sha256_file(text)[:12] if text else "")
 
 
-def accepted_as(tag: str) -> str:
+def acceptance_name(tag: str) -> str:
     """The name to accept it by: the tag, or the name of a custom licence."""
     return tag.removeprefix(CUSTOM)
 
@@ -206,7 +206,7 @@ def accepted_as(tag: str) -> str:
 def card_licence(folder: Path) -> str | None:
     """The licence tag in a folder's card; of several the one that restricts use, else a known one."""
     tags = card_tags(folder)
-    tags = [tag for tag in tags if not (tag.startswith(CUSTOM) and accepted_as(tag) in LICENCES)]
+    tags = [tag for tag in tags if not (tag.startswith(CUSTOM) and acceptance_name(tag) in LICENCES)]
     best = [tag for tag in tags if _restricts(tag)] or [tag for tag in tags if tag in LICENCES] or tags
     return best[0] if best else None
 
@@ -233,7 +233,7 @@ def format_terms(licence: str, folder: Path, repo: str | None = None) -> str:
     return "\n\n".join(part for part in (title, entry.notice, entry.restrictions) if part)
 
 
-def carry(source: Path, target: Path, licence: str) -> None:
+def copy_terms(source: Path, target: Path, licence: str) -> None:
     """Copy a model's notice and terms into the folder of something derived from it."""
     for name in CARRIED:
         if (source / name).is_file() and source != target:

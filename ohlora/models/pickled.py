@@ -32,7 +32,7 @@ def convert(source: Path, target: Path, key: str, say: Callable[[str], None]) ->
         _write_index(target, list(renamed.values()), read_json(source / PICKLED[1]).get("metadata") or {})
 
 
-def remove(folder: Path) -> None:
+def remove_pickles(folder: Path) -> None:
     """Remove the pickles, once their tensors are stored beside them."""
     for name in {*list_weight_files(folder, *PICKLED), PICKLED[1]}:
         (folder / name).unlink(missing_ok=True)

@@ -13,11 +13,11 @@ from filelock import FileLock
 from ohlora.config.schema import Source
 from ohlora.errors import UserError
 from ohlora.models import sources
-from ohlora.models.checks import folder_problems, loadable, subject
+from ohlora.models.checks import check_loadable, folder_problems, subject
 from ohlora.models.folder import MARKER, LocalModel, is_prepared, model_hash, write_marker
 from ohlora.models.hub import Show
 from ohlora.models.hub_errors import Interrupted
-from ohlora.models.licences import carry, licence_of
+from ohlora.models.licences import copy_terms, licence_of
 from ohlora.models.weights import weight_problems
 
 
@@ -29,22 +29,22 @@ def prepare(model: LocalModel, show: Show) -> Path:
     """
 
     def fill(partial: Path) -> dict[str, Any]:
-        facts = sources.make(model, partial, show)
+        facts = sources.make_model(model, partial, show)
         found = weight_problems(partial, subject(model.option))
         if found:
             raise UserError(found)
         licence = licence_of(model, partial)
-        carry(partial, partial, licence)
+        copy_terms(partial, partial, licence)
         for note in facts.get("notes", []):
             show.stage(f"note: {note}")
         return {"name": model.option.name, "licence": licence, **facts}
 
     resumes = model.option.source is Source.hub and not model.option.path
     source = Path(model.option.path) if model.option.path else None
-    return made_whole(model.folder, subject(model.option), fill, show, resumes, source)
+    return ensure_folder(model.folder, subject(model.option), fill, show, resumes, source)
 
 
-def made_whole(
+def ensure_folder(
     target: Path,
     key: str,
     fill: Callable[[Path], dict[str, Any]],
@@ -65,7 +65,7 @@ def made_whole(
         if is_prepared(target):
             return target
         partial, old = (target.parent / f".{target.name}.{state}" for state in ("partial", "replaced"))
-        if found := _in_the_way(target, key, source, (target, partial, old)):
+        if found := _find_obstacle(target, key, source, (target, partial, old)):
             raise UserError(found)
         if not resumes:
             shutil.rmtree(partial, ignore_errors=True)
@@ -88,7 +88,7 @@ def made_whole(
     return target
 
 
-def _in_the_way(target: Path, key: str, source: Path | None, written: tuple[Path, ...]) -> str | None:
+def _find_obstacle(target: Path, key: str, source: Path | None, written: tuple[Path, ...]) -> str | None:
     """Why nothing may be written there: only an empty folder or one with our marker is ever replaced."""
     if source and any(place.resolve() in (source.resolve(), *source.resolve().parents) for place in written):
         return (
@@ -116,7 +116,7 @@ def check_in_place(model: LocalModel, show: Show) -> None:
     if found:
         raise UserError(found)
     show.stage("trying the tokenizer")
-    notes = loadable(model.option, folder)
+    notes = check_loadable(model.option, folder)
     show.stage("hashing")
     digest = model_hash(model)
     for note in notes:

@@ -9,7 +9,7 @@ from typing import Any
 from ohlora.config.schema import Source, Weights
 from ohlora.errors import UserError
 from ohlora.models import acceptance, embedded, hub, pickled
-from ohlora.models.checks import code_files, code_problems, loadable, small_problems, subject
+from ohlora.models.checks import check_loadable, code_files, code_problems, small_problems, subject
 from ohlora.models.folder import LocalModel, source_hash
 from ohlora.models.hub import Remote, Show
 from ohlora.models.hub_errors import Repository
@@ -31,7 +31,7 @@ EMBEDDED_BYTES = 3  # disk bytes per parameter: the GGUF while it is read, and 1
 TEXTS = ("README.md", "USE_POLICY.md")
 
 
-def make(model: LocalModel, partial: Path, show: Show) -> dict[str, Any]:
+def make_model(model: LocalModel, partial: Path, show: Show) -> dict[str, Any]:
     """Fill `partial` with the requested model.
 
     Raises:
@@ -52,7 +52,7 @@ def _from_package(model: LocalModel, partial: Path, show: Show) -> dict[str, Any
     facts = embedded.convert(model.option.package, partial, show.stage)
     embedded.check_tokenizer(model.option.package, AutoTokenizer.from_pretrained(partial, local_files_only=True))
     _refuse(small_problems(model.option, partial))
-    _accepted(model, partial, show)
+    _require_acceptance(model, partial, show)
     return {**facts, "repo": model.option.repo}
 
 
@@ -62,8 +62,8 @@ def _from_pickles(model: LocalModel, partial: Path, show: Show) -> dict[str, Any
     pickled.copy_small(given, partial, with_code=model.option.remote_code is not None)
     _refuse([*small_problems(model.option, partial), *pickle_problems(given, key)])
     hub.ask_disk(key, partial, sum((given / name).stat().st_size for name in list_weight_files(given, *PICKLED)))
-    _accepted(model, partial, show)
-    notes = loadable(model.option, partial)
+    _require_acceptance(model, partial, show)
+    notes = check_loadable(model.option, partial)
     pickled.convert(given, partial, key, show.stage)
     return {
         "source": "local",
@@ -84,19 +84,19 @@ def _from_hub(model: LocalModel, partial: Path, show: Show) -> dict[str, Any]:
     small = [files[name] for name in sorted(files) if _is_small(name, names)]
     hub.fetch(repository, commit, small, partial, show)
     _refuse(small_problems(model.option, partial, code_here=False))
-    _accepted(model, partial, show)
+    _require_acceptance(model, partial, show)
     small += [files[name] for name in sorted(files) if code_files(partial) and _is_code(name)]
     hub.fetch(repository, commit, small, partial, show)
     _refuse(code_problems(model.option, partial))
-    notes = loadable(model.option, partial)
-    weights = [files[name] for name in _listed(partial, names, files, repository)]
+    notes = check_loadable(model.option, partial)
+    weights = [files[name] for name in _list_weights(partial, names, files, repository)]
     is_bin = names == PICKLED
     again = sum(file.size for file in weights) if is_bin else 0  # the rewritten files, beside the pickles
     hub.fetch(repository, commit, [*small, *weights], partial, show, again)
     _remove_others(partial, {file.name for file in [*small, *weights]})
     if is_bin:
         pickled.convert(partial, partial, repository.key, show.stage)
-        pickled.remove(partial)
+        pickled.remove_pickles(partial)
     return {
         "source": "hub",
         "quantisation": "none",
@@ -130,7 +130,7 @@ def _weights_of(files: dict[str, Remote], repository: Repository, model: LocalMo
     raise UserError(f"{key}: has no weights ({' or '.join(SAFE)} is missing); choose another repository")
 
 
-def _listed(partial: Path, names: tuple[str, str], files: dict[str, Remote], repository: Repository) -> list[str]:
+def _list_weights(partial: Path, names: tuple[str, str], files: dict[str, Remote], repository: Repository) -> list[str]:
     """The weight files; the repository must have all of them."""
     if names[0] in files:
         return [names[0]]
@@ -164,7 +164,7 @@ def _remove_others(partial: Path, names: set[str]) -> None:
             path.unlink()
 
 
-def _accepted(model: LocalModel, partial: Path, show: Show) -> None:
+def _require_acceptance(model: LocalModel, partial: Path, show: Show) -> None:
     """Require acceptance of terms that only config.json or card shows, before the weights are fetched."""
     tag = licence_of(model, partial)
     if tag == "unknown":

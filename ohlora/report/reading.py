@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ohlora.config.identity import measured
+from ohlora.config.identity import select_measured
 from ohlora.errors import UserError
 from ohlora.measure.disturbance import find_disturbances
 from ohlora.records.layout import attempts
@@ -144,7 +144,7 @@ def find_newest(folder: Path, run: Result, name: str) -> Path | None:
 
 def asked_of(run: Result) -> dict[str, Any]:
     """What a run was asked to do, whichever repeat it is and wherever its files lie (what they hold has its hash)."""
-    kept = measured(run.requested)
+    kept = select_measured(run.requested)
     for group in ("model", "data"):
         if isinstance(kept.get(group), dict):
             kept[group] = {key: value for key, value in kept[group].items() if key != "path"}

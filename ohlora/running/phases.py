@@ -15,7 +15,7 @@ from ohlora.config.tasks import Phase
 from ohlora.files import encode_json, write_json
 from ohlora.measure.gpus import narrow_process
 from ohlora.measure.sampler import MEMORY_TIMELINE
-from ohlora.measure.shortage import killed_for_memory
+from ohlora.measure.shortage import explain_kill
 from ohlora.records.result import PhaseRecord, Result, Status, read_phase
 from ohlora.running import process
 from ohlora.tasks.job import read_config, run_phase
@@ -97,7 +97,7 @@ def _death(ended: process.Ended, timeout_s: float | None, timeline: Path, phase:
         return Status.failed, "exit", f"the process ended with exit code {ended.code} and no result"
     name = signal.Signals(-ended.code).name
     if ended.code == -signal.SIGKILL and ended.oom_kills > 0:
-        return Status.oom, "os_oom_kill", killed_for_memory(timeline, phase, ended.limit_bytes)
+        return Status.oom, "os_oom_kill", explain_kill(timeline, phase, ended.limit_bytes)
     if -ended.code in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
         return Status.failed, "crash", f"the process crashed with {name}"
     return Status.killed, "signal", f"the process was killed by {name} from outside"

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ohlora.backends import backends
 from ohlora.config.group import list_models
-from ohlora.config.identity import flatten, measured, run_id
+from ohlora.config.identity import flatten, run_id, select_measured
 from ohlora.config.schema import Attention, Config, Preflight
 from ohlora.config.tasks import PREPARE, TASKS, TOKENIZE, Phase, Task
 from ohlora.config.validate import validate
@@ -97,7 +97,7 @@ class Plan:
 
     def record_request(self, job: PlannedRun) -> PlannedRun:
         """Add the id and the requested settings to a planned run; reports read them if the run leaves no result."""
-        return replace(job, run_id=self.identify(job.arm), asked=flatten(measured(self.content)))
+        return replace(job, run_id=self.identify(job.arm), asked=flatten(select_measured(self.content)))
 
     # The data
 

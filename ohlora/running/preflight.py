@@ -14,7 +14,7 @@ from ohlora.measure.gpus import device_problems
 from ohlora.models import adapters
 from ohlora.models.architectures import architecture
 from ohlora.models.checks import code_problems, folder_problems, small_problems, subject
-from ohlora.models.folder import is_prepared, prepared_otherwise
+from ohlora.models.folder import find_mismatch, is_prepared
 from ohlora.models.weights import pickle_problems
 from ohlora.records.manifest import SELECTION
 from ohlora.running.plan import Plan
@@ -76,7 +76,7 @@ def _model_problems(plan: Plan) -> Iterator[str]:
         yield from found
         if not found:
             yield from _target_problems(plan)
-    elif problem := prepared_otherwise(plan.model):
+    elif problem := find_mismatch(plan.model):
         yield problem
     elif is_prepared(folder):
         yield from code_problems(model, folder)

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
 from ohlora.config.compose import compose_config, split_arguments
-from ohlora.config.identity import flatten, measured, slug
+from ohlora.config.identity import flatten, select_measured, slug
 from ohlora.config.schema import Config
 from ohlora.data.rows import DataFiles
 from ohlora.errors import UserError
@@ -139,7 +139,7 @@ def find_moving_tracks(nodes: Mapping[tuple[str, str], DictConfig]) -> set[str]:
     """
     found = set()
     for track, _ in nodes:
-        settings = [flatten(measured(to_plain(node))) for (other, _), node in nodes.items() if other == track]
+        settings = [flatten(select_measured(to_plain(node))) for (other, _), node in nodes.items() if other == track]
         keys = {key for one in settings for key in one if any(key not in o or o[key] != one[key] for o in settings)}
         if any(key.split(".")[0] not in ("backend", "launch") for key in keys):
             found.add(track)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ohlora.config.schema import Config, LoraMethod, Quantization, Source
-from ohlora.models.acceptance import not_accepted, will_accept
+from ohlora.models.acceptance import explain_refusal, will_accept
 from ohlora.models.folder import is_prepared
 from ohlora.records.manifest import SELECTION
 from ohlora.records.result import Result, Status, read_result
@@ -21,7 +21,7 @@ def skip_reason(plan: Plan) -> dict[str, str] | None:
     """Why this run is skipped: too large, not prepared, or its licence is not accepted; None if it may start."""
     config = plan.config
     if config.task.name == SELECTION and not will_accept(plan.model, plan.licence):
-        return {"code": "licence_not_accepted", "text": not_accepted(plan.model, plan.licence)}
+        return {"code": "licence_not_accepted", "text": explain_refusal(plan.model, plan.licence)}
     if config.task.name == SELECTION and _is_absent(plan):
         text = f"not prepared here; python -m ohlora.run task=prepare model={config.model.name} downloads it"
         return {"code": "absent", "text": text}

@@ -24,7 +24,7 @@ CHOSEN_BY = {"model": ("model.path", "model.repo"), "lora": ("lora.rank", "lora.
 
 def add_presets(overrides: Sequence[str]) -> list[str]:
     """Add the values that an experiment itself sweeps (`hydra.sweeper.params`), unless the overrides replace them."""
-    mine = [o for o in overrides if not _swept(o)]
+    mine = [o for o in overrides if not _is_sweep(o)]
     params = compose_config(mine, hydra=True).hydra.sweeper.get("params") or {}
     given = {o.lstrip("+~").split("=")[0] for o in overrides}
     preset = [f"{key}={value}" for key, value in params.items() if not given & {key, *CHOSEN_BY.get(key, ())}]
@@ -90,7 +90,7 @@ def _key(override: str) -> str:
     return override.split("=", maxsplit=1)[0]
 
 
-def _swept(override: str) -> bool:
+def _is_sweep(override: str) -> bool:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from ohlora.backends.effective import replaced_forwards
+from ohlora.backends.effective import find_replaced_forwards
 from ohlora.data.tokens import Tokens
 from ohlora.files import sha256_of
 from ohlora.generation.decoding import drop_own_settings, greedy, in_effect
@@ -49,7 +49,7 @@ def run(job: Job) -> None:
     job.metric("infer/prompts", len(answers))
     job.metric("infer/generated_tokens", generated)
     job.record.hashes["prompts"] = sha256_of(generator.fed)
-    job.record.effective[job.phase] |= {"patches": replaced_forwards(loaded.model), **generator.in_effect()}
+    job.record.effective[job.phase] |= {"patches": find_replaced_forwards(loaded.model), **generator.in_effect()}
     rows = job.plan.selection.prompts
     samples = []
     for row, answer in zip(rows, answers, strict=True):

@@ -18,7 +18,7 @@ from ohlora.data.rows import data_path
 from ohlora.errors import Unsupported, UserError
 from ohlora.files import encode_json, read_json, write_json
 from ohlora.measure.metrics import require_declared
-from ohlora.measure.shortage import asked_and_available, is_out_of_memory
+from ohlora.measure.shortage import explain_shortage, is_out_of_memory
 from ohlora.records.layout import PLAN_FILE
 from ohlora.records.result import PhaseRecord, Status
 from ohlora.running.plan import Plan
@@ -75,7 +75,7 @@ def run_phase(attempt: Path, phase: str, emit: Callable[[dict[str, Any]], None])
         except Exception as error:
             traceback.print_exc()
             if is_out_of_memory(error):
-                _end(job, Status.oom, "out_of_memory", asked_and_available(error))
+                _end(job, Status.oom, "out_of_memory", explain_shortage(error))
             else:
                 name = type(error).__name__
                 _end(job, Status.failed, name, (str(error).strip() or name).splitlines()[0])

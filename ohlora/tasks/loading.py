@@ -47,7 +47,7 @@ def load(job: Job, mode: Mode, adapter: Path | None = None) -> tuple[Backend, Lo
             if mode == "train":
                 import trl  # noqa: F401  imported after the back end has patched it
         except NotImplementedError as error:  # libraries raise any class for what they do not support
-            raise _refused(config.backend.name, "import_refused", error) from None
+            raise _make_unsupported(config.backend.name, "import_refused", error) from None
         imported = process_age_s()
         _estimate(job, device, tokens, there)
         job.stage("loading the model")
@@ -58,7 +58,7 @@ def load(job: Job, mode: Mode, adapter: Path | None = None) -> tuple[Backend, Lo
         except (NotImplementedError, ImportError, RuntimeError, ValueError) as error:
             if isinstance(error, UserError) or not _is_refusal(error):
                 raise
-            raise _refused(config.backend.name, "load_refused", error) from None
+            raise _make_unsupported(config.backend.name, "load_refused", error) from None
         ready = process_age_s()
     job.metric("load/import_s", imported)
     job.metric("load/weights_s", ready - imported)
@@ -82,7 +82,7 @@ def _is_refusal(error: Exception) -> bool:
     return isinstance(error, NotImplementedError) or any(words in said for words in REFUSALS)
 
 
-def _refused(backend: str, code: str, error: Exception) -> Unsupported:
+def _make_unsupported(backend: str, code: str, error: Exception) -> Unsupported:
     """The first sentence of the library's own message."""
     said = str(error).strip() or type(error).__name__
     return Unsupported(code, f"backend={backend}: {SENTENCE_END.split(said)[0]}")

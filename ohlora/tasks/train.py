@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ohlora.backends import Backend, Loaded
-from ohlora.backends.effective import adapter_dtypes, checkpointing, replaced, replaced_forwards
+from ohlora.backends.effective import adapter_dtypes, checkpointing, find_replaced, find_replaced_forwards
 from ohlora.config.schema import Schedule, TrainerConfig
 from ohlora.data.tokens import IGNORED, Tokens
 from ohlora.errors import UserError
@@ -18,7 +18,7 @@ from ohlora.records.samples import Sample, write_samples
 from ohlora.tasks.infer import Generator
 from ohlora.tasks.job import Job
 from ohlora.tasks.loading import SAMPLE_TOKENS, load, record_memory
-from ohlora.training.adapter import adapter_hash, initialise, keep_float32, save
+from ohlora.training.adapter import adapter_hash, initialise_adapter, keep_float32, save_adapter
 from ohlora.training.batches import Collator, batches_of_step
 from ohlora.training.evaluate import evaluate
 from ohlora.training.steps import SkippedSteps, StepTimer
@@ -31,7 +31,7 @@ def run(job: Job) -> None:
     """Fine-tune, evaluate, save the adapter, answer a few validation prompts."""
     made, loaded, tokens, memory = load(job, "train")
     config, device = job.config, job.record.effective["device"]
-    initialise(loaded.model, config.seed)
+    initialise_adapter(loaded.model, config.seed)
     job.record.hashes["adapter_init"] = adapter_hash(loaded.model)
     collator = Collator(tokens.pad_id)
     t = config.trainer
@@ -65,7 +65,7 @@ def run(job: Job) -> None:
     loss = evaluated(trainer.state.global_step)
     if loss is not None:
         job.metric("eval/eval_loss", loss)
-    save(loaded, job.attempt / "adapter", job.plan, job.record.hashes["adapter"])
+    save_adapter(loaded, job.attempt / "adapter", job.plan, job.record.hashes["adapter"])
     _answer(job, made, loaded, tokens, device)
     record_memory(job, memory)
     _utilisation(job, cost, timer, device)
@@ -158,8 +158,8 @@ def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
         "adapter_dtype": adapter_dtypes(loaded.model),
         "gradient_checkpointing": checkpointing(loaded.model),
         "loss_kernel": f"{compute_loss.__module__}.{compute_loss.__qualname__}",
-        "patches": replaced_forwards(loaded.model)
-        + replaced(trainer, ("compute_loss", "training_step", "create_optimizer", "get_train_dataloader")),
+        "patches": find_replaced_forwards(loaded.model)
+        + find_replaced(trainer, ("compute_loss", "training_step", "create_optimizer", "get_train_dataloader")),
         "allocator": _allocator(loaded),
         "batch_size": trainer.args.per_device_train_batch_size,
         "steps": trainer.state.global_step,

@@ -11,11 +11,11 @@ from ohlora.backends import Loaded
 from ohlora.backends.effective import adapter_layers, adapter_parameters
 from ohlora.files import read_json, write_atomic, write_json
 from ohlora.models.folder import ADAPTER_CARD, model_hash
-from ohlora.models.licences import accepted_as, carry, format_terms
+from ohlora.models.licences import acceptance_name, copy_terms, format_terms
 from ohlora.running.plan import Plan
 
 
-def initialise(model: Any, seed: int) -> None:
+def initialise_adapter(model: Any, seed: int) -> None:
     """Set every lora_A to values drawn with `seed` and every lora_B to zero, in every back end alike.
 
     The usual LoRA initialisation (Kaiming uniform, a = √5), drawn on the CPU in float32, in the order of names.
@@ -66,7 +66,7 @@ def adapter_hash(model: Any) -> str:
     return digest.hexdigest()
 
 
-def save(loaded: Loaded, folder: Path, plan: Plan, digest: str) -> None:
+def save_adapter(loaded: Loaded, folder: Path, plan: Plan, digest: str) -> None:
     """Save the adapter, the tokenizer, the base model's notice and terms, and a card that names the base model."""
     base, model = plan.model_folder, plan.config.model
     loaded.model.save_pretrained(str(folder))
@@ -74,7 +74,7 @@ def save(loaded: Loaded, folder: Path, plan: Plan, digest: str) -> None:
     described = {**read_json(folder / "adapter_config.json"), "base_model_name_or_path": model.repo or base.name}
     write_json(folder / "adapter_config.json", described)  # instead of a path of this machine
     write_atomic(folder / "README.md", describe_adapter(plan))
-    carry(base, folder, plan.licence)
+    copy_terms(base, folder, plan.licence)
     write_json(
         folder / ADAPTER_CARD,
         {
@@ -91,7 +91,7 @@ def save(loaded: Loaded, folder: Path, plan: Plan, digest: str) -> None:
 def describe_adapter(plan: Plan) -> str:
     """The model card in the hub's format: the base model and its terms."""
     config, m, tag = plan.config, plan.config.model, plan.licence
-    name = accepted_as(tag)
+    name = acceptance_name(tag)
     own = ["license: other", f"license_name: {name}"] if name != tag else [f"license: {tag}"]  # the hub's spelling
     head = ["---", *([f"base_model: {m.repo}"] if m.repo else []), *own, "library_name: peft", "---"]
     body = f"LoRA adapter (rank {config.lora.rank}, {config.data.name} data) of {m.label}, made with Oh-LoRA."

@@ -12,7 +12,7 @@ from ohlora.measure.clock import Clock
 from ohlora.measure.device import describe
 from ohlora.measure.matmul import matmul_peak
 from ohlora.measure.memory import PhaseMemory
-from ohlora.measure.shortage import asked_and_available, is_out_of_memory
+from ohlora.measure.shortage import explain_shortage, is_out_of_memory
 
 pytestmark = pytest.mark.gpu
 MIB = 2**20
@@ -76,5 +76,5 @@ def test_out_of_memory_says_what_the_device_had() -> None:
     with pytest.raises(torch.OutOfMemoryError) as caught:
         torch.empty(2**45, dtype=torch.uint8, device="cuda")
     assert is_out_of_memory(caught.value)
-    text = asked_and_available(caught.value)
+    text = explain_shortage(caught.value)
     assert text.startswith("asked for 33,554,432 MiB; the GPU has ")

@@ -14,8 +14,8 @@ from ohlora.worker import main
 
 
 def another_adapter_seed() -> None:
-    right = train.initialise
-    train.initialise = lambda model, seed: right(model, seed + 1)
+    right = train.initialise_adapter
+    train.initialise_adapter = lambda model, seed: right(model, seed + 1)
 
 
 def bos_dropped() -> None:

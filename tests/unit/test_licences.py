@@ -15,7 +15,7 @@ from ohlora.errors import UserError
 from ohlora.models import acceptance
 from ohlora.models.acceptance import REMEMBERED, read_acceptance, require_acceptance, will_accept
 from ohlora.models.folder import LocalModel
-from ohlora.models.licences import LICENCES, carry, find_licence, licence_of, screen_notice
+from ohlora.models.licences import LICENCES, copy_terms, find_licence, licence_of, screen_notice
 from ohlora.running import rerun
 from ohlora.running.plan import plan_run, to_plain
 
@@ -265,7 +265,7 @@ def test_the_notice_and_the_terms_travel(tmp_path: Path) -> None:
     base.mkdir()
     derived.mkdir()
     (base / "GEMMA_TERMS.html").write_text("terms")
-    carry(base, derived, "gemma")
+    copy_terms(base, derived, "gemma")
     assert (derived / "GEMMA_TERMS.html").read_text() == "terms"
     assert LICENCES["gemma"].notice in (derived / "NOTICE").read_text()
     assert "Built with Llama" in screen_notice("llama3.2", "x") and screen_notice("mit", "x") == ""

@@ -18,13 +18,13 @@ import transformers
 
 from ohlora.backends import LoadSpec, LoraSpec
 from ohlora.backends import effective as read_back
-from ohlora.backends.effective import adapter_layers, adapter_parameters, in_effect, lora_places, require_as_asked
+from ohlora.backends.effective import adapter_layers, adapter_parameters, in_effect, lora_places, require_requested
 from ohlora.backends.hf import HFBackend
 from ohlora.backends.unsloth import UnslothBackend
 from ohlora.config.schema import LoraMethod
 from ohlora.errors import Unsupported, UserError
 from ohlora.models.architectures import ARCHITECTURES
-from ohlora.training.adapter import adapter_hash, initialise, keep_float32
+from ohlora.training.adapter import adapter_hash, initialise_adapter, keep_float32
 
 RANK, ALPHA = 4, 8
 NEOX = ARCHITECTURES["GPTNeoXForCausalLM"].targets
@@ -104,11 +104,11 @@ def test_a_new_adapter_changes_nothing_and_its_seed_decides_it(
         for _, parameter in adapter_parameters(two):
             parameter.add_(0.1)
     assert adapter_hash(one) != adapter_hash(two)
-    initialise(one, 3)
-    initialise(two, 3)
+    initialise_adapter(one, 3)
+    initialise_adapter(two, 3)
     assert adapter_hash(one) == adapter_hash(two)
     assert torch.allclose(logits(one), logits(plain), atol=1e-5)
-    initialise(two, 4)
+    initialise_adapter(two, 4)
     assert adapter_hash(one) != adapter_hash(two)
 
 
@@ -116,7 +116,7 @@ def test_every_method_starts_with_the_same_directions(load: Callable[..., Any]) 
     started = []
     for method in METHODS:
         model = load(method=method).model
-        initialise(model, 3)
+        initialise_adapter(model, 3)
         started.append({n: p for n, p in adapter_parameters(model) if "lora_A" in n})
     for other in started[1:]:
         assert all(torch.equal(started[0][name], other[name]) for name in started[0])
@@ -124,7 +124,7 @@ def test_every_method_starts_with_the_same_directions(load: Callable[..., Any]) 
 
 def test_magnitudes_are_float32_norms_of_the_weights(load: Callable[..., Any]) -> None:
     model = load(method="dora", dtype="bfloat16").model
-    initialise(model, 3)
+    initialise_adapter(model, 3)
     for layer in adapter_layers(model).values():
         weight = layer.get_base_layer().weight
         assert weight.dtype == torch.bfloat16
@@ -154,7 +154,7 @@ def test_dora_over_transposed_weights() -> None:
     assert lora_places(plain, ["c_attn"]) == ["transformer.h.0.attn.c_attn"]
     asked = peft.LoraConfig(r=RANK, target_modules=["c_attn"], use_dora=True, fan_in_fan_out=True)
     model = peft.get_peft_model(plain, asked)
-    initialise(model, 3)
+    initialise_adapter(model, 3)
     assert torch.allclose(logits(model), before, atol=1e-5)
 
 
@@ -207,9 +207,9 @@ def test_what_was_loaded_otherwise_is_refused(
 ) -> None:
     model = load().model
     right = sorted(adapter_layers(model))
-    require_as_asked(model, spec(Path()), "hf", right)
+    require_requested(model, spec(Path()), "hf", right)
     with pytest.raises(Unsupported) as refused:
-        require_as_asked(model, spec(Path(), **asked), "hf", right if places is None else places)
+        require_requested(model, spec(Path(), **asked), "hf", right if places is None else places)
     assert refused.value.code == code and str(refused.value).startswith("backend=hf cannot run GPTNeoXForCausalLM as")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ohlora.config.identity import flatten, measured
+from ohlora.config.identity import flatten, select_measured
 from ohlora.errors import UserError
 from ohlora.measure.quality import quality
 from ohlora.records.manifest import Manifest, PlannedRun
@@ -172,8 +172,10 @@ def test_nothing_finished(tmp_path: Path) -> None:
 def plan(folder: Path, *asked: dict[str, Any], kind: Any = "selection") -> None:
     """A manifest of what ran, as it was asked, and of runs that ask for this and left no result."""
     ran = [json.loads(path.read_text()) for path in sorted(folder.glob("*/result.json"))]
-    jobs = [PlannedRun([], run["arm"], 0, run["run_id"], "", flatten(measured(run["requested"]))) for run in ran]
-    jobs += [PlannedRun([], f"arm {i}", 0, f"planned-{i}", "", flatten(measured(one))) for i, one in enumerate(asked)]
+    jobs = [PlannedRun([], run["arm"], 0, run["run_id"], "", flatten(select_measured(run["requested"]))) for run in ran]
+    jobs += [
+        PlannedRun([], f"arm {i}", 0, f"planned-{i}", "", flatten(select_measured(one))) for i, one in enumerate(asked)
+    ]
     Manifest(kind, jobs, []).write(folder)
 
 

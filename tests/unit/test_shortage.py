@@ -18,7 +18,7 @@ import torch
 
 from ohlora.measure import cgroup
 from ohlora.measure.resident import Resident
-from ohlora.measure.shortage import asked_and_available, is_out_of_memory, killed_for_memory
+from ohlora.measure.shortage import explain_kill, explain_shortage, is_out_of_memory
 from ohlora.running import phases, process
 
 MIB = 2**20
@@ -44,7 +44,7 @@ def failing(kind: str) -> BaseException:
 def test_a_request_that_failed_says_its_size_and_what_there_was(kind: str, asked: str) -> None:
     error = failing(kind)
     assert is_out_of_memory(error)
-    text = asked_and_available(error)
+    text = explain_shortage(error)
     assert text.startswith("asked for") and asked in text
     assert "the machine has" in text or "control group" in text
     assert f"this process had {Resident()()[0] / MIB:,.0f}"[:-1] in text
@@ -59,7 +59,7 @@ def test_out_of_memory_on_a_gpu(monkeypatch: pytest.MonkeyPatch, free: tuple[int
 
     monkeypatch.setattr(torch.cuda, "mem_get_info", info)
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 80.")
-    text = asked_and_available(error)
+    text = explain_shortage(error)
     assert text.startswith("asked for 20,480 MiB; ")
     assert ("the GPU has 81,920 MiB, 5,120 MiB of it free" in text) == (free is not None)
     assert is_out_of_memory(error)
@@ -82,8 +82,8 @@ def test_out_of_memory_in_a_library_s_own_words(words: str) -> None:
 def test_what_another_process_held_is_not_said_of_the_killed_one(tmp_path: Path) -> None:
     timeline = tmp_path / "memory.jsonl"
     timeline.write_text('{"process": "infer", "rss_mib": 900}\n{"process": "train", "rss_mib": 7')
-    assert "resident" not in killed_for_memory(timeline, "train", None)
-    text = killed_for_memory(timeline, "infer", 2**30)
+    assert "resident" not in explain_kill(timeline, "train", None)
+    text = explain_kill(timeline, "infer", 2**30)
     assert "with 900 MiB resident at the last sample; the limit of its control group is 1,024 MiB" in text
 
 
