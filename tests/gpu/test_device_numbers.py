@@ -10,12 +10,24 @@ import torch
 from ohlora.files import read_jsonl
 from ohlora.measure.clock import Clock
 from ohlora.measure.device import describe
+from ohlora.measure.gpus import VISIBLE, list_gpus
 from ohlora.measure.matmul import matmul_peak
 from ohlora.measure.memory import PhaseMemory
 from ohlora.measure.shortage import explain_shortage, is_out_of_memory
 
 pytestmark = pytest.mark.gpu
 MIB = 2**20
+
+
+@pytest.fixture(autouse=True)
+def narrowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a run's process: the look-up by UUID finds the device that torch computes on, also where there are several.
+
+    CUDA has started in this process before (pytest asked for a device), so this changes nothing for torch.
+    """
+    uuid = str(torch.cuda.get_device_properties(0).uuid)
+    names = [gpu.uuid for gpu in list_gpus()]
+    monkeypatch.setenv(VISIBLE, next((name for name in names if name.endswith(uuid)), ""))
 
 
 def block(mib: int) -> torch.Tensor:
