@@ -195,7 +195,7 @@ def test_remote_code_is_allowed_by_name(tmp_path: Path, tiny_model: Callable[[st
     with serving(maker__tiny=repo) as hub:
         ran = prepared(tmp_path, hub)
         assert ran.code == 2 and "needs Python code of its author (own_code.py)" in ran.err
-        assert "with your rights" in ran.err and f"model.remote_code={NAME}" in ran.err
+        assert "with your permissions" in ran.err and f"model.remote_code={NAME}" in ran.err
         assert not {"own_code.py", "blocks.py", "model.safetensors"} & set(hub.fetched) and left(tmp_path) == set()
         ran = prepared(tmp_path, hub, "model.remote_code=other/model")
         assert ran.code == 2 and f"but this model is {NAME}" in ran.err

@@ -104,7 +104,7 @@ def test_all_cells_show_the_report(execute: Callable[..., Any], tmp_path: Path) 
     assert not list(kept.glob("**/adapter"))
     shutil.rmtree(tmp_path / "outputs")  # a runtime that was lost goes on from what was kept
     cells, error = execute()
-    assert error == "" and "2 of 2 runs are there" in cells["run"] and HEADER in cells["report"]
+    assert error == "" and "2 of 2 runs exist already" in cells["run"] and HEADER in cells["report"]
 
 
 def test_a_setting_that_is_wrong_is_shown_as_a_failure(

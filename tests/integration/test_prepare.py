@@ -127,7 +127,7 @@ def test_missing_pad_and_bos_are_noted(tmp_path: Path, tiny_model: Callable[[str
     (folder / "tokenizer_config.json").write_text(json.dumps({**described, "bos_token": None, "pad_token": None}))
     ran = run_cli("task=prepare", "model=local", f"model.path={folder}", cwd=tmp_path)
     assert ran.code == 0, ran.err
-    assert "no PAD token: EOS (<|endoftext|>) is taken" in ran.err and "no BOS token" in ran.err
+    assert "no PAD token: EOS (<|endoftext|>) is used" in ran.err and "no BOS token" in ran.err
 
 
 def test_pickles_in_shards_keep_what_is_not_tied(tmp_path: Path) -> None:
