@@ -41,7 +41,7 @@ def require_acceptance(
     Raises:
         UserError: it is not accepted, and there is no terminal to ask at; with the option to add.
     """
-    if tag is None and is_unread(model):
+    if tag in (None, "unknown") and is_unread(model):
         return  # its config.json or card is fetched first and shows the licence
     tag = tag or licence_of(model)
     entry = entry or _find(model, tag)

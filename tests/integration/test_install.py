@@ -69,7 +69,7 @@ def test_bars_at_a_terminal() -> None:
     """On a real pseudo-terminal the bars draw and end; the events are those a run sends."""
     code = """
 from ohlora.running import progress
-with progress.shown("train · backend=hf") as show:
+with progress.show_progress("train · backend=hf") as show:
     show.event({"event": "process", "phase": "train"})
     show.event({"event": "stage", "name": "training", "total": 2, "unit": "step"})
     show.event({"event": "progress", "done": 1, "loss": 3.25})

