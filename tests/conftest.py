@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import shutil
 import signal
@@ -109,7 +110,13 @@ def ohlora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
         monkeypatch.delenv("OHLORA_STUDY", raising=False)
         monkeypatch.setattr(sys, "argv", ["ohlora", *arguments])
-        code = run.main()
+        root = logging.getLogger()
+        handlers, level = root.handlers[:], root.level
+        try:
+            code = run.main()
+        finally:  # Hydra's logging writes to a captured stream that is closed after this test
+            root.handlers[:] = handlers
+            root.setLevel(level)
         printed = capsys.readouterr()
         return Ran(code, printed.out, printed.err)
 
