@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Ran, run_cli, started
+from conftest import PREFIX, Ran, run_cli, started
 
 from ohlora.files import read_jsonl
 
@@ -121,6 +121,38 @@ def test_the_layout_is_the_contract(swept: tuple[Path, Ran]) -> None:
         assert "license: gemma" in card and "ai.google.dev/gemma/terms" in card
         assert result["schema"] == 1 and result["status"] == "finished"
         assert result["model"]["licence"] == "gemma" and len(result["model"]["hash"]) == 64
+
+
+def test_mlflow_is_written_while_no_process_of_a_run_works(
+    ohlora: Callable[..., Ran], tiny_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every request to the store falls before the first process, between two, or after the last."""
+    from mlflow import MlflowClient
+
+    calls: list[float] = []
+    for name in ("log_batch", "log_inputs", "create_run", "set_tag", "log_artifact", "set_terminated"):
+        asked = getattr(MlflowClient, name)
+
+        def timed(*arguments: object, asked: Callable[..., object] = asked, **named: object) -> object:
+            began = time.time()
+            try:
+                return asked(*arguments, **named)
+            finally:
+                calls.extend((began, time.time()))
+
+        monkeypatch.setattr(MlflowClient, name, timed)
+    ran = ohlora(f"model.path={tiny_model('gemma3')}", *SMALL, PREFIX)
+    assert ran.code == 0, ran.err
+    (attempt,) = tmp_path.glob("outputs/runs/*/attempt-1")
+    events = read_jsonl(attempt / "events.jsonl")
+    starts = [event["time"] for event in events if event["event"] == "process"]
+    ends = [event["time"] for event in events if event["event"] == "end"]
+    assert len(starts) == len(ends) >= 2 and len(calls) > 10
+    assert any(ends[-2] < call < starts[-1] for call in calls)  # fed between two phases
+    for start, end in zip(starts, ends, strict=True):
+        assert not [call for call in calls if start < call < end]
+    run = json.loads((attempt / "mlflow.json").read_text())["run_id"]
+    assert f"/runs/{run}?workflowType=machine_learning" in ran.err.splitlines()[-1]
 
 
 def test_mlflow_lines_the_arms_up(swept: tuple[Path, Ran]) -> None:
