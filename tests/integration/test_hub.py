@@ -226,7 +226,7 @@ def without_eos(files: dict[str, bytes]) -> dict[str, bytes]:
         (lambda f: without(f, "model.safetensors"), (), "has no weights (model.safetensors or"),
         (lambda f: without(f, "config.json"), (), "config.json is missing"),
         (lambda f: without(f, "tokenizer.json"), (), "has neither tokenizer.json nor tokenizer.model"),
-        (lambda f: f, ("model.architecture=Qwen2ForCausalLM",), "holds LlamaForCausalLM, but this model option says"),
+        (lambda f: f, ("model.architecture=Qwen2ForCausalLM",), "contains LlamaForCausalLM, but this model option"),
         (lambda f: f, ("model.license=mit",), "says apache-2.0; give model.license=apache-2.0, or leave it out"),
         (lambda f: {"adapter_config.json": b"{}", "adapter_model.safetensors": b"x"}, (), "is an adapter; choose"),
         (

@@ -359,7 +359,7 @@ def test_a_python_out_of_memory_is_oom(tiny_model: Callable[[str], Path], tmp_pa
         ("model.safetensors", "model.safetensors is missing"),
         ("cut", "the file is truncated"),
         ("torn", "config.json cannot be read as JSON"),
-        ("other", "holds Gemma3ForCausalLM, but this model option says Gemma2ForCausalLM"),
+        ("other", "contains Gemma3ForCausalLM, but this model option says Gemma2ForCausalLM"),
     ],
 )
 def test_broken_model_folders(
