@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from ohlora.errors import UserError
 from ohlora.system import refuse_windows
+from ohlora.terminal import replace_unprintable
 from ohlora.tracking.links import HOST, PORT, Shown, list_links, ui_address
 from ohlora.tracking.store import connect, default_uri, has_ui, is_server, local_path, shorten
 from ohlora.tracking.studies import newest_study
@@ -42,6 +43,7 @@ class Answer(NamedTuple):
 
 def main() -> int:
     """Exit code: 0 stopped by Ctrl-C; 2 bad input; else that of `mlflow ui`."""
+    replace_unprintable()
     parser = argparse.ArgumentParser(
         prog="python -m ohlora.tracking.ui",
         description=(__doc__ or "").strip(),

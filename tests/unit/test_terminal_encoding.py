@@ -69,6 +69,7 @@ def test_progress_bars_are_drawn_with_what_there_is(tmp_path: Path, encoding: st
         (["ohlora.run", "--help"], ""),
         (["ohlora.report", "없음—"], "error: 없음-"),
         (["ohlora.worker", "없음—"], "없음-"),
+        (["ohlora.tracking.ui", "--uri", "sqlite:///없음—.db"], "없음-"),
     ],
 )
 def test_every_entry_replaces(tmp_path: Path, arguments: list[str], said: str) -> None:
