@@ -1,4 +1,4 @@
-"""The report again, from run folders alone; several folders or MLflow runs are put side by side.
+"""Write the report again, from run folders alone; several folders or MLflow runs are put side by side.
 
 python -m ohlora.report outputs/<study>
 python -m ohlora.report outputs/<study> t4/outputs/<study> mlflow:<run id> --out all-machines
@@ -8,6 +8,7 @@ python -m ohlora.report outputs/model_selection --weights quality=0.6,memory=0.2
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -21,12 +22,11 @@ from ohlora.report.selection.selection import is_selection
 from ohlora.report.selection.write import write_selection
 from ohlora.terminal import replace_unprintable
 
-LANGS = ("en", "ko")
 MLFLOW = "mlflow:"
 
 
 def main() -> int:
-    """Exit code: that of the runs; 2 where there is nothing to report."""
+    """The exit code of the runs; 2 if there is nothing to report."""
     replace_unprintable()
     parser = argparse.ArgumentParser(
         prog="python -m ohlora.report",
@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument(
         "folders", nargs="+", metavar="folder", help="a study's folder, a run directory, or mlflow:<id>"
     )
-    parser.add_argument("--lang", choices=LANGS, help="language (default: that of the runs; also report.lang=ko)")
+    parser.add_argument("--lang", choices=("en", "ko"), help="default: that of the runs; also report.lang=ko")
     parser.add_argument(
         "--out", type=Path, help="where to write (default: one folder into itself, several into outputs/side-by-side)"
     )
@@ -45,20 +45,14 @@ def main() -> int:
     )
     parser.add_argument("--weights", help="of a model selection: quality=…,memory=…,time=…,grade=…; not named is 0")
     parser.add_argument("--grades", type=Path, help="of a model selection: a person's grades (model,rank,grade 1-5)")
-    given = parser.parse_args()
-    languages = [text.removeprefix("report.lang=") for text in given.folders if text.startswith("report.lang=")]
-    folders = [text for text in given.folders if not text.startswith("report.lang=")]
-    if not folders:
-        parser.error("give at least one folder")
-    lang = given.lang or next(iter(languages), None)
-    if lang is not None and lang not in LANGS:
-        parser.error(f"report.lang={lang}: choose from {', '.join(LANGS)}")
+    given = parser.parse_intermixed_args([re.sub("^report[.]lang=", "--lang=", text) for text in sys.argv[1:]])
+    folders: list[str] = given.folders
     try:
         with tempfile.TemporaryDirectory() as taken:
             read = [_local(text, Path(taken), given.tracking_uri) for text in folders]
             in_place = len(folders) == 1 and not folders[0].startswith(MLFLOW) and given.out is None
             out = None if in_place else given.out or Path("outputs") / "side-by-side"
-            code, text = _write(read, lang, out, given.weights, given.grades)
+            code, text = _write(read, given.lang, out, given.weights, given.grades)
             print(text)
             return code
     except UserError as error:
@@ -69,7 +63,7 @@ def main() -> int:
 
 
 def _local(text: str, into: Path, uri: str | None) -> Path:
-    """A folder as it is; an MLflow run as the folder it is fetched into."""
+    """The given folder, or the folder that an MLflow run is fetched into."""
     if not text.startswith(MLFLOW):
         return Path(text)
     from ohlora.tracking.fetch import fetch
@@ -77,16 +71,16 @@ def _local(text: str, into: Path, uri: str | None) -> Path:
     return fetch(text.removeprefix(MLFLOW), into, uri)
 
 
-def _of_selection(folders: list[Path], asked: bool) -> bool:
+def _are_selections(folders: list[Path], needed: bool) -> bool:
     """Are these folders model selections?
 
     Raises:
-        UserError: some are, or `asked` of folders that are not.
+        UserError: only some are, or none is although it is `needed`.
     """
     others = [folder for folder in folders if not is_selection(folder)]
-    if others and (asked or len(others) < len(folders)):
-        why = "--weights and --grades are" if asked else "other folders here are"
-        raise UserError(f"{others[0]}: is no model selection; {why} of a model selection")
+    if others and (needed or len(others) < len(folders)):
+        why = "--weights and --grades need one" if needed else "it cannot be reported together with one"
+        raise UserError(f"{others[0]}: is no model selection; {why}")
     return not others
 
 
@@ -94,7 +88,7 @@ def _write(
     folders: list[Path], lang: str | None, out: Path | None, weights: str | None, grades: Path | None
 ) -> tuple[int, str]:
     """The exit code and what is printed. `out` None: the only folder itself."""
-    if _of_selection(folders, asked=bool(weights or grades)):
+    if _are_selections(folders, needed=bool(weights or grades)):
         return write_selection(folders, lang, out, parse_weights(weights) if weights else None, grades)
     if len(folders) == 1:
         comparison, text = write_comparison(folders[0], lang, out)

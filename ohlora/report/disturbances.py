@@ -1,4 +1,4 @@
-"""What a report says of the runs that the machine disturbed (docs/disturbance.md)."""
+"""The runs that the machine disturbed, in a report (docs/disturbance.md)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def list_disturbed(
 ) -> list[str]:
     """The section with a row per phase that the machine disturbed, of runs with their names.
 
-    `consequence`: the code of the sentence that says whether their figures count; `columns`: the codes of what a repeat
-    and a name are there.
+    `consequence`: the code of the sentence on whether their figures count; `columns`: the codes of the columns with the
+    repeat and the name.
     """
     rows = []
     for name, run in named:
@@ -33,8 +33,10 @@ def list_disturbed(
 
 
 def _describe_phases(run: Result, lang: str) -> dict[str, str]:
-    found = find_disturbances(run.disturbance)
-    return {phase: "; ".join(_reason_text(reason, lang) for reason in why) for phase, why in found.items()}
+    return {
+        say(lang, f"phase.{phase}"): "; ".join(_reason_text(reason, lang) for reason in why)
+        for phase, why in find_disturbances(run.disturbance).items()
+    }
 
 
 def _reason_text(reason: str, lang: str) -> str:

@@ -7,15 +7,15 @@ from statistics import fmean
 
 from ohlora.estimate.parts import FITTED_ON
 from ohlora.records.result import Result
-from ohlora.report.comparison.headline import memory_key
+from ohlora.report.comparison.headline import column_key
 from ohlora.report.markdown import table
 from ohlora.report.words.comparison import say
 
-Measured = tuple[list[str], dict[str, float], Sequence[Result]]  # cells that name it, its medians, its runs
+Measured = tuple[list[str], dict[str, float], Sequence[Result]]  # cells with its name, its medians, its runs
 
 
 def describe_estimates(header: Sequence[str], measured: Iterable[Measured], lang: str) -> list[str]:
-    """The table and what it says of the estimate, as paragraphs; nothing where no phase has both numbers.
+    """The table and the error of the estimate, as paragraphs; nothing if no phase has both numbers.
 
     `header` are the codes of the naming cells.
     """
@@ -42,7 +42,7 @@ def describe_estimates(header: Sequence[str], measured: Iterable[Measured], lang
 def _pair_phases(metrics: dict[str, float]) -> Iterator[tuple[str, float, float]]:
     """(phase, estimated, measured) of every phase that has both."""
     for phase in ("infer", "train"):
-        estimated, key = metrics.get(f"estimate/{phase}/peak_mib"), memory_key(metrics, phase)
+        estimated, key = metrics.get(f"estimate/{phase}/peak_mib"), column_key(metrics, phase, "memory")
         if estimated and key:
             yield phase, estimated, metrics[key]
 

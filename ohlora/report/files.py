@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ohlora.files import write_atomic
-from ohlora.report.page import MARKER, page
-from ohlora.report.plots import standalone
+from ohlora.report.page import MARKER, render_page
+from ohlora.report.plots.svg import standalone
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One drawing: the name of its file without `.svg`, what stands above it, the SVG text."""
+    """One drawing: the name of its file without `.svg`, its caption, the SVG text."""
 
     name: str
     caption: str
@@ -32,7 +32,7 @@ def write_document(out: Path, title: str, text: str, plots: Sequence[Plot], lang
     images = "\n\n".join(f"![{plot.caption}]({plot.name}.svg)" for plot in plots)
     write_atomic(out.with_suffix(".md"), text.replace(MARKER, images) + ending)
     drawn = [(plot.caption, plot.svg) for plot in plots]
-    write_atomic(out.with_suffix(".html"), page(f"# {title}\n\n{text}", drawn, title, lang, ending))
+    write_atomic(out.with_suffix(".html"), render_page(f"# {title}\n\n{text}", drawn, title, lang, ending))
 
 
 def format_csv(rows: Sequence[Mapping[str, object]], first: Sequence[str]) -> str:

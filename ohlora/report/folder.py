@@ -1,4 +1,4 @@
-"""The report of a folder of runs, whichever kind they are: written, and what the terminal and MLflow get of it."""
+"""Write the report of a folder of runs of any kind; return what the terminal and MLflow show of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ohlora.records.manifest import SELECTION, read_manifest
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What is printed, the exit code of the runs, the note of the MLflow run above them, its tags."""
+    """The text to print, the exit code of the runs, the note and the tags of their MLflow parent run."""
 
     text: str
     code: int
@@ -26,9 +26,9 @@ def write_report(folder: Path) -> FolderReport:
 
         code, text = write_selection([folder], None, None)
         return FolderReport(text, code, text)
-    from ohlora.report.comparison.document import head
-    from ohlora.report.comparison.record import tags_of
+    from ohlora.report.comparison.document import compose_summary
+    from ohlora.report.comparison.record import list_tags
     from ohlora.report.comparison.write import write_comparison
 
     comparison, text = write_comparison(folder)
-    return FolderReport(text, comparison.exit_code(), head(comparison), tags_of(comparison))
+    return FolderReport(text, comparison.exit_code(), compose_summary(comparison), list_tags(comparison))

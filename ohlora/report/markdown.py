@@ -26,7 +26,7 @@ def table(lang: str, codes: Iterable[str], rows: Sequence[Sequence[str]]) -> str
 
 
 def section(lang: str, code: str, *paragraphs: str) -> list[str]:
-    """A heading with its paragraphs, to be joined by an empty line; nothing where none of them says anything."""
+    """A heading with its paragraphs, to be joined by an empty line; nothing if all of them are empty."""
     return [f"## {say(lang, code)}", *filter(None, paragraphs)] if any(paragraphs) else []
 
 

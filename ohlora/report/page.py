@@ -6,15 +6,11 @@ import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from markdown_it import MarkdownIt
-    from markdown_it.rules_block import StateBlock
 
 MARKER = "<!-- plots -->"
+MARKER_LINE = re.compile(rf"^ *{MARKER} *$", re.MULTILINE)
 ALARM = re.compile(r"(\*\*|__)\s*(NOT COMPARABLE|비교 불가)")
-# Said to the browser as well: whatever slips into the text, nothing is fetched and nothing runs.
+# Tells the browser too: whatever the text holds, nothing is fetched and nothing runs.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'"
 PAGE = """\
 <!DOCTYPE html>
@@ -37,44 +33,30 @@ PAGE = """\
 """
 
 
-def page(markdown: str, plots: Sequence[tuple[str, str]], title: str, lang: str, ending: str = "") -> str:
-    """One HTML5 document. `plots` are (caption, SVG text); they go where MARKER stands on a line, else to the end.
+def render_page(markdown: str, plots: Sequence[tuple[str, str]], title: str, lang: str, ending: str = "") -> str:
+    """One HTML5 document. `plots` are (caption, SVG text); they replace the first line that is MARKER, else end it.
 
-    The Markdown may hold what users wrote: its HTML is shown, not obeyed; an image becomes a link. The SVG and the
+    The Markdown may hold what users wrote: its HTML is shown as text; an image becomes a link. The SVG and the
     `ending`, HTML after all else, are trusted.
     """
-    parser = _parser()
+    before, *after = MARKER_LINE.split(markdown)
+    figures = "".join(f"<figure>\n<figcaption>{escape(name)}</figcaption>\n{svg}\n</figure>\n" for name, svg in plots)
+    css = Path(__file__).with_name("page.css").read_text("utf-8")
+    body = _render(before) + figures + _render("".join(after)) + ending
+    return PAGE.format(lang=escape(lang), policy=POLICY, title=escape(title), css=css, body=body)
+
+
+def _render(markdown: str) -> str:
+    """Markdown as HTML; a quote that says 'not comparable' is an alarm."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+    # A table wider than the screen scrolls by itself, also with the keyboard.
+    parser.add_render_rule("table_open", lambda *_: '<div class="wide" tabindex="0">\n<table>\n')
+    parser.add_render_rule("table_close", lambda *_: "</table>\n</div>\n")
     tokens = parser.parse(markdown)
     for i, token in enumerate(tokens[:-2]):
         if token.type == "blockquote_open" and ALARM.match(tokens[i + 2].content):
             token.attrSet("class", "alarm")
             token.attrSet("role", "alert")
-    places = [i for i, token in enumerate(tokens) if token.type == "plots"]
-    place = places[0] if places else len(tokens)
-    figures = "".join(f"<figure>\n<figcaption>{escape(name)}</figcaption>\n{svg}\n</figure>\n" for name, svg in plots)
-    before, after = (parser.renderer.render(part, parser.options, {}) for part in (tokens[:place], tokens[place:]))
-    css = Path(__file__).with_name("page.css").read_text("utf-8")
-    body = before + figures + after + ending
-    return PAGE.format(lang=escape(lang), policy=POLICY, title=escape(title), css=css, body=body)
-
-
-def _parser() -> MarkdownIt:
-    from markdown_it import MarkdownIt
-
-    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
-    parser.block.ruler.before("fence", "plots", _marker, {"alt": ["paragraph", "reference", "blockquote", "list"]})
-    parser.add_render_rule("plots", lambda *_: "")
-    # A table wider than the screen scrolls by itself; the keyboard reaches it too.
-    parser.add_render_rule("table_open", lambda *_: '<div class="wide" tabindex="0">\n<table>\n')
-    parser.add_render_rule("table_close", lambda *_: "</table>\n</div>\n")
-    return parser
-
-
-def _marker(state: StateBlock, line: int, end: int, silent: bool) -> bool:
-    """The block rule for a line that is the marker and nothing else."""
-    if state.is_code_block(line) or state.getLines(line, line + 1, state.blkIndent, False).strip() != MARKER:
-        return False
-    if not silent:
-        state.push("plots", "", 0)
-        state.line = line + 1
-    return True
+    return str(parser.renderer.render(tokens, parser.options, {}))

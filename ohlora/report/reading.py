@@ -1,8 +1,8 @@
-"""Run folders -> results, grouped into arms. Files that cannot be used are said, never guessed at."""
+"""Run folders -> results, grouped into arms. Unreadable files are reported, not guessed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -30,7 +30,7 @@ class ArmRuns:
 
     @property
     def backend(self) -> str:
-        """The back end that was in effect, else the one that was asked for, else ''."""
+        """The back end in effect, else the requested one, else ''."""
         for run in self.runs:
             asked = run.requested.get("backend") or {}
             return str(run.effective.get("backend") or asked.get("name") or "")
@@ -42,28 +42,36 @@ class ArmRuns:
 
     @property
     def drawn(self) -> Result | None:
-        """The run whose curves stand for the arm: the first finished one that the machine did not disturb."""
+        """The run whose curves are drawn: the first finished one that the machine did not disturb."""
         return next((run for run in self.finished if not find_disturbances(run.disturbance)), self.first)
 
     @property
     def first(self) -> Result | None:
-        """A run to read settings off: a finished one if there is any."""
+        """A run that represents the arm's settings: a finished one if there is any."""
         return next(iter([*self.finished, *self.runs]), None)
 
     def metrics(self) -> dict[str, float]:
-        """Median of each metric over the runs that have it; a run that broke off keeps what it measured."""
-        keys = sorted({key for run in self.runs for key in run.metrics})
-        return {key: median([run.metrics[key] for run in self.runs if key in run.metrics]) for key in keys}
+        """Median of each metric over the runs that have it, those that broke off included."""
+        return take_medians(self.runs)
 
 
 @dataclass
 class RunFolder:
-    """What a folder holds: its plan if it has one, its arms, and what could not be used, in words."""
+    """What a folder holds: its plan if it has one, its arms, and the unusable files, each with the reason."""
 
     folder: Path
     manifest: Manifest | None
     arms: list[ArmRuns]
     unreadable: list[tuple[str, str]]
+
+    @property
+    def runs(self) -> list[Result]:
+        return [run for arm in self.arms for run in arm.runs]
+
+    @property
+    def lang(self) -> str:
+        """The language that the plan asks for."""
+        return self.manifest.lang if self.manifest else "en"
 
     def describe_unreadable(self, lang: str) -> list[str]:
         """Files that were left out, and why."""
@@ -97,39 +105,41 @@ def read_folder(folder: Path) -> RunFolder:
     foreign = [run.run_id for run in runs if planned and run.run_id not in planned]
     runs = [run for run in runs if run.run_id not in foreign]
     unreadable += [(name, "foreign") for name in foreign]
-    seeds = _planned_seeds(manifest)
-    if manifest and manifest.kind == PAIRS:  # a run that was changed afterwards is none of its arm's
-        first: dict[tuple[str, str], Result] = {}
-        for run in sorted(runs, key=lambda run: run.repeat):
-            if _work(run, seeds) != _work(first.setdefault((run.track, run.arm), run), seeds):
-                unreadable.append((run.run_id, "foreign"))
-        runs = [run for run in runs if (run.run_id, "foreign") not in unreadable]
     if not runs and not manifest:
         detail = f" ({'; '.join(f'{name}: {why}' for name, why in unreadable)})" if unreadable else ""
         raise UserError(f"{folder}: no result.json in it or one level below that can be read{detail}")
-    return RunFolder(folder, manifest, list(_arms(runs, manifest)), unreadable)
+    arms, changed = _group_runs(runs, manifest)
+    return RunFolder(folder, manifest, arms, unreadable + [(name, "foreign") for name in changed])
 
 
-def _arms(runs: list[Result], manifest: Manifest | None) -> Iterator[ArmRuns]:
-    arms: dict[tuple[str, str], ArmRuns] = {}
-    tracks: dict[str, str] = {}
-    seeds = _planned_seeds(manifest)
-    for track, name, overrides in manifest.arms() if manifest else ():
-        arms[track, name] = ArmRuns(name, track, overrides)
-    for job in manifest.jobs if manifest else ():
+def _group_runs(runs: list[Result], manifest: Manifest | None) -> tuple[list[ArmRuns], list[str]]:
+    """The arms with their runs; and the runs of pairs whose configuration was changed afterwards, which join no arm."""
+    planned = manifest.jobs if manifest else []
+    arms = {(track, name): ArmRuns(name, track, own) for track, name, own in (manifest.arms() if manifest else ())}
+    for job in planned:
         arms[job.track, job.arm].planned += 1
-        tracks[job.run_id] = job.track
+    tracks = {job.run_id: job.track for job in planned}
+    is_pairs = manifest is not None and manifest.kind == PAIRS
+    seeds = {job.run_id: job.asked.get("seed") for job in planned if is_pairs}  # pairs may differ in a planned seed
+    changed = []
     for run in sorted(runs, key=lambda run: (run.order, run.repeat)):
         track = tracks.get(run.run_id, run.track)
         arm = arms.setdefault((track, run.arm), ArmRuns(run.arm, track))
-        if arm.runs and _work(arm.runs[0], seeds) != _work(
-            run, seeds
-        ):  # the same back end, another question asked of it
-            arm = arms.setdefault((track, run.run_id), ArmRuns(run.run_id, track))
+        if arm.runs and _work(arm.runs[0], seeds) != _work(run, seeds):
+            if is_pairs:
+                changed.append(run.run_id)
+                continue
+            arm = arms.setdefault((track, run.run_id), ArmRuns(run.run_id, track))  # it did other work
         arm.runs.append(run)
     for arm in arms.values():
         arm.planned = max(arm.planned, len(arm.runs))
-        yield arm
+    return list(arms.values()), changed
+
+
+def take_medians(runs: Sequence[Result]) -> dict[str, float]:
+    """The median of each metric over the runs that have it."""
+    keys = sorted({key for run in runs for key in run.metrics})
+    return {key: median([run.metrics[key] for run in runs if key in run.metrics]) for key in keys}
 
 
 def name_machine(device: Mapping[str, Any]) -> str:
@@ -142,8 +152,8 @@ def find_newest(folder: Path, run: Result, name: str) -> Path | None:
     return next((path / name for path in attempts(own)[::-1] if (path / name).is_file()), None)
 
 
-def asked_of(run: Result) -> dict[str, Any]:
-    """What a run was asked to do, whichever repeat it is and wherever its files lie (what they hold has its hash)."""
+def requested_work(run: Result) -> dict[str, Any]:
+    """The configuration of a run without its repeat and the paths of its files, whose content is hashed elsewhere."""
     kept = select_measured(run.requested)
     for group in ("model", "data"):
         if isinstance(kept.get(group), dict):
@@ -151,13 +161,9 @@ def asked_of(run: Result) -> dict[str, Any]:
     return kept
 
 
-def _planned_seeds(manifest: Manifest | None) -> dict[str, Any]:
-    """Run -> the seed that a comparison planned for it; its pairs may differ in that."""
-    return {job.run_id: job.asked.get("seed") for job in manifest.jobs} if manifest and manifest.kind == PAIRS else {}
-
-
 def _work(run: Result, seeds: dict[str, Any]) -> str:
-    asked = asked_of(run)
+    """A text that is the same for runs that do the same work; a seed that was planned for the pair does not count."""
+    asked = requested_work(run)
     if "seed" in asked and seeds.get(run.run_id) == asked["seed"]:
         del asked["seed"]
     return repr(sorted(asked.items()))

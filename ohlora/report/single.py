@@ -1,4 +1,4 @@
-"""What a single run prints when it has ended: its table, its answers, where it lies; or what went wrong."""
+"""What a single run prints at its end: its table, its answers, its folder; or what went wrong."""
 
 from __future__ import annotations
 

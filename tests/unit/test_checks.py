@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ohlora.records.result import Result
-from ohlora.report.comparison.contrast import contrast
-from ohlora.report.comparison.parity import checks
-from ohlora.report.comparison.settings import changed_by_itself, differences, is_intended
+from ohlora.report.comparison.contrast import compare_arms
+from ohlora.report.comparison.parity import run_checks
+from ohlora.report.comparison.settings import is_intended, list_differences, list_unrequested_changes
 from ohlora.report.reading import ArmRuns
 
 REQUESTED: dict[str, Any] = {
@@ -51,13 +51,13 @@ def run(arm: str, repeat: int = 0, **changed: Any) -> Result:
 
 
 def states(**changed: Any) -> dict[str, str]:
-    return {check.code: check.state for check in checks([run("A")], [run("B", **changed)])}
+    return {check.code: check.state for check in run_checks([run("A")], [run("B", **changed)])}
 
 
 def test_another_gpu_of_the_same_kind_is_another_machine() -> None:
     gpu = {"name": "NVIDIA T4", "type": "cuda", "vram_mib": 15000, "cuda": "13.0", "threads": 2}
     sides = [[run("A", device={**gpu, "uuid": "GPU-1"})], [run("B", device={**gpu, "uuid": "GPU-2"})]]
-    assert {check.code: check.state for check in checks(*sides)}["machine"] == "broken"
+    assert {check.code: check.state for check in run_checks(*sides)}["machine"] == "broken"
 
 
 def test_equal_runs() -> None:
@@ -126,7 +126,7 @@ def test_what_was_asked_excuses_only_what_follows_from_it() -> None:
     later = states(**optimizer, parity__losses=[3.0, 2.0])
     assert later["losses"] == "equal" and later["setting train.optimizer"] == "asked", "the first step's loss alone"
     assert states(**optimizer, parity__losses=[4.0, 2.9])["losses"] == "broken"
-    (losses,) = [c for c in checks([run("A")], [run("B", **optimizer)]) if c.code == "losses"]
+    (losses,) = [c for c in run_checks([run("A")], [run("B", **optimizer)]) if c.code == "losses"]
     assert losses.detail.startswith("step 0 alone: ")
     threads = states(requested__launch__threads=1, device__threads=1)
     assert threads["threads"] == "asked"
@@ -134,7 +134,7 @@ def test_what_was_asked_excuses_only_what_follows_from_it() -> None:
 
 
 def test_libraries_may_not_change_between_the_runs_of_one_arm() -> None:
-    found = checks([run("A"), run("A", 1, versions__unsloth="2")], [run("B"), run("B", 1, versions__unsloth="2")])
+    found = run_checks([run("A"), run("A", 1, versions__unsloth="2")], [run("B"), run("B", 1, versions__unsloth="2")])
     assert {check.code: check.state for check in found}["versions"] == "broken"
 
 
@@ -147,13 +147,14 @@ def test_a_loss_that_repeats_itself_is_no_finding() -> None:
             made = run("AB"[side], pair, **{"metrics__eval/eval_loss": 2.5 + 1e-6 * side})
             made.timings = {"started": 10.0 * pair + 5 * turn, "ended": 10.0 * pair + 5 * turn + 1}
             arms[side].runs.append(made)
-    loss = contrast(arms[0], arms[1], []).figures["eval/eval_loss"]
+    loss = compare_arms(arms[0], arms[1], []).figures["eval/eval_loss"]
     assert loss.p and loss.p > 0.9 and (loss.verdict, loss.why) == ("no_verdict", "one_seed")
 
 
 def test_a_setting_of_one_side_alone_is_shown() -> None:
     shown = {
-        d.key: d for d in differences(run("A"), run("B", effective__train__flex=True, arguments={"eos_token": "x"}))
+        d.key: d
+        for d in list_differences(run("A"), run("B", effective__train__flex=True, arguments={"eos_token": "x"}))
     }
     assert (shown["train.flex"].baseline, shown["train.flex"].other) == ("—", "True")
     assert not shown["arguments.eos_token"].asked
@@ -162,18 +163,18 @@ def test_a_setting_of_one_side_alone_is_shown() -> None:
 def test_what_a_side_did_otherwise_than_asked() -> None:
     asked = run("A", requested__trainer__optimizer="adamw_8bit", requested__trainer__gradient_checkpointing="unsloth",
                 effective__train__gradient_checkpointing="torch.utils.checkpoint")  # fmt: skip
-    found = {key: (want, have) for key, want, have in changed_by_itself(ArmRuns("A", runs=[asked]))}
+    found = {key: (want, have) for key, want, have in list_unrequested_changes(ArmRuns("A", runs=[asked]))}
     assert found["trainer.optimizer"] == ("adamw_8bit", "AdamW")
     assert found["trainer.gradient_checkpointing"] == ("unsloth", "torch.utils.checkpoint")
-    assert not list(changed_by_itself(ArmRuns("A", runs=[run("A")])))
+    assert not list(list_unrequested_changes(ArmRuns("A", runs=[run("A")])))
     alpha = run("A", requested__lora__alpha=8, effective__train__lora_alpha=64)
-    assert list(changed_by_itself(ArmRuns("A", runs=[alpha]))) == [("lora.alpha", "8", "64")]
+    assert list(list_unrequested_changes(ArmRuns("A", runs=[alpha]))) == [("lora.alpha", "8", "64")]
 
 
 def test_adapters_of_another_scale_are_not_compared() -> None:
     def found(**other: Any) -> dict[str, str]:
         sides = [run("A", effective__train__lora_scale=1.0), run("B", effective__train__lora_scale=8.0, **other)]
-        return {check.code: check.state for check in checks(sides[:1], sides[1:])}
+        return {check.code: check.state for check in run_checks(sides[:1], sides[1:])}
 
     assert found()["setting train.lora_scale"] == "broken"
     assert found(requested__lora__alpha=512)["setting train.lora_scale"] == "asked"

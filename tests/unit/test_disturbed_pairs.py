@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from test_report import HF, put
 
-from ohlora.report.comparison.record import tags_of
+from ohlora.report.comparison.record import list_tags
 from ohlora.report.comparison.write import write_comparison
 from ohlora.report.single import show_run
 
@@ -60,7 +60,7 @@ def test_a_disturbed_pair_is_shown_and_takes_no_part_in_a_verdict(tmp_path: Path
     assert "<td>the process stood still for 20.0 s</td>" in (tmp_path / "comparison.html").read_text()
     assert "with Unsloth: 1 of 5 pairs disturbed and left out" in (tmp_path / "ratios.svg").read_text()
     assert "| 18.0 s (" in text.split("w/o")[0], "the cells are of the pairs that verdicts are of"
-    assert tags_of(comparison)["disturbed.unsloth"] == "1 of 5 pairs left out"
+    assert list_tags(comparison)["disturbed.unsloth"] == "1 of 5 pairs left out"
     rows = list(csv.DictReader(io.StringIO((tmp_path / "comparison.csv").read_text())))
     assert [row["disturbed"] for row in rows if row["disturbed"]] == ["train longest_pause_s=20.0"]
     assert [row["redo"] for row in rows].count("1") == 2
@@ -120,7 +120,7 @@ def test_in_korean(tmp_path: Path) -> None:
     put_pair(tmp_path, 0, 0, 20.0)
     _, printed = write_comparison(tmp_path, "ko")
     assert "전체 1쌍 가운데 1쌍은" in printed
-    assert "| 1 | backend=hf | train | 프로세스가 20.0초 동안 멈춤 |" in (tmp_path / "comparison.md").read_text()
+    assert "| 1 | backend=hf | 학습 | 프로세스가 20.0초 동안 멈춤 |" in (tmp_path / "comparison.md").read_text()
 
 
 @pytest.mark.parametrize(("step", "verdict", "why"), [(0, "no_verdict", "one_seed"), (1, "less", "")])

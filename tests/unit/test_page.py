@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ohlora.report.page import MARKER, page
-from ohlora.report.plots import loss_curves
+from ohlora.report.page import MARKER, render_page
+from ohlora.report.plots.loss import loss_curves
 
 PLOTS = [("Loss <b>", loss_curves({"a": [(1, 2.0), (2, 1.0)]}, {})), ("Two", "<svg></svg>")]
 VOID = {"meta", "link", "br", "hr", "img"}
@@ -43,13 +43,13 @@ class Reader(HTMLParser):
 
 
 def read(markdown: str, plots: list[tuple[str, str]] | None = None, title: str = "T", lang: str = "en") -> Reader:
-    reader = Reader(page(markdown, plots or [], title, lang))
+    reader = Reader(render_page(markdown, plots or [], title, lang))
     assert not reader.open
     return reader
 
 
 def test_a_whole_document() -> None:
-    html = page("# 안녕\n\n| a | b |\n| --- | ---: |\n| 1 | 2 |\n", PLOTS, "표 <1>", "ko")
+    html = render_page("# 안녕\n\n| a | b |\n| --- | ---: |\n| 1 | 2 |\n", PLOTS, "표 <1>", "ko")
     reader = Reader(html)
     assert html.startswith("<!DOCTYPE html>") and reader.elements[0] == ("html", {"lang": "ko"})
     assert "표 <1>" in reader.texts and "안녕" in reader.texts
@@ -77,7 +77,7 @@ def test_nothing_is_loaded_from_anywhere() -> None:
                 allowed = {"a": ("http://", "https://"), "link": ("data:,",), "use": ("#",)}[tag]
                 assert (value or "").startswith(allowed)
     assert sum(tag == "a" for tag in reader.tags) == 4
-    html = page(markdown, PLOTS, "T", "en")
+    html = render_page(markdown, PLOTS, "T", "en")
     assert "@import" not in html and "url(http" not in html and "url(//" not in html
     assert "default-src 'none'" in html
 
@@ -123,7 +123,7 @@ def test_without_a_marker_they_come_last_and_a_second_marker_vanishes() -> None:
 
 
 def test_an_inline_marker_is_not_the_marker() -> None:
-    reader = read(f"a {MARKER} b\n\n```\n{MARKER}\n```\n\n## Two", PLOTS)
+    reader = read(f"a {MARKER} b\n\n| {MARKER} |\n| --- |\n\n## Two", PLOTS)
     assert reader.tags.index("figure") > reader.tags.index("h2")
 
 

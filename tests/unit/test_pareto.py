@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ohlora.report.plots import ParetoPoint, front, pareto_plot
+from ohlora.report.plots.pareto import ParetoPoint, front, pareto_plot
 from ohlora.report.words.comparison import say
 
 SVG = "{http://www.w3.org/2000/svg}"

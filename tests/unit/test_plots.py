@@ -11,16 +11,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ohlora.report.plots import (
-    MemoryPoint,
-    RatioRow,
-    loss_curves,
-    memory_timeline,
-    ratio_intervals,
-    standalone,
-)
-from ohlora.report.plots.ratios import ratio_ticks
-from ohlora.report.plots.svg import drawing, fold
+from ohlora.report.plots.loss import loss_curves
+from ohlora.report.plots.memory import MemoryPoint, memory_timeline
+from ohlora.report.plots.ratios import RatioRow, ratio_intervals, ratio_ticks
+from ohlora.report.plots.svg import drawing, fold, standalone
 from ohlora.report.words.comparison import say
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -268,6 +262,7 @@ def test_korean_has_room_without_a_korean_font() -> None:
 
 def test_importing_loads_nothing_heavy() -> None:
     heavy = ("matplotlib", "numpy", "markdown_it", "adjustText")
-    code = f"import sys, ohlora.report.plots, ohlora.report.page; print([m for m in {heavy} if m in sys.modules])"
+    modules = "ohlora.report.comparison.plots, ohlora.report.selection.write"
+    code = f"import sys, {modules}; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

@@ -13,9 +13,10 @@ import pytest
 
 from ohlora import __version__
 from ohlora.errors import UserError
-from ohlora.records.result import Result
+from ohlora.records.result import Result, Status
 from ohlora.report.comparison.write import write_comparison
 from ohlora.report.provenance import version_text
+from ohlora.report.words.comparison import say
 
 HF = {
     "infer/infer_time_s": 60.0, "infer/peak_rss_mib": 2000.0, "train/train_time_s": 20.0,
@@ -265,6 +266,28 @@ def test_in_korean(tmp_path: Path) -> None:
     _, printed = write_comparison(tmp_path, "ko")
     assert printed.startswith("> **비교 불가**:") and "통과하지 못한 검사: 토큰 id와 레이블" in printed
     assert 'lang="ko"' in (tmp_path / "comparison.html").read_text()
+
+
+@pytest.mark.parametrize("status", [status.value for status in Status if status is not Status.finished])
+def test_a_status_is_in_the_language_of_the_page_and_the_same_in_data(tmp_path: Path, status: str) -> None:
+    put(tmp_path, "hf", HF)
+    put(tmp_path, "unsloth", {}, 1, status=status, reason={"code": "x", "text": "y"})
+    _, printed = write_comparison(tmp_path, "ko")
+    text, word = (tmp_path / "comparison.md").read_text("utf-8"), say("ko", f"status.{status}")
+    assert f"(0/1, {word}: y) | {word} | {word} |" in text and f"(unsloth-r0-0): {word}: y" in text
+    assert f"{status}:" not in text + printed
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "comparison.csv").read_text("utf-8"))))
+    (track,) = json.loads((tmp_path / "comparison.json").read_text("utf-8"))["tracks"]
+    assert rows[1]["status"] == status and track["arms"][1]["status"] == [status]
+
+
+def test_what_a_check_found_is_in_the_language_of_the_page(tmp_path: Path) -> None:
+    put(tmp_path, "hf", HF, parity={"losses": [3.0, 2.0]})
+    put(tmp_path, "unsloth", UNSLOTH, 1, parity={"losses": [3.0, 2.5]})
+    for lang, found in (("en", "2.0e-01 > 0.001, step 1"), ("ko", "2.0e-01 > 0.001, 스텝 1")):
+        assert f"({found})" in write_comparison(tmp_path, lang)[1]
+        assert f"| {found} |" in (tmp_path / "comparison.md").read_text("utf-8")
+    assert "2.0e-01 > 0.001, step 1" in (tmp_path / "comparison.json").read_text("utf-8")
 
 
 def test_runs_that_did_other_work_are_rows_of_their_own(tmp_path: Path) -> None:

@@ -107,6 +107,8 @@ def test_a_disturbed_run_is_in_a_table_and_counts(tmp_path: Path) -> None:
     text = (tmp_path / "selection.md").read_text("utf-8")
     assert "their figures count all the same.\n\n| repeat | model | phase | why |" in text
     assert "| 1 | small r64 | train | the process stood still for 20.0 s |" in text
+    write_selection([tmp_path], "ko")
+    assert "| 1 | small r64 | 학습 | 프로세스가 20.0초 동안 멈춤 |" in (tmp_path / "selection.md").read_text("utf-8")
 
 
 def test_the_choice_follows_the_numbers(tmp_path: Path) -> None:
@@ -159,6 +161,17 @@ def test_what_did_not_finish_keeps_its_row_its_numbers_and_its_reason(tmp_path: 
     )
     assert "- **large**, LoRA rank 16: oom: out_of_memory; asked for 9 GiB | of 8" in printed
     assert code == 1 and "no other model finished, so there is nothing to compare it with" in printed
+
+
+def test_what_did_not_finish_is_told_in_korean(tmp_path: Path) -> None:
+    put(tmp_path, "small", 16, BASE | SMALL, "good", requested=asking("small"))
+    put(tmp_path, "away", 16, {}, status="skipped", reason={"text": "no weights here"}, requested=asking("away"))
+    plan(tmp_path, asking("later", model__license="unknown"))
+    _, printed = write_selection([tmp_path], "ko")
+    assert "| **away** (건너뜀: no weights here) |" in printed and "LoRA rank 16: 건너뜀: no weights here" in printed
+    assert "| **later** (실행 안 됨) | — | 알 수 없음 (!) |" in printed
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "selection.csv").read_text("utf-8"))))
+    assert {row["status"] for row in rows} == {"finished", "skipped", "not run"}
 
 
 def test_nothing_finished(tmp_path: Path) -> None:

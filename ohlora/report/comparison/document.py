@@ -11,14 +11,15 @@ from ohlora.report.comparison.headline import RESOLUTION_MIB
 from ohlora.report.comparison.labels import (
     HeadlineLine,
     describe_work,
+    detail_text,
     interval_text,
     list_headline,
     value_text,
     verdict_text,
 )
 from ohlora.report.comparison.notes import list_notes
-from ohlora.report.comparison.settings import changed_by_itself, differences
-from ohlora.report.comparison.table import shows_percentages, user_table
+from ohlora.report.comparison.settings import list_differences, list_unrequested_changes
+from ohlora.report.comparison.table import build_user_table, shows_percentages
 from ohlora.report.disturbances import list_disturbed
 from ohlora.report.estimates import describe_estimates
 from ohlora.report.markdown import NO_VALUE, items, markdown, number, section, table
@@ -29,15 +30,15 @@ from ohlora.report.words.comparison import say
 FIGURE = ("ratio", "interval", "spread", "verdict", "needed")
 
 
-def document(comparison: Comparison) -> str:
+def compose_document(comparison: Comparison) -> str:
     """The whole report as Markdown; the plots go where MARKER stands."""
-    lang, parts = comparison.lang, loud(comparison)
+    lang, parts = comparison.lang, list_breaches(comparison)
     for place, track in enumerate(comparison.tracks):  # the headline opens the file
         parts += [f"## {track.title(lang)}"] if place else []
-        parts += [user_table(track, lang), say(lang, "cells") if shows_percentages(track) else ""]
+        parts += [build_user_table(track, lang), say(lang, "cells") if shows_percentages(track) else ""]
         parts += [_test_settings(track, lang)]
-    parts += section(lang, "verdicts", *verdicts(comparison))
-    parts += [*section(lang, "know", items(known(comparison))), MARKER]
+    parts += section(lang, "verdicts", *list_verdicts(comparison))
+    parts += [*section(lang, "know", items(describe_notes(comparison))), MARKER]
     named = [(f"{track.prefix(lang)}{arm.name}", run) for track, arm in comparison.named_arms for run in arm.runs]
     parts += list_disturbed(named, lang, "disturbed_pairs")
     parts += section(lang, "all_metrics", *_per_track(comparison, _all_metrics))
@@ -45,29 +46,31 @@ def document(comparison: Comparison) -> str:
     parts += section(lang, "settings", *_per_track(comparison, _settings))
     arms = [([f"{track.prefix(lang)}{arm.name}"], arm.metrics(), arm.runs) for track, arm in comparison.named_arms]
     parts += section(lang, "estimates", *describe_estimates(["arm"], arms, lang))
-    parts += section(lang, "failures", items(failures(comparison)))
-    parts += section(lang, "unreadable", items(comparison.held.describe_unreadable(lang)))
+    parts += section(lang, "failures", items(list_failures(comparison)))
+    parts += section(lang, "unreadable", items(comparison.source.describe_unreadable(lang)))
     parts += section(lang, "hardware", _hardware(comparison), say(lang, "written by", version=version_text()))
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def head(comparison: Comparison) -> str:
-    """The report down to the plots: tables, verdicts, notes. MLflow cuts a description at 8,000 characters."""
-    return document(comparison).split(MARKER)[0]
+def compose_summary(comparison: Comparison) -> str:
+    """The report up to the plots: tables, verdicts, notes. MLflow cuts a description at 8,000 characters."""
+    return compose_document(comparison).split(MARKER)[0]
 
 
-def loud(comparison: Comparison) -> list[str]:
-    """Over the table: what voids the comparison."""
+def list_breaches(comparison: Comparison) -> list[str]:
+    """The alarms above the table: one for each broken check."""
     lang, found = comparison.lang, []
     for track, one in comparison.voided:
         about = {"track": track.prefix(lang), "arm": one.other.name, "baseline": one.baseline.name}
         for check in one.voided:
-            text = say(lang, "breach", **about, check=say(lang, check.code), detail=check.detail or NO_VALUE)
+            text = say(
+                lang, "breach", **about, check=say(lang, check.code), detail=detail_text(check, lang) or NO_VALUE
+            )
             found.append(f"> **{say(lang, 'NOT COMPARABLE')}**: {text}")
     return found
 
 
-def verdicts(comparison: Comparison) -> list[str]:
+def list_verdicts(comparison: Comparison) -> list[str]:
     """One line for each headline metric of each contrast, in a list for each track."""
     lines, found = list(list_headline(comparison, comparison.lang)), []
     for track in comparison.tracks:
@@ -77,18 +80,21 @@ def verdicts(comparison: Comparison) -> list[str]:
     return found
 
 
-def known(comparison: Comparison) -> list[str]:
+def describe_notes(comparison: Comparison) -> list[str]:
     """The notes as text."""
     return [note.text for note in list_notes(comparison, comparison.lang)]
 
 
-def failures(comparison: Comparison) -> list[str]:
+def list_failures(comparison: Comparison) -> list[str]:
     """One text per run that did not finish, with its reason, and per arm with planned runs that never ran."""
     lines, lang = [], comparison.lang
     for track, arm in comparison.named_arms:
         name = f"{track.prefix(lang)}{track.label(arm)}"
         broken = [run for run in arm.runs if run.status != Status.finished.value]
-        lines += [f"{name} ({run.run_id}): {run.status}: {(run.reason or {}).get('text', '')}" for run in broken]
+        lines += [
+            f"{name} ({run.run_id}): {say(lang, f'status.{run.status}')}: {(run.reason or {}).get('text', '')}"
+            for run in broken
+        ]
         if arm.planned > len(arm.runs):
             lines.append(f"{name}: {say(lang, 'planned', count=arm.planned - len(arm.runs))}")
     return lines
@@ -96,12 +102,11 @@ def failures(comparison: Comparison) -> list[str]:
 
 def _verdict_line(line: HeadlineLine, lang: str) -> str:
     paired = line.figure.paired
-    values = {key: getattr(line, key) for key in ("metric", "verdict", "change", "arm", "baseline", "pairs")}
     if paired.interval is None:
         sides = {"x": value_text(line.figure.key, paired.other), "y": value_text(line.figure.key, paired.baseline)}
-        return say(lang, "one_pair_line", **values, **sides)
+        return say(lang, "one_pair_line", **vars(line), **sides)
     low, high = (f"{100 * (end - 1):+.1f} %" for end in paired.interval)
-    return say(lang, "verdict_line", low=low, high=high, **values)
+    return say(lang, "verdict_line", low=low, high=high, **vars(line))
 
 
 def _per_track(comparison: Comparison, part: Callable[[Track, str], Iterator[str]]) -> Iterator[str]:
@@ -141,7 +146,7 @@ def _parity(track: Track, lang: str) -> Iterator[str]:
     for one in track.contrasts:
         if len(track.contrasts) > 1:
             yield f"{one.other.name} – {one.baseline.name}"
-        rows = [[say(lang, check.code), say(lang, check.state), check.detail] for check in one.checks]
+        rows = [[say(lang, check.code), say(lang, check.state), detail_text(check, lang)] for check in one.checks]
         yield table(lang, ("check", "state", "seen"), rows) if rows else NO_VALUE
 
 
@@ -149,12 +154,12 @@ def _settings(track: Track, lang: str) -> Iterator[str]:
     yield items(
         say(lang, "changed", arm=arm.name, key=key, want=want, have=have)
         for arm in track.arms
-        for key, want, have in changed_by_itself(arm)
+        for key, want, have in list_unrequested_changes(arm)
     )
     for one in track.contrasts:
         rows = [
             [f"`{d.key}`", _short(d.baseline), _short(d.other), say(lang, "by_asking" if d.asked else "by_itself")]
-            for d in differences(one.baseline.first, one.other.first)
+            for d in list_differences(one.baseline.first, one.other.first)
         ]
         header = [say(lang, "setting"), one.baseline.name, one.other.name, say(lang, "why")]
         yield markdown(header, rows) if rows else say(lang, "no_differences")

@@ -1,4 +1,4 @@
-"""Checks of what must be the very same in both arms: hashes, amounts of work, settings, libraries, the machine."""
+"""Checks of what must be identical in both arms: hashes, amounts of work, settings, libraries, the machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from ohlora.config.identity import flatten
 from ohlora.records.result import Result
-from ohlora.report.comparison.headline import WORK
 from ohlora.report.comparison.settings import is_intended, touches
 
 State = Literal["equal", "broken", "asked", "unknown"]
@@ -22,7 +21,7 @@ MUST_BE_EQUAL = (
 
 @dataclass(frozen=True)
 class Check:
-    """One check of one pair of arms; `detail` says what was seen: numbers and names, no sentence."""
+    """One check of one pair of arms; `detail`: the numbers and names that were found, no sentence."""
 
     code: str
     state: State
@@ -55,16 +54,16 @@ def check_batches(check: Check, pairs: Pairs) -> Check:
 
 
 def check_work(pairs: Pairs, asked: Sequence[str], decided_by: dict[str, tuple[str, ...]]) -> Check:
-    """As many steps, tokens and prompts; `decided_by`: the parts of the configuration that each follows from."""
+    """Equal numbers of steps, tokens and prompts; `decided_by`: the parts of the configuration that decide each."""
     known = False
     unlike: dict[str, str] = {}
     intended: dict[str, str] = {}
     for left, right in pairs:
-        for key in WORK:
+        for key, parts in decided_by.items():
             sides = [left.metrics.get(key), right.metrics.get(key)]
             known |= None not in sides
             if sides[0] != sides[1]:
-                found = intended if touches(asked, decided_by[key]) else unlike
+                found = intended if touches(asked, parts) else unlike
                 found[key] = f"{key} {' / '.join('—' if side is None else f'{side:g}' for side in sides)}"
     if unlike:
         return Check("work", "broken", "; ".join(unlike.values()))
@@ -72,7 +71,7 @@ def check_work(pairs: Pairs, asked: Sequence[str], decided_by: dict[str, tuple[s
 
 
 def check_settings(runs: Sequence[Result], asked: list[str]) -> Iterator[Check]:
-    """Settings in effect without whose equality nothing may be compared, in every run; only what is not equal."""
+    """The settings in effect that must be equal in every run for a comparison; only those that are not."""
     effective = [flatten(run.effective) for run in runs]
     for name in MUST_BE_EQUAL:
         for key in sorted({key for side in effective for key in side if key.rsplit(".", 1)[-1] == name}):
@@ -86,7 +85,7 @@ def check_settings(runs: Sequence[Result], asked: list[str]) -> Iterator[Check]:
 
 
 def _value(name: str, value: Any) -> str:
-    """As it is compared: of checkpointing, that it is on; who recomputes is what a back end is."""
+    """The value to compare; of checkpointing only whether it is on: how it is done belongs to the back end."""
     if value is None:
         return ABSENT
     return "none" if value == "none" else "on" if name == "gradient_checkpointing" else str(value)
@@ -94,25 +93,15 @@ def _value(name: str, value: Any) -> str:
 
 def check_softcap(runs: Sequence[Result]) -> Iterator[Check]:
     """Gemma 2 caps its attention scores; the SDPA path of transformers leaves the cap out."""
-    phases = ("infer", "train")
-    capped = [
-        run
-        for run in runs
-        if "Gemma2ForCausalLM" in [(run.effective.get(phase) or {}).get("model_class") for phase in phases]
-    ]
-    dropped = {
-        run.arm
-        for run in capped
-        for phase in phases
-        if (run.effective.get(phase) or {}).get("attention") == "sdpa"
-        and (run.effective.get(phase) or {}).get("route") == "transformers"
-    }
+    phases = [(run.arm, run.effective.get(phase) or {}) for run in runs for phase in ("infer", "train")]
+    capped = [(arm, one) for arm, one in phases if one.get("model_class") == "Gemma2ForCausalLM"]
+    dropped = {arm for arm, one in capped if (one.get("attention"), one.get("route")) == ("sdpa", "transformers")}
     if capped:
         yield Check("softcap", "broken" if dropped else "equal", "; ".join(sorted(dropped)))
 
 
 def check_machine(runs: Sequence[Result]) -> Check:
-    """The same processor or GPU and as much memory; of main memory a kernel keeps a varying share for itself."""
+    """The same processor or GPU and the same memory; a kernel reserves a varying share of main memory."""
     found = check_equal("machine", runs, lambda run: _hardware(run.device), False)
     ram = [run.device["ram_mib"] for run in runs if "ram_mib" in run.device]
     if found.state == "equal" and ram and max(ram) > 1.02 * min(ram):
@@ -121,13 +110,13 @@ def check_machine(runs: Sequence[Result]) -> Check:
 
 
 def _hardware(device: dict[str, Any]) -> str | None:
-    # A CPU's name says the rest of it.
+    # A CPU's name implies the rest.
     beside = ("cpu", "cores", "vram_mib", "cuda", "uuid") if device.get("type") == "cuda" else ()
     return ", ".join(str(device[key]) for key in ("name", *beside) if key in device) or None
 
 
 def check_versions(baseline: Sequence[Result], other: Sequence[Result]) -> Check:
-    """Every library the same in all runs of an arm, and what both arms have the same in both."""
+    """One version of each library within an arm, and the same in both arms if both have it."""
     sides = [{(name, v) for run in arm for name, v in run.versions.items()} for arm in (baseline, other)]
     names = [{name for name, _ in side} for side in sides]
     found: dict[str, set[str]] = {}
@@ -143,5 +132,5 @@ def check_versions(baseline: Sequence[Result], other: Sequence[Result]) -> Check
 
 
 def _short(value: str) -> str:
-    """A hash by its beginning; anything else whole."""
+    """The first digits of a hash; any other text whole."""
     return value[:12] if len(value) == 64 and " " not in value else value

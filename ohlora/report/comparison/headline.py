@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-# The memory of a phase: what a GPU allocated where there is one, else what was resident.
-MEMORY = ("peak_vram_mib", "peak_rss_mib")
-# The columns of the user's table.
-HEADLINE = ("infer memory", "infer/infer_time_s", "train memory", "train/train_time_s")
-# What a run was given to do: it must be equal.
-WORK = ("infer/prompts", "infer/generated_tokens", "train/train_steps", "train/train_tokens", "train/padding_ratio")
+from collections.abc import Container
+
+# The columns of the user's table: a phase, and what is measured in it.
+COLUMNS = (("infer", "memory"), ("infer", "time"), ("train", "memory"), ("train", "time"))
+RESOLUTION_TIME = 0.001  # relative: the error of one measurement; no smaller spread is believed
 RESOLUTION_QUALITY = 0.005  # relative
 RESOLUTION_MIB = 8.0  # the error that memory is measured with: a smaller difference is none
 
 
-def memory_key(metrics: dict[str, float], phase: str) -> str | None:
-    """The metric that stands for a phase's memory; None where none was measured."""
-    return next((f"{phase}/{key}" for key in MEMORY if f"{phase}/{key}" in metrics), None)
+def column_key(metrics: Container[str], phase: str, what: str) -> str | None:
+    """The metric in a column, None if it was not measured. Memory is what a GPU allocated, else resident memory."""
+    names = ("peak_vram_mib", "peak_rss_mib") if what == "memory" else (f"{phase}_time_s",)
+    return next((f"{phase}/{name}" for name in names if f"{phase}/{name}" in metrics), None)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ohlora.records.result import Result
 from ohlora.report.comparison.comparison import Comparison, Track
 from ohlora.report.comparison.contrast import Contrast, Figure
-from ohlora.report.comparison.headline import memory_key
+from ohlora.report.comparison.equality import Check
+from ohlora.report.comparison.headline import column_key
 from ohlora.report.markdown import NO_VALUE
 from ohlora.report.words.comparison import say
 
@@ -38,14 +40,14 @@ def list_headline(comparison: Comparison, lang: str) -> Iterator[HeadlineLine]:
         sides, count = (track.label(one.other), track.label(one.baseline)), str(len(one.pairs))
         pairs = say(lang, "pairs_of", pairs=count, left_out=len(one.left_out)) if one.left_out else count
         for figure in one.headline():
-            ratio, metric = figure.paired.ratio, headline_name(figure, lang)
+            ratio, metric = figure.paired.ratio, figure_name(figure, lang)
             change = NO_VALUE if figure.paired.pairs == 1 else f"{100 * (ratio - 1):+.1f} %"
             yield HeadlineLine(track, one, figure, *sides, metric, change, pairs, verdict_text(figure, lang))
 
 
-def headline_name(figure: Figure, lang: str) -> str:
-    phase, what = figure.key.split("/")[0], "memory" if "peak" in figure.key else "time"
-    return say(lang, f"{phase} {what}")
+def figure_name(figure: Figure, lang: str) -> str:
+    """'fine-tuning memory'; of a metric outside the user's table its key."""
+    return say(lang, " ".join(figure.column)) if figure.column else figure.key
 
 
 def verdict_text(figure: Figure, lang: str) -> str:
@@ -59,24 +61,29 @@ def interval_text(figure: Figure) -> str:
     return NO_VALUE if interval is None else f"{interval[0]:.3f} – {interval[1]:.3f}"
 
 
+def detail_text(check: Check, lang: str) -> str:
+    """What a check found; its numbers and names are the same in every language."""
+    return re.sub(r"\bstep( 0 alone)?\b", lambda found: say(lang, f"detail.{found[0]}"), check.detail)
+
+
 def value_text(key: str, value: float) -> str:
     """'2,296 MiB' or '60.4 s'."""
     return f"{value:,.0f} MiB" if key.endswith("_mib") else seconds_text(value)
 
 
 def seconds_text(value: float) -> str:
-    """Enough digits that a percentage of it can be followed."""
+    """Enough digits to recompute a percentage from it."""
     return f"{value:.{1 if value >= 10 else 2}f} s"
 
 
 def memory_text(metrics: dict[str, float], phase: str) -> str:
-    """'2,296 MiB RSS': without a GPU it says that it is resident memory."""
-    key = memory_key(metrics, phase)
+    """'2,296 MiB' on a GPU, '2,296 MiB RSS' (resident memory) without one."""
+    key = column_key(metrics, phase, "memory")
     return NO_VALUE if key is None else f"{metrics[key]:,.0f} MiB{'' if 'vram' in key else ' RSS'}"
 
 
 def describe_work(run: Result | None, lang: str, code: str, **more: object) -> str:
-    """The sentence on what a benchmark did, '' where the run does not tell; `more` are values it takes besides."""
+    """The sentence on the work of a benchmark, '' if it is not recorded; `more`: further values of the sentence."""
     trainer, generation = (run.requested.get(key) or {} if run else {} for key in ("trainer", "generation"))
     if run is None or not {"epochs", "batch_size"} <= set(trainer):
         return ""

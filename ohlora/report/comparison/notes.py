@@ -13,7 +13,7 @@ from ohlora.report.words.comparison import say
 
 
 class Note(NamedTuple):
-    """`text` is that of `code` in `ohlora.report.words`; of a route, the back end's own."""
+    """`text` is the words of `code`; for a route, those of the back end."""
 
     code: str
     text: str

@@ -1,4 +1,4 @@
-"""Did both arms do the same work? Each check says equal, broken, different as asked, or not checked. A broken one
+"""Did both arms do the same work? Each check is equal, broken, different as intended, or not checked. A broken one
 voids the comparison."""
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from ohlora.report.comparison.equality import (
     check_versions,
     check_work,
 )
-from ohlora.report.comparison.settings import asked_to_differ, touches
+from ohlora.report.comparison.settings import list_requested_differences, touches
 
-# The parts of the configuration that decide what a check looks at: where the arms were asked to differ there, it may.
+# The parts of the configuration that decide the value of a check: if those differ, a difference is intended.
 WEIGHTS = ("model.name", "model.repo", "model.revision", "model.package", "model.lora_targets")
 PROMPT = ("model.prompt_format", "model.prompt_template")
 ROWS = ("data", *WEIGHTS, *PROMPT, "trainer.max_length", "trainer.train_rows")
@@ -29,7 +29,7 @@ ASKED = (*ROWS, "trainer.eval_rows", "generation.prompts", "generation.split", "
 AMOUNT = ("trainer.batch_size", "trainer.gradient_accumulation", "trainer.epochs", "trainer.max_steps")
 ADAPTER = (*WEIGHTS, "lora", "seed")
 TRAINING = (*ROWS, "model.dtype", "lora", "seed", "trainer.batch_size")
-LATER = (  # not the first step's
+LATER = (  # these do not change the first step
     "trainer.optimizer", "trainer.learning_rate", "trainer.schedule", "trainer.warmup_ratio", "trainer.weight_decay",
     "trainer.epochs", "trainer.max_steps", "trainer.gradient_accumulation", "trainer.max_grad_norm",
 )  # fmt: skip
@@ -42,18 +42,18 @@ WORK_BY = {
 }
 
 
-def pairs_of(baseline: Sequence[Result], other: Sequence[Result]) -> list[tuple[Result, Result]]:
-    """The runs of two arms that have the same repeat and were made again as often, as pairs."""
+def match_pairs(baseline: Sequence[Result], other: Sequence[Result]) -> list[tuple[Result, Result]]:
+    """Pairs of runs of two arms with the same repeat and redo."""
     partners = {(run.repeat, run.redo): run for run in other}
     return [(run, partners[run.repeat, run.redo]) for run in baseline if (run.repeat, run.redo) in partners]
 
 
-def checks(baseline: Sequence[Result], other: Sequence[Result]) -> list[Check]:
+def run_checks(baseline: Sequence[Result], other: Sequence[Result]) -> list[Check]:
     """All checks between the finished runs of two arms."""
-    pairs = pairs_of(baseline, other)
+    pairs = match_pairs(baseline, other)
     if not pairs:
         return []
-    asked, runs = asked_to_differ(*pairs[0]), [*baseline, *other]
+    asked, runs = list_requested_differences(*pairs[0]), [*baseline, *other]
     phases = {key.split("/")[0] for run in runs for key in run.metrics}
     found = [check_equal("tokens", runs, lambda run: run.hashes.get("tokens"), touches(asked, ASKED))]
     if "infer" in phases:
@@ -74,8 +74,8 @@ def checks(baseline: Sequence[Result], other: Sequence[Result]) -> list[Check]:
     ]
 
 
-def overlapped(runs: Sequence[Result]) -> Check:
-    """Runs that shared the machine with one another measured each other."""
+def check_overlap(runs: Sequence[Result]) -> Check:
+    """No two runs at the same time: they would have measured each other."""
     spans = sorted((r.timings["started"], r.timings["ended"], r.run_id) for r in runs if "ended" in r.timings)
     both = [f"{a[2]} · {b[2]}" for a, b in pairwise(spans) if b[0] < a[1]]
     return Check("alone", "broken" if both else "equal" if spans else "unknown", "; ".join(both[:3]))

@@ -9,9 +9,11 @@ from ohlora.files import read_jsonl
 from ohlora.measure.disturbance import find_disturbances
 from ohlora.report.comparison.comparison import Comparison, Track
 from ohlora.report.comparison.contrast import Contrast, Figure
-from ohlora.report.comparison.labels import headline_name
+from ohlora.report.comparison.labels import figure_name
 from ohlora.report.files import Plot
-from ohlora.report.plots import MemoryPoint, RatioRow, loss_curves, memory_timeline, ratio_intervals
+from ohlora.report.plots.loss import loss_curves
+from ohlora.report.plots.memory import MemoryPoint, memory_timeline
+from ohlora.report.plots.ratios import RatioRow, ratio_intervals
 from ohlora.report.reading import ArmRuns, find_newest
 from ohlora.report.words.comparison import say
 
@@ -19,11 +21,11 @@ Colour = Literal["better", "worse", "none", "void"]
 COLOURS: dict[str, Colour] = {
     "faster": "better", "less": "better", "slower": "worse", "more": "worse", "not_comparable": "void",
 }  # fmt: skip
-# Shown under the four of the headline.
+# Shown below the headline metrics.
 ALSO_SHOWN = ("train/train_tokens_per_s", "infer/infer_ttft_ms", "load/load_s", "eval/eval_loss")
 
 
-def plots_of(comparison: Comparison) -> list[Plot]:
+def draw_plots(comparison: Comparison) -> list[Plot]:
     """Every plot of every track that has something to draw."""
     found, lang = [], comparison.lang
     for track in comparison.tracks:
@@ -52,11 +54,10 @@ def _ratios(track: Track, lang: str) -> str | None:
 
 
 def _row(track: Track, one: Contrast, figure: Figure, lang: str) -> RatioRow:
-    name = headline_name(figure, lang) if figure.headline else figure.key
     several = f"{track.label(one.other)}: " if len(track.contrasts) > 1 else ""
     low, high = figure.paired.interval or (None, None)
     colour, verdict = COLOURS.get(figure.verdict, "none"), say(lang, figure.verdict)
-    return RatioRow(f"{several}{name}", figure.paired.ratio, low, high, verdict, colour)
+    return RatioRow(f"{several}{figure_name(figure, lang)}", figure.paired.ratio, low, high, verdict, colour)
 
 
 def _losses(folder: Path, track: Track, lang: str) -> str | None:
@@ -88,7 +89,8 @@ def _memory(folder: Path, track: Track, lang: str) -> str | None:
 def _name(arm: ArmRuns, lang: str) -> str:
     """The arm's name, marked where all of its runs were disturbed, so that one of them is drawn."""
     disturbed = find_disturbances(arm.drawn.disturbance) if arm.drawn else {}
-    return arm.name + (say(lang, "plot.disturbed", phases=", ".join(disturbed)) if disturbed else "")
+    phases = ", ".join(say(lang, f"phase.{phase}") for phase in disturbed)
+    return arm.name + (say(lang, "plot.disturbed", phases=phases) if phases else "")
 
 
 def _lines(folder: Path, arm: ArmRuns, name: str) -> list[dict[str, Any]]:

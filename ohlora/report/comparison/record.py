@@ -8,11 +8,12 @@ from typing import Any
 
 from ohlora.config.identity import slug
 from ohlora.measure.disturbance import find_disturbances
+from ohlora.records.result import Result
 from ohlora.report.comparison.comparison import Comparison, Track
 from ohlora.report.comparison.contrast import Contrast, Figure
 from ohlora.report.comparison.labels import list_headline
 from ohlora.report.comparison.notes import list_notes
-from ohlora.report.comparison.settings import changed_by_itself, differences
+from ohlora.report.comparison.settings import list_differences, list_unrequested_changes
 from ohlora.report.files import format_csv
 from ohlora.report.provenance import code_version
 from ohlora.report.reading import ArmRuns
@@ -21,7 +22,7 @@ SCHEMA = 2
 IDENTITY = ("run_id", "track", "arm", "repeat", "redo", "order", "status")
 
 
-def as_dict(comparison: Comparison) -> dict[str, Any]:
+def to_dict(comparison: Comparison) -> dict[str, Any]:
     """comparison.json, documented in docs/result.md."""
     return {
         "schema": SCHEMA,
@@ -29,7 +30,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "comparable": bool(comparison.tracks) and all(track.comparable for track in comparison.tracks),
         "tracks": [_track(track) for track in comparison.tracks],
         "notes": [note._asdict() for note in list_notes(comparison, "en")],
-        "unreadable": comparison.held.describe_unreadable(comparison.lang),
+        "unreadable": comparison.source.describe_unreadable(comparison.lang),
         "lang": comparison.lang,
         "written_by": code_version(),
     }
@@ -41,7 +42,7 @@ def _track(track: Track) -> dict[str, Any]:
 
 
 def _arm(arm: ArmRuns) -> dict[str, Any]:
-    changed = (dict(zip(("key", "asked_for", "in_effect"), one, strict=True)) for one in changed_by_itself(arm))
+    changed = (dict(zip(("key", "asked_for", "in_effect"), one, strict=True)) for one in list_unrequested_changes(arm))
     return {
         "name": arm.name,
         "overrides": arm.overrides,
@@ -62,20 +63,23 @@ def _contrast(one: Contrast) -> dict[str, Any]:
         "pairs": len(one.pairs),
         "interleaved": one.interleaved,
         "comparable": one.comparable,
-        "left_out": [
-            {"repeat": left.pair[0].repeat, "redo": left.pair[0].redo, "reasons": left.reasons} for left in one.left_out
-        ],
+        "left_out": [_left_out(pair) for pair in one.left_out],
         "metrics": {key: _figure(figure) for key, figure in one.figures.items()},
         "metrics_with_disturbed": {key: _figure(figure) for key, figure in one.with_disturbed.items()},
         "parity": [vars(check) for check in one.checks],
-        "settings": [vars(difference) for difference in differences(one.baseline.first, one.other.first)],
+        "settings": [vars(difference) for difference in list_differences(one.baseline.first, one.other.first)],
     }
+
+
+def _left_out(pair: tuple[Result, Result]) -> dict[str, Any]:
+    reasons = {run.run_id: why for run in pair if (why := find_disturbances(run.disturbance))}
+    return {"repeat": pair[0].repeat, "redo": pair[0].redo, "reasons": reasons}
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
     return {
-        "headline": figure.headline,
-        **{key: value for key, value in vars(figure.paired).items() if key != "p"},  # but what Holm makes of it
+        "headline": figure.column is not None,
+        **{key: value for key, value in vars(figure.paired).items() if key != "p"},  # p_holm replaces it
         "p_holm": figure.p,
         "family": figure.family,
         "pairs_to_show_5_percent": figure.pairs_needed,
@@ -84,7 +88,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
     }
 
 
-def as_csv(comparisons: Sequence[Comparison]) -> str:
+def to_csv(comparisons: Sequence[Comparison]) -> str:
     """One line per run: its identity, how it ended, and every metric as a column."""
     rows = []
     for comparison in comparisons:
@@ -99,8 +103,8 @@ def as_csv(comparisons: Sequence[Comparison]) -> str:
     return format_csv(rows, ("folder", *IDENTITY, "reason", "disturbed"))
 
 
-def tags_of(comparison: Comparison) -> dict[str, str]:
-    """What MLflow's list of runs shows of a comparison: its parity, loud when broken, and the headline verdicts."""
+def list_tags(comparison: Comparison) -> dict[str, str]:
+    """The tags in MLflow's list of runs: parity (NOT COMPARABLE if a check is broken) and the headline verdicts."""
     broken = [f"{one.other.name}: {check.code} {check.detail}" for _, one in comparison.voided for check in one.voided]
     whole = "no check is broken" if any(one.pairs for _, one in comparison.contrasts) else "nothing was compared"
     tags = {"parity": f"NOT COMPARABLE: {'; '.join(broken)}" if broken else whole}

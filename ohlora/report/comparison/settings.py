@@ -1,4 +1,4 @@
-"""Settings: what was asked for, what was in effect, and what differed between two arms besides what was asked."""
+"""Settings: requested, in effect, and different between two arms without having been requested."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from ohlora.backends import backends
 from ohlora.config.identity import flatten
 from ohlora.records.result import Result
-from ohlora.report.reading import ArmRuns, asked_of
+from ohlora.report.reading import ArmRuns, requested_work
 
-# Settings in effect, and the parts of the configuration that decide them: differing there, they differ as asked.
+# Settings in effect, and the parts of the configuration that decide them: if those differ, a difference is intended.
 _MODEL = ("model.name", "model.repo", "model.revision", "model.package", "model.architecture")
 _STEPS = (
     "data",
@@ -50,7 +50,7 @@ _SETTINGS_BY_PARTS: dict[str, tuple[str, ...]] = {
     "device use_cpu": ("device",),
 }
 DECIDED_BY = {name: parts for names, parts in _SETTINGS_BY_PARTS.items() for name in names.split()}
-# The trainer's arguments that say where files go, or that both sides make up for themselves.
+# Arguments of the trainer that name folders, or that each side generates itself.
 UNINTERESTING = ("output_dir", "logging_dir", "run_name", "project", "trackio_space_id", "trackio_bucket_id", "_n_gpu")
 UNINTERESTING_PREFIXES = ("hub_", "push_to_hub", "vllm_", "report_to")
 REQUESTED = {
@@ -69,7 +69,7 @@ REQUESTED = {
 
 @dataclass(frozen=True)
 class Difference:
-    """A setting that was not the same in both arms. `asked`: the arms were asked to differ there."""
+    """A setting that was not the same in both arms. `asked`: the difference was requested."""
 
     key: str
     baseline: str
@@ -77,17 +77,17 @@ class Difference:
     asked: bool
 
 
-def asked_to_differ(baseline: Result, other: Result) -> list[str]:
-    """The keys of the configuration in which two runs were asked to differ."""
-    left, right = flatten(asked_of(baseline)), flatten(asked_of(other))
+def list_requested_differences(baseline: Result, other: Result) -> list[str]:
+    """The keys of the configuration that were requested to differ between two runs."""
+    left, right = flatten(requested_work(baseline)), flatten(requested_work(other))
     return sorted(key for key in {*left, *right} if left.get(key) != right.get(key))
 
 
-def differences(baseline: Result | None, other: Result | None) -> Iterator[Difference]:
-    """What differed in effect, the trainer's resolved arguments included; nothing without two runs."""
+def list_differences(baseline: Result | None, other: Result | None) -> Iterator[Difference]:
+    """The settings in effect that differ, with the trainer's resolved arguments; nothing without two runs."""
     if baseline is None or other is None:
         return
-    asked = asked_to_differ(baseline, other)
+    asked = list_requested_differences(baseline, other)
     sides = [flatten(run.effective) | {f"arguments.{k}": v for k, v in _arguments(run)} for run in (baseline, other)]
     for key in sorted(set(sides[0]) | set(sides[1])):
         left, right = (str(side.get(key, "—")) for side in sides)
@@ -96,17 +96,17 @@ def differences(baseline: Result | None, other: Result | None) -> Iterator[Diffe
 
 
 def is_intended(name: str, asked: list[str]) -> bool:
-    """True when a setting of this name follows from what the arms were asked to differ in."""
+    """True when a setting of this name follows from the requested differences."""
     return touches(asked, (*DECIDED_BY.get(name, ()), f"trainer.{name}"))
 
 
 def touches(asked: Sequence[str], parts: Sequence[str]) -> bool:
-    """Is one of the keys that the arms were asked to differ in one of these parts, or under one?"""
+    """Is one of the requested differences one of these parts, or under one?"""
     return any(key == part or key.startswith(f"{part}.") for key in asked for part in parts)
 
 
-def changed_by_itself(arm: ArmRuns) -> Iterator[tuple[str, str, str]]:
-    """(key, asked for, in effect) where a run did otherwise than it was asked; 'auto' is no request."""
+def list_unrequested_changes(arm: ArmRuns) -> Iterator[tuple[str, str, str]]:
+    """(key, requested, in effect) where a run did not do what was requested; 'auto' is no request."""
     run = arm.first
     if run is None:
         return
@@ -119,7 +119,7 @@ def changed_by_itself(arm: ArmRuns) -> Iterator[tuple[str, str, str]]:
 
 
 def _same(want: str, have: str, effective: dict[str, Any]) -> bool:
-    """An option's name and what a library calls it."""
+    """Do an option's name and a library's name mean the same?"""
     fused = effective.get("train.optimizer_fused")
     names = {
         "auto": have,

@@ -21,7 +21,8 @@ def loss_curves(curves: dict[str, Line], evals: dict[str, Line], lang: str = "en
     from matplotlib.ticker import MaxNLocator
 
     names = {arm: fold(arm, 90) for arm in [*curves, *evals]}
-    remarks = _remarks(curves, evals, lang)
+    values = [value for lines in (curves, evals) for line in lines.values() for _, value in line]
+    remarks = _remarks(curves, values, lang)
     rows = sum(name.count("\n") + 1 for name in names.values()) + len(remarks)
     with drawing(HEIGHT + LINE * rows) as figure:
         axes = figure.subplots()
@@ -36,20 +37,15 @@ def loss_curves(curves: dict[str, Line], evals: dict[str, Line], lang: str = "en
             if seen:
                 axes.plot([s for s, _ in seen], [v for _, v in seen], gid=f"eval-{i}", clip_on=False, **marker)
             key.append(Line2D([], [], **{**line, **marker, "linestyle": line.get("linestyle", "-")} if seen else line))
-        if not axes.has_data() or not _finite(curves, evals):
-            axes.set(yticks=[])  # no scale where nothing is
+        if not any(map(isfinite, values)):
+            axes.set(yticks=[])  # no scale without points
         blank = Line2D([], [], linestyle="")
         labels = [*names.values(), *remarks]
         figure.legend([*key, *[blank] * len(remarks)], labels, loc="outside upper left", handlelength=3)
         return svg_text(figure, say(lang, "plot.loss_title"))
 
 
-def _finite(curves: dict[str, Line], evals: dict[str, Line]) -> bool:
-    return any(isfinite(value) for lines in (curves, evals) for line in lines.values() for _, value in line)
-
-
-def _remarks(curves: dict[str, Line], evals: dict[str, Line], lang: str) -> list[str]:
-    values = [value for lines in (curves, evals) for line in lines.values() for _, value in line]
+def _remarks(curves: dict[str, Line], values: list[float], lang: str) -> list[str]:
     drawn = [repr(line) for line in curves.values() if line]
     same = [say(lang, "plot.coincide")] if len(set(drawn)) < len(drawn) else []
     broken = [] if all(map(isfinite, values)) else [say(lang, "plot.not_finite")]

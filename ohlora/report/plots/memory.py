@@ -46,6 +46,7 @@ def memory_timeline(runs: dict[str, list[MemoryPoint]], lang: str = "en") -> str
             title = fold(say(lang, f"plot.process.{process}") if process in PROCESSES else process, 30)
             for row, (name, run) in enumerate(zip(names, timed, strict=True)):
                 axes, samples = panels[row, column], [point for point in run if point.process == process]
+                axes.margins(x=0)
                 lines = "\n" * (name.count("\n") + 1)
                 axes.set_title(f"{name}\n{title}" if column == 0 else f"{lines}{title}")
                 if samples:
@@ -53,8 +54,7 @@ def memory_timeline(runs: dict[str, list[MemoryPoint]], lang: str = "en") -> str
                     _line(axes, samples, lang, f"memory-{row}-{column}")
                 else:
                     axes.text(0.5, 0.5, say(lang, "plot.nothing"), transform=axes.transAxes, ha="center", va="center")
-            spans = [[p.t_s for p in run if p.process == process] for run in timed]
-            panels[0, column].set_xlim(0, max((span[-1] - span[0] for span in spans if span), default=1.0) or 1.0)
+            panels[0, column].set_xlim(left=0)
         panels[0, 0].set_ylim(0, highest * 1.3)
         panels[0, 0].yaxis.set_major_formatter("{x:,.0f}")
         panels[-1, -1].set_xlabel(say(lang, "plot.seconds"), loc="right")

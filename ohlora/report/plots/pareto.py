@@ -1,4 +1,4 @@
-"""Quality against cost: a marker per candidate and rank; what nothing beats in both is filled, joined and named."""
+"""Quality against cost: a marker per candidate and rank; those on the Pareto front are filled, joined and named."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEIGHT = 430
-LOG_FROM = 8  # times between the least and the greatest cost
+LOG_FROM = 8  # greatest ÷ least cost
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ParetoPoint:
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[bool]:
-    """For each (cost, quality): is there no other that is at least as good in both and better in one?"""
+    """For each (cost, quality): is it on the Pareto front, so that no other is as good in both and better in one?"""
     return [
         not any(c <= cost and q >= quality and (c < cost or q > quality) for c, q in points) for cost, quality in points
     ]
@@ -51,21 +51,23 @@ def pareto_plot(points: Sequence[ParetoPoint], cost: str, title: str, lang: str 
         handles = [Line2D([], [], markersize=7, markerfacecolor=look["color"], **look) for look in looks.values()]
         figure.legend(handles, keys, loc="outside upper left", ncols=columns, handlelength=1)
         _set_scales(axes, seen)
-        best = front([(point.cost, point.quality) for point in seen])
-        edge = sorted((p.cost, p.quality) for p, on_it in zip(seen, best, strict=True) if on_it)
-        axes.plot(*zip(*edge, strict=True) if edge else ([], []), gid="front", color=INK, alpha=0.4, linewidth=1.2,
+        mask = front([(point.cost, point.quality) for point in seen])
+        best = [point for point, is_best in zip(seen, mask, strict=True) if is_best]
+        edge = sorted((point.cost, point.quality) for point in best)
+        axes.plot([c for c, _ in edge], [q for _, q in edge], gid="front", color=INK, alpha=0.4, linewidth=1.2,
                   drawstyle="steps-post")  # fmt: skip
-        for i, (point, on_it) in enumerate(zip(seen, best, strict=True)):
-            face = looks[point.series]["color"] if on_it else "none"
+        for i, point in enumerate(seen):
+            face = looks[point.series]["color"] if point in best else "none"
             size = 6 + 2 * min(point.size, 4)
             axes.plot([point.cost], [point.quality], gid=f"point-{i}", markersize=size, markerfacecolor=face,
                       zorder=3, clip_on=False, **looks[point.series])  # fmt: skip
-        label_points(axes, [point for point, on_it in zip(seen, best, strict=True) if on_it], seen)
+        axes.autoscale_view()  # the names need the final scale
+        label_points(axes, best, seen)
         return svg_text(figure, title)
 
 
 def label_points(axes: Axes, named: Sequence[ParetoPoint], points: Sequence[ParetoPoint]) -> list[Any]:
-    """Each name where it hides neither a point nor another name; a thin line leads to one that stands apart."""
+    """Place each name where it hides no point and no other name; a thin line connects a name that stands apart."""
     from adjustText import adjust_text
 
     texts = [axes.text(point.cost, point.quality, fold(point.name, 40, lines=1), size=11.5) for point in named]
@@ -74,13 +76,8 @@ def label_points(axes: Axes, named: Sequence[ParetoPoint], points: Sequence[Pare
     if texts:
         costs, qualities = [point.cost for point in points], [point.quality for point in points]
         line = {"arrowstyle": "-", "color": INK, "alpha": 0.35, "linewidth": 0.8}
-        force = {
-            "force_text": (0.3, 0.5),
-            "force_static": (0.05, 0.1),
-            "force_pull": (0.05, 0.05),
-            "expand": (1.1, 1.4),
-        }
-        adjust_text(texts, costs, qualities, ax=axes, iter_lim=400, arrowprops=line, **force)
+        adjust_text(texts, costs, qualities, ax=axes, iter_lim=400, arrowprops=line, force_text=(0.3, 0.5),
+                    force_static=(0.05, 0.1), force_pull=(0.05, 0.05), expand=(1.1, 1.4))  # fmt: skip
     return texts
 
 
@@ -94,18 +91,12 @@ def _set_scales(axes: Axes, points: Sequence[ParetoPoint]) -> None:
     """Room around the points; a logarithmic cost where the costs are far apart."""
     from matplotlib.ticker import LogLocator, NullLocator
 
+    axes.margins(0.08, 0.1)
+    costs = [point.cost for point in points]
     if not points:
         axes.set(xticks=[], yticks=[])
-        return
-    costs, qualities = [p.cost for p in points], [p.quality for p in points]
-    low, high = min(costs), max(costs)
-    if high / low > LOG_FROM:
-        axes.set(xscale="log", xlim=(low / 1.3, high * 1.3))
+    elif max(costs) / min(costs) > LOG_FROM:
+        axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_minor_locator(NullLocator())
-    else:
-        room = 0.08 * (high - low) or 0.1 * high
-        axes.set_xlim(low - room, high + room)
     axes.xaxis.set_major_formatter("{x:,.6g}")
-    room = 0.1 * (max(qualities) - min(qualities)) or max(0.1 * abs(max(qualities)), 0.1)
-    axes.set_ylim(min(qualities) - room, max(qualities) + room)

@@ -13,14 +13,14 @@ from ohlora.report.words.comparison import say
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# By verdict: a colour that colour-blind readers tell apart, and a marker that says the same without it.
+# By verdict: a colour that is distinct for colour-blind readers, and a marker that needs no colour.
 LOOKS = {"better": ("#2f86d1", "o"), "worse": ("#d2601a", "D"), "none": (QUIET, "s"), "void": (QUIET, "x")}
 FARTHEST = (1e-4, 1e4)  # ticks reach so far
 
 
 @dataclass(frozen=True)
 class RatioRow:
-    """One metric. No interval: too few pairs. `colour` is the caller's: less is not better for all metrics."""
+    """One metric; no interval with too few pairs. The caller chooses `colour`: less is not always better."""
 
     label: str
     ratio: float

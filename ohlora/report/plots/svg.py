@@ -15,12 +15,12 @@ from xml.etree import ElementTree
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH = 720  # px; one unit of the drawing is one px where the page has room
+WIDTH = 720  # px; one unit of the drawing is one px if the page has room
 MARGIN = 16  # px around a plot in a file of its own
 LINE = 18  # px from one line of text to the next
 INK = "#010203"  # stands for the reader's text colour: dark on light, light on dark
-QUIET = "#7d8590"  # seen on light and on dark
-# Told apart by colour-blind readers, and on light and dark grounds alike.
+QUIET = "#7d8590"  # visible on light and on dark grounds
+# Distinct for colour-blind readers, on light and on dark grounds.
 COLOURS = ("#2f86d1", "#d9711c", "#1a9d78", "#c0649c", "#8a6fd1", "#a08a1f")
 MARKERS = "oDs^vP"
 FONTS = (
@@ -28,10 +28,10 @@ FONTS = (
 )
 XLINK = "{http://www.w3.org/1999/xlink}href"
 STYLE = {
-    "svg.fonttype": "none",  # text stays text: searchable, and Korean in the reader's fonts
+    "svg.fonttype": "none",  # text stays text: searchable, and in the reader's Korean fonts
     "svg.hashsalt": "ohlora",
     "text.parse_math": False,  # a '$' in an arm's name is a '$'
-    "font.family": "DejaVu Sans",  # measured with it; wider than most
+    "font.family": "DejaVu Sans",  # used to measure texts; wider than most fonts
     "font.size": 12,
     "figure.dpi": 72,
     "path.simplify_threshold": 1.0,  # px: a long run stays a small file
@@ -59,12 +59,12 @@ STYLE = {
 
 @contextmanager
 def drawing(height: float) -> Iterator[Figure]:
-    """An empty figure of so many px, which matplotlib lays out; whatever the user's matplotlibrc says."""
+    """An empty figure of this height in px, laid out by matplotlib; the user's matplotlibrc does not count."""
     from matplotlib import style
     from matplotlib.figure import Figure
 
     with style.context(["default", STYLE]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # measured only; the reader's fonts have it
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's fonts have it
         yield Figure(figsize=(WIDTH / 72, height / 72), layout="constrained")
 
 
@@ -120,6 +120,6 @@ def clean(text: str) -> str:
 
 
 def fold(text: str, chars: int, lines: int = 3) -> str:
-    """The text, clean, in at most so many lines; what is cut ends with an ellipsis."""
+    """The text, clean, wrapped to at most `lines` lines; cut text ends with an ellipsis."""
     text = "\n".join(TextWrapper(chars, max_lines=lines, placeholder="…").wrap(clean(text)))
-    return f"\u200b{text}" if text.startswith("_") else text  # matplotlib leaves such a name out of a legend
+    return f"\u200b{text}" if text.startswith("_") else text  # a legend leaves out a name that starts with '_'

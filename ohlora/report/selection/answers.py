@@ -1,4 +1,4 @@
-"""The answers side by side, folded: per question the reference and what each candidate answered, with its defects."""
+"""The answers side by side, folded: per question the reference and each candidate's answer, with its defects."""
 
 from __future__ import annotations
 

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf, isfinite
-from statistics import median
 from typing import Any
 
 from ohlora.records.result import Result, Status
 from ohlora.records.samples import Sample
-from ohlora.report.comparison.headline import memory_key
-from ohlora.report.reading import RunFolder
+from ohlora.report.comparison.headline import column_key
+from ohlora.report.reading import RunFolder, take_medians
 from ohlora.report.selection.labels import label_trials
 from ohlora.report.selection.trials import Trial, collect_trials
 
@@ -40,7 +39,7 @@ class Candidate:
 
     @property
     def rank_number(self) -> int:
-        """The rank to sort by; 0 where it is not known."""
+        """The rank to sort by; 0 if it is not known."""
         first = self.rank.split()[0]
         return int(first) if first.isdecimal() else 0
 
@@ -59,7 +58,7 @@ class Candidate:
 
     @property
     def status(self) -> str:
-        """'finished' where one repeat finished, else how the first ended."""
+        """'finished' if one repeat finished, else how the first ended."""
         if self.finished:
             return Status.finished.value
         return self.results[0].status if self.results else NOT_RUN
@@ -70,7 +69,7 @@ class Candidate:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Medians over the repeats that finished; of one that broke off, what it measured."""
+        """Medians over the repeats that finished; if none did, over those that broke off."""
         return take_medians([r for r in self.results if r.status == Status.finished.value] or self.results)
 
     @cached_property
@@ -80,13 +79,13 @@ class Candidate:
 
     @cached_property
     def figures(self) -> dict[str, float]:
-        """What it is ranked by; absent is what was not measured. A loss that is no number is infinitely bad."""
+        """The figures of its rank; what was not measured is absent. A loss that is not finite is infinitely bad."""
         metrics, infer = self.metrics, self.inference
         found = {
             "usable_chrf": metrics.get("quality/usable_chrf"),
             "bits": metrics.get("eval/eval_bits_per_char"),
-            "train_memory": metrics.get(memory_key(metrics, "train") or ""),
-            "infer_memory": infer.get(memory_key(infer, "infer") or ""),
+            "train_memory": metrics.get(column_key(metrics, "train", "memory") or ""),
+            "infer_memory": infer.get(column_key(infer, "infer", "memory") or ""),
             "train_time": metrics.get("train/train_time_s"),
             "infer_time": infer.get("infer/infer_time_s"),
             "grade": self.grade,
@@ -109,7 +108,7 @@ class ModelGroup:
         return [result for candidate in self.candidates for result in candidate.results]
 
     def fact(self, measured: str, asked: str) -> Any:
-        """A fact of the model from the first trial that tells it."""
+        """A fact about the model from the first trial that records it."""
         found = (trial.fact(measured, asked) for candidate in self.candidates for trial in candidate.trials)
         return next((value for value in found if value is not None), None)
 
@@ -132,9 +131,9 @@ def group_models(folders: Sequence[RunFolder], grades: Mapping[tuple[str, str], 
     """Every model of every folder in the order of the plans, machine by machine; `grades` by (model, rank)."""
     trials = collect_trials(folders)
     candidates: dict[tuple[str, str, str], Candidate] = {}
-    for trial, label in zip(trials, label_trials(trials), strict=True):
-        new = Candidate(label.model, trial.machine, label.rank, grades.get((label.model, label.rank)))
-        candidates.setdefault((trial.machine, label.model, label.rank), new).trials.append(trial)
+    for trial, (model, rank) in zip(trials, label_trials(trials), strict=True):
+        new = Candidate(model, trial.machine, rank, grades.get((model, rank)))
+        candidates.setdefault((trial.machine, model, rank), new).trials.append(trial)
     groups: dict[tuple[str, str], ModelGroup] = {}
     for one in candidates.values():
         groups.setdefault((one.machine, one.model), ModelGroup(one.model, one.machine, [])).candidates.append(one)
@@ -145,9 +144,3 @@ def group_models(folders: Sequence[RunFolder], grades: Mapping[tuple[str, str], 
             one.inference = inference
     machines = list(dict.fromkeys(trial.machine for trial in trials))
     return sorted(groups.values(), key=lambda group: machines.index(group.machine))
-
-
-def take_medians(results: Sequence[Result]) -> dict[str, float]:
-    """Of each metric, over the results that have it."""
-    keys = dict.fromkeys(key for result in results for key in result.metrics)
-    return {key: median([r.metrics[key] for r in results if key in r.metrics]) for key in keys}

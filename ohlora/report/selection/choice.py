@@ -1,4 +1,4 @@
-"""Which model, on each machine: the choice in a sentence, and what speaks against it, from the numbers."""
+"""The choice of a model on each machine, in a sentence, and what speaks against it, from the numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ohlora.report.selection.ranking import Score
 from ohlora.report.selection.selection import MachineRanking
 from ohlora.report.words.comparison import say
 
-CLOSE = 0.02  # of a score of 1: a lead below it is called small
+CLOSE = 0.02  # of a score of 1: a smaller lead is called small
 UNITS = {"train_memory": " MiB", "infer_memory": " MiB", "train_time": " s", "infer_time": " s"}
 DIGITS = {"usable_chrf": ".1f", "bits": ".3f", "train_memory": ",.0f", "infer_memory": ",.0f", "grade": "g"}
 
@@ -41,7 +41,7 @@ def describe_choice(machine: MachineRanking, lang: str) -> str:
 
 
 def list_objections(machine: MachineRanking, lang: str) -> list[str]:
-    """Everything that the numbers and the licence say against the choice, and what they cannot say."""
+    """What speaks against the choice in the numbers and the licence, and what the numbers cannot show."""
     first = machine.winner
     if first is None:
         return []
@@ -82,7 +82,7 @@ def _licence(machine: MachineRanking, first: Score, lang: str) -> Iterator[str]:
 
 
 def _dominated(machine: MachineRanking, index: int, lang: str) -> Iterator[str]:
-    """What is at least as good by chrF at no greater cost, and better in one of both."""
+    """Candidates that are at least as good by chrF at no greater cost, and better in one of both."""
     for cost in ("train_memory", "train_time"):
         pairs = {
             i: (one.figures["usable_chrf"], -one.figures[cost])

@@ -53,7 +53,7 @@ def compose_document(selection: ModelSelection) -> str:
 
 
 def list_notes(selection: ModelSelection) -> list[str]:
-    """What a reader must know of the table."""
+    """What a reader must know about the table."""
     lang, results = selection.lang, selection.results
     found = [] if selection.finished else [say(lang, "s.none")]
     names = [machine.name for machine in selection.machines]
@@ -75,7 +75,7 @@ def list_notes(selection: ModelSelection) -> list[str]:
 
 
 def list_failures(selection: ModelSelection) -> list[str]:
-    """One line for what was not measured, with its whole reason; ranks with the same one together."""
+    """One line for each model that was not measured, with the full reason; ranks with the same reason share a line."""
     lines = []
     for group in selection.models:
         for alike in join_alike(group):
@@ -88,12 +88,13 @@ def list_failures(selection: ModelSelection) -> list[str]:
 
 
 def _describe_end(candidate: Candidate, lang: str) -> str:
-    """How a candidate ended and why, '' where every planned run of it is there and one finished."""
-    not_run = say(lang, NOT_RUN)
+    """How a candidate ended and why; '' if no planned run is missing and one finished."""
+    not_run = say(lang, f"status.{NOT_RUN}")
     if not candidate.results:
         return not_run
     reasons = filter(None, (candidate.reason.get("code"), candidate.reason.get("text")))
-    ended = [] if candidate.finished else [f"{candidate.status}: {'; '.join(reasons)}"]
+    status = say(lang, f"status.{candidate.status}")
+    ended = [] if candidate.finished else [f"{status}: {'; '.join(reasons)}"]
     missing = [f"{not_run}: {candidate.missing}/{len(candidate.trials)}"] if candidate.missing else []
     return "; ".join([*ended, *missing])
 

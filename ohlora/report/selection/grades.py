@@ -1,4 +1,4 @@
-"""A person's view of the answers: grades.csv (model, rank, grade from 1 to 5), read, or prepared to be filled in."""
+"""A person's grades of the answers: read grades.csv (model, rank, grade from 1 to 5), or prepare it to be filled in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Grades = dict[Key, float | None]
 
 
 def read_grades(path: Path) -> Grades:
-    """(model, rank) -> grade; None where none is given yet. `r16` is the rank 16.
+    """(model, rank) -> grade; None if not given yet. `r16` is the rank 16.
 
     Raises:
         UserError: it cannot be read, a column is missing, a grade is none of 1–5; with line numbers.
@@ -31,7 +31,7 @@ def read_grades(path: Path) -> Grades:
 
 
 def find_grades(path: Path) -> tuple[Grades, list[str]]:
-    """What of the file can be used, and what is wrong with the other lines, whose grades are None.
+    """The usable grades of the file, and the problems of the other lines, whose grades are None.
 
     For the file that is read without being asked for: one wrong line must not cost the report of hours of runs.
     """
@@ -85,7 +85,7 @@ def _records(text: str) -> Iterator[tuple[int, Key, str]]:
 
 
 def _is_closed(text: str) -> bool:
-    """Is a line after the last one a line of its own? In an open quote it would be part of that text."""
+    """Would an added line be a line of its own? In an open quote it would be part of the quoted text."""
     return [*csv.reader(io.StringIO(f"{text}\nlast", newline=""))][-1] == ["last"]
 
 
@@ -102,7 +102,7 @@ def _header(text: str) -> Sequence[str]:
 
 
 def _lines(header: Sequence[str], rows: Iterable[Sequence[str]], end: str) -> str:
-    """Lines in the order of the file's own columns; those that are not ours stay empty."""
+    """Lines in the order of the file's own columns; columns that are not ours stay empty."""
     out = io.StringIO()
     writer = csv.DictWriter(out, list(header), lineterminator=end)
     writer.writerows(dict(zip(COLUMNS, row, strict=False)) for row in rows)

@@ -1,9 +1,8 @@
-"""What candidates are called: model and LoRA rank, with the settings in which trials of the report differ."""
+"""The names of candidates: model and LoRA rank, with the settings in which trials of the report differ."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePath
 
@@ -13,38 +12,32 @@ HASHES = (DATA, TOKENS)  # named only where nothing else tells two trials apart
 LONGEST = 40  # characters of a value in a name
 
 
-@dataclass(frozen=True)
-class Label:
-    """'gemma3-270m backend=unsloth' and '16 learning_rate=0.0001'."""
+def label_trials(trials: Sequence[Trial]) -> list[tuple[str, str]]:
+    """Each trial's model and rank as texts: 'gemma3-270m backend=unsloth' and '16 learning_rate=0.0001'.
 
-    model: str
-    rank: str
-
-
-def label_trials(trials: Sequence[Trial]) -> list[Label]:
-    """Each trial's name. Trials of one name on one machine are repeats: they ask the same of the same weights.
+    Trials of one name on one machine are repeats: the same work with the same weights.
 
     A setting that changes the base model's inference too stands with the model, the others with the rank.
     """
-    labels: dict[int, Label] = {}
+    labels: dict[int, tuple[str, str]] = {}
     for title, of_model in _split_by_weights(trials).items():
         with_model = find_differing_settings(of_model, _changes_inference)
         for rank, of_rank in _group(of_model, lambda trial: trial.rank).items():
             with_rank = find_differing_settings(of_rank, lambda key: not _changes_inference(key))
             for trial in of_rank:
-                labels[id(trial)] = Label(_name(title, trial, with_model), _name(str(rank), trial, with_rank))
+                labels[id(trial)] = (_name(title, trial, with_model), _name(str(rank), trial, with_rank))
     return [labels[id(trial)] for trial in trials]
 
 
 def find_differing_settings(trials: Sequence[Trial], counts: Callable[[str], bool]) -> list[str]:
-    """The keys in which trials differ; what another option of its group explains is not named again."""
+    """The keys in which trials differ, without those that follow from another option of their group."""
     settings = [trial.settings for trial in trials]
     found: list[str] = []
     for key in sorted({key for one in settings for key in one if counts(key)}, key=_order):
         explained_by = found if key in HASHES or f"{key.split('.')[0]}.name" in found else []
         values: dict[Hashable, set[str]] = {}
         for one in settings:
-            if key in one:  # a trial that does not tell differs from none
+            if key in one:  # a trial without the key differs from none
                 values.setdefault(tuple(one.get(name) for name in explained_by), set()).add(one[key])
         if any(len(texts) > 1 for texts in values.values()):
             found.append(key)
@@ -52,14 +45,14 @@ def find_differing_settings(trials: Sequence[Trial], counts: Callable[[str], boo
 
 
 def _split_by_weights(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
-    """Title -> the trials of one model. Two under one name have different weights, or come from different places.
+    """Title -> the trials of one model. Two models of one name have different weights or origins.
 
-    A trial that loaded none is of the weights that others loaded from its source.
+    A trial that loaded none counts to the weights that others loaded from the same origin.
     """
     found: dict[str, list[Trial]] = {}
     for name, of_name in _group(trials, lambda trial: trial.model).items():
-        loaded = {trial.source: trial.weights for trial in of_name[::-1] if trial.weights}
-        models = _group(of_name, lambda trial: trial.weights or loaded.get(trial.source, trial.source))  # noqa: B023
+        loaded = {trial.origin: trial.weights for trial in of_name[::-1] if trial.weights}
+        models = _group(of_name, lambda trial: trial.weights or loaded.get(trial.origin, trial.origin))  # noqa: B023
         titles = _tell_apart({str(weights): of_model for weights, of_model in models.items()})
         for title, of_model in zip(titles, models.values(), strict=True):
             found[f"{name} ({title})" if len(models) > 1 else str(name)] = of_model
@@ -67,7 +60,7 @@ def _split_by_weights(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
 
 
 def _tell_apart(models: dict[str, list[Trial]]) -> list[str]:
-    """Models of one name by their labels, else by their hashes, else by number."""
+    """Titles for models of one name: their labels, else their hashes, else numbers."""
     labels = [PurePath(str(trials[0].fact("label", "label") or "")).name for trials in models.values()]
     hashes = [weights[:DIGITS] for weights in models]
     numbers = [str(number) for number in range(1, len(models) + 1)]
@@ -101,7 +94,7 @@ def _name(first: str, trial: Trial, keys: Sequence[str]) -> str:
 
 
 def _shorten(value: str, key: str) -> str:
-    """Short enough for a table, on one line, and still another text than any other value's."""
+    """Short enough for a table, on one line, and still different for different values."""
     if key in HASHES:
         return value[:DIGITS]
     line = " ".join(value.split())

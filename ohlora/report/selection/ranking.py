@@ -9,25 +9,25 @@ from statistics import fmean
 
 from ohlora.errors import UserError, suggest
 
-# What each part of the score is the mean of.
+# The figures whose mean is a part of the score.
 PARTS: dict[str, tuple[str, ...]] = {
-    "quality": ("usable_chrf", "bits"),  # what it says when it is free to, and how likely it finds the references
+    "quality": ("usable_chrf", "bits"),  # its own answers, and the likelihood it gives to the references
     "memory": ("train_memory", "infer_memory"),
     "time": ("train_time", "infer_time"),
     "grade": ("grade",),
 }
 MORE_IS_BETTER = ("usable_chrf", "grade")
-# The reason of each stands in `report.words` as 's.why.<part>'. They are divided by the sum of those that count.
+# `report.words` has the reason of each as 's.why.<part>'. They are divided by the sum of those that count.
 WEIGHTS: dict[str, float] = {"quality": 0.7, "memory": 0.15, "time": 0.15, "grade": 0.4}
 TIE = 1e-9  # of a score
-FACTORS = (2.0, 0.5)  # by which each weight is changed to see whether the winner stays
+FACTORS = (2.0, 0.5)  # each weight is multiplied by these to see whether the winner changes
 
 Figures = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Score:
-    """Of one candidate. `index` is its position in what was given; equal scores share a `place`."""
+    """The score of one candidate. `index` is its position in the input; equal scores share a `place`."""
 
     index: int
     place: int
@@ -37,7 +37,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Best first. `weights`, whose sum is 1, and `figures` are those that count; `left_out`: a candidate lacks it."""
+    """Best first. `weights` (sum 1) and `figures` are those that count; `left_out`: figures that a candidate lacks."""
 
     scores: list[Score]
     weights: dict[str, float]
@@ -46,7 +46,7 @@ class Ranking:
 
     @property
     def winners(self) -> list[Score]:
-        """The first, or all that share the first place."""
+        """All that share the first place."""
         return [score for score in self.scores if score.place == 1]
 
 
@@ -83,7 +83,7 @@ def rank_candidates(rows: Sequence[Figures], weights: Mapping[str, float], floor
 def vary_weights(
     rows: Sequence[Figures], weights: Mapping[str, float], floors: Figures | None = None
 ) -> dict[str, dict[float, list[int]]]:
-    """Part -> factor on its weight -> who wins then."""
+    """Part -> factor on its weight -> the winners with it."""
     counted = rank_candidates(rows, weights, floors).weights
 
     def winners(part: str, factor: float) -> list[int]:

@@ -20,7 +20,7 @@ def to_dict(selection: ModelSelection) -> dict[str, Any]:
     """selection.json, documented in docs/result.md."""
     return {
         "schema": SCHEMA,
-        "folders": [held.folder.name for held in selection.folders],
+        "folders": [source.folder.name for source in selection.folders],
         "lang": selection.lang,
         "written_by": code_version(),
         "machines": [_machine(machine) for machine in selection.machines],

@@ -20,7 +20,7 @@ from ohlora.report.words.comparison import say
 
 @dataclass
 class MachineRanking:
-    """What was measured on one machine. `ranking` numbers the `finished` candidates.
+    """The candidates of one machine. Indices in `ranking` and `changed` are positions in `finished`.
 
     `changed`: part -> factor on its weight -> who wins then. `floor`: the chrF of the references as answers to other
     questions, the score that an unrelated Korean answer would get.
@@ -35,12 +35,12 @@ class MachineRanking:
 
     @property
     def winner(self) -> Score | None:
-        """The first place, of several the one that was planned first."""
+        """The first place; of several the one that was planned first."""
         return next(iter(self.ranking.scores), None)
 
     @property
     def runner_up(self) -> Score | None:
-        """The best of another model than the winner's."""
+        """The best candidate of any other model."""
         first = self.winner
         others = [s for s in self.ranking.scores if first and self.model(s.index) != self.model(first.index)]
         return next(iter(others), None)
@@ -64,7 +64,7 @@ class MachineRanking:
 
 @dataclass
 class ModelSelection:
-    """What several folders hold. `grades_file`: where a person may fill in grades, '' where they were given.
+    """The rankings of several folders. `grades_file`: where a person may fill in grades, '' if they were given.
 
     `grades_unknown` are grades of candidates that are not here, `grades_wrong` the lines that hold no grade.
     """
@@ -93,11 +93,11 @@ class ModelSelection:
         return [result for candidate in self.candidates for result in candidate.results]
 
     def with_machine(self, text: str, machine: str) -> str:
-        """The text, and on which machine where there are several."""
+        """The text, with the machine if there are several."""
         return f"{text} ({machine})" if len(self.machines) > 1 else text
 
     def exit_code(self) -> int:
-        """1 where no candidate finished; else that of the runs, a skipped candidate being no failure."""
+        """1 if no candidate finished, else that of the runs; a skipped candidate is no failure."""
         if not self.finished:
             return 1
         started = [result for result in self.results if result.status != Status.skipped.value]
@@ -109,11 +109,11 @@ class ModelSelection:
 
 
 def is_selection(folder: Path) -> bool:
-    """Is the folder a model selection? Its plan tells; without one, the task of its runs does."""
-    held = read_folder(folder)
-    if held.manifest:
-        return held.manifest.kind == SELECTION
-    return any(run.task == SELECTION for arm in held.arms for run in arm.runs)
+    """Is the folder a model selection, by its plan, or without one by the task of its runs?"""
+    source = read_folder(folder)
+    if source.manifest:
+        return source.manifest.kind == SELECTION
+    return any(run.task == SELECTION for run in source.runs)
 
 
 def read_selection(
@@ -124,21 +124,21 @@ def read_selection(
     Raises:
         UserError: there is nothing of this task in them.
     """
-    held, grades = [read_folder(folder) for folder in folders], grades or {}
-    models = group_models(held, grades)
+    sources, grades = [read_folder(folder) for folder in folders], grades or {}
+    models = group_models(sources, grades)
     if not models:
         raise UserError(f"{', '.join(map(str, folders))}: no run of task={SELECTION} in it")
     names = dict.fromkeys(group.machine for group in models)
     machines = [_rank_machine(name, models, weights or WEIGHTS) for name in names]
-    planned_lang = next((one.manifest.lang for one in held if one.manifest), "en")
-    selection = ModelSelection(held, machines, lang or planned_lang)
+    planned_lang = next((one.lang for one in sources if one.manifest), "en")
+    selection = ModelSelection(sources, machines, lang or planned_lang)
     there = {(candidate.model, candidate.rank) for candidate in selection.candidates}
     selection.grades_unknown = [f"{model} r{rank}" for model, rank in grades if (model, rank) not in there]
     return selection
 
 
 def find_chrf_floor(samples: Sequence[Sample]) -> float | None:
-    """chrF of fitting answers to other questions: each reference is given as the answer to the question before."""
+    """chrF of fluent answers to other questions: each reference serves as the answer to the question before it."""
     references = [normalize("NFC", sample.reference) for sample in samples]
     if len(references) < 2 or not all(references):
         return None

@@ -14,7 +14,7 @@ from ohlora.report.selection.ranking import FACTORS
 from ohlora.report.selection.selection import MachineRanking, ModelSelection
 from ohlora.report.words.comparison import say
 
-SHORT = 90  # characters of a reason in the table; all of it stands further down
+SHORT = 90  # characters of a reason in the table; the full reason follows further down
 SHARES = ("empty", "repeated", "wrong_language", "never_ending", "usable")
 COLUMNS = (
     "model", "params", "licence", "infer_memory", "infer_time", "rank", "train_memory", "train_time", "bits",
@@ -23,13 +23,13 @@ COLUMNS = (
 
 
 def build_user_table(selection: ModelSelection) -> str:
-    """One row per candidate, what was measured first; ranks that did not start for one reason share a row."""
+    """One row per candidate, measured models first; ranks that did not start for the same reason share a row."""
     several = len(selection.machines) > 1
     header = ["machine"] * several + [f"s.{column}" for column in COLUMNS]
     rows = []
     for group in sorted(selection.models, key=lambda one: not any(entry.finished for entry in one.candidates)):
         for place, alike in enumerate(join_alike(group)):
-            cells = [*_model_cells(group, alike[0], place == 0), *_rank_cells(alike)]
+            cells = [*_model_cells(group, alike[0], place == 0, selection.lang), *_rank_cells(alike)]
             rows.append([group.machine] * several + cells)
     return table(selection.lang, header, rows)
 
@@ -60,7 +60,7 @@ def build_weights_table(machine: MachineRanking, lang: str) -> str:
 
 
 def build_defects_table(selection: ModelSelection) -> str:
-    """Shares of answers by defect, and what else was counted in them; '' where none were judged."""
+    """Shares of answers by defect, and the other counts of answers; '' if no answers were judged."""
     texts = {f"{share}_share": "{:.0f} %" for share in SHARES} | {"chrf": "{:.1f}", "usable_chrf": "{:.1f}"}
     texts |= {"distinct_1": "{:.2f}", "distinct_2": "{:.2f}"}
     rows = []
@@ -73,7 +73,7 @@ def build_defects_table(selection: ModelSelection) -> str:
 
 
 def join_alike(group: ModelGroup) -> list[list[Candidate]]:
-    """Candidates in rows: alone where something was measured, together where they ended alike without a number."""
+    """Candidates by row: measured ones alone, those that ended alike without any number together."""
 
     def key(candidate: Candidate) -> tuple[str, ...]:
         measured = any(name.startswith(("train/", "eval/", "quality/")) for name in candidate.metrics)
@@ -83,22 +83,23 @@ def join_alike(group: ModelGroup) -> list[list[Candidate]]:
     return [list(alike) for _, alike in groupby(group.candidates, key)]
 
 
-def _model_cells(group: ModelGroup, candidate: Candidate, is_first: bool) -> list[str]:
-    """The model's own cells, once; a row that did not finish tells why beside the name."""
+def _model_cells(group: ModelGroup, candidate: Candidate, is_first: bool, lang: str) -> list[str]:
+    """The model's own cells, in its first row; a candidate that did not finish has its reason beside the name."""
     cells = [""] * 5
     if is_first:
         base = candidate.inference
         cells = [
             f"**{group.model}**",
             _params(group.params_m),
-            _licence(group.licence),
+            _licence(group.licence, lang),
             memory_text(base, "infer"),
             _number(base, "infer/infer_time_s", f"{{:.1f}} s (n={len(group.timed)})"),
         ]
     if not candidate.finished:
         reason = " ".join((candidate.reason.get("text") or "").split())
         short = reason if len(reason) <= SHORT else f"{reason[: SHORT - 1]}…"
-        cells[0] = f"{cells[0]} ({': '.join(filter(None, (candidate.status, short)))})".strip()
+        status = say(lang, f"status.{candidate.status}")
+        cells[0] = f"{cells[0]} ({': '.join(filter(None, (status, short)))})".strip()
     return cells
 
 
@@ -117,7 +118,7 @@ def _rank_cells(alike: Sequence[Candidate]) -> list[str]:
 
 
 def _number(metrics: dict[str, float], key: str, text: str) -> str:
-    """The metric in these words; shares in percent."""
+    """The metric in this format; shares in percent."""
     value = metrics.get(key)
     return NO_VALUE if value is None else text.format(100 * value if key.endswith("_share") else value)
 
@@ -128,6 +129,7 @@ def _params(millions: float | None) -> str:
     return f"{millions / 1000:.2f} B" if millions >= 1000 else f"{millions:.0f} M"
 
 
-def _licence(tag: str) -> str:
-    licence = LICENCES.get(tag)
-    return f"{tag} (!)" if licence is None or licence.restrictions else tag
+def _licence(tag: str, lang: str) -> str:
+    """The licence's tag, marked where its use is restricted or not known."""
+    licence, name = LICENCES.get(tag), say(lang, "s.unknown") if tag == "unknown" else tag
+    return f"{name} (!)" if licence is None or licence.restrictions else name

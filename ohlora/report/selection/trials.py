@@ -1,4 +1,4 @@
-"""The runs of task=selection, and those that were planned and left no result: what each asks for, where it ran."""
+"""The runs of task=selection, and those planned without a result: their configuration and their machine."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ from ohlora.records.manifest import SELECTION
 from ohlora.records.result import Result
 from ohlora.records.samples import Sample, read_samples
 from ohlora.report.markdown import NO_VALUE
-from ohlora.report.reading import RunFolder, asked_of, find_newest, name_machine
+from ohlora.report.reading import RunFolder, find_newest, name_machine, requested_work
 
-NOT_SETTINGS = ("task", "seed", "device")  # repeats may differ in a seed; a device is told by the machine's name
-MODEL_SETTINGS = ("dtype", "attention", "prompt_format", "prompt_template", "lora_targets")  # the rest are its facts
-DATA, TOKENS = "data.path", "data.tokens"  # the data file's hash, of a planned run; else the hash of its tokens
+NOT_SETTINGS = ("task", "seed", "device")  # repeats may differ in the seed; the machine's name contains the device
+MODEL_SETTINGS = (
+    "dtype",
+    "attention",
+    "prompt_format",
+    "prompt_template",
+    "lora_targets",
+)  # others are facts
+DATA, TOKENS = "data.path", "data.tokens"  # of a planned run the data file's hash, else the hash of its tokens
 DIGITS = 8  # of a hash
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A planned run with its result, None where it left none. `asked`: its configuration, 'lora.rank' -> 16."""
+    """A planned run with its result, None if it left none. `asked`: its configuration, 'lora.rank' -> 16."""
 
     arm: str
     machine: str
@@ -42,22 +48,22 @@ class Trial:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What makes it another candidate beside model and rank, as texts."""
+        """The settings besides model and rank that make it another candidate, as texts."""
         return {key: to_text(value) for key, value in self.asked.items() if _is_setting(key)}
 
     @property
     def weights(self) -> str:
-        """The hash of the weights that it loaded, '' where it loaded none."""
+        """The hash of the weights that it loaded, '' if it loaded none."""
         return str((self.run.model if self.run else {}).get("hash") or "")
 
     @property
-    def source(self) -> str:
-        """Where the weights come from, as far as it was asked for: a folder, else a repository and its revision."""
+    def origin(self) -> str:
+        """Where its configuration takes the weights from: a folder, else a repository and its revision."""
         repo, revision = self.asked.get("model.repo"), self.asked.get("model.revision")
         return str(self.asked.get("model.path") or f"{repo}@{revision}")
 
     def fact(self, measured: str, asked: str) -> Any:
-        """A fact of the model: what was found when it ran, else what its option says."""
+        """A fact about the model: as found when it ran, else as in its option."""
         found = (self.run.model if self.run else {}).get(measured)
         return self.asked.get(f"model.{asked}") if found is None else found
 
@@ -71,33 +77,33 @@ class Trial:
 
 def collect_trials(folders: Sequence[RunFolder]) -> list[Trial]:
     """Every run and every planned one, in the order of the plans; runs of another task are left out."""
-    return [trial for held in folders for trial in _trials(held)]
+    return [trial for source in folders for trial in _trials(source)]
 
 
 def to_text(value: Any) -> str:
-    """One text for one value: 1e-4 and 0.0001 are the same, 10 and 10.0 too."""
+    """The same text for equal values: 1e-4 and 0.0001, 10 and 10.0."""
     if isinstance(value, float):
         return f"{value:.12g}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _trials(held: RunFolder) -> Iterator[Trial]:
-    runs = {run.run_id: run for arm in held.arms for run in arm.runs}
-    # One that never started would have run where the folder's others did.
+def _trials(source: RunFolder) -> Iterator[Trial]:
+    runs = {run.run_id: run for run in source.runs}
+    # A run that never started would have run on the machine of the folder's others.
     here = name_machine(next((run.device for run in runs.values() if run.device), {}))
-    plan = {job.run_id: job for job in (held.manifest.jobs if held.manifest else [])}
+    plan = {job.run_id: job for job in (source.manifest.jobs if source.manifest else [])}
     for run_id in dict.fromkeys([*plan, *runs]):
         run, asked = runs.get(run_id), plan[run_id].asked if run_id in plan else {}
         if run is None:
-            yield Trial(plan[run_id].arm, here, asked, held.folder)
+            yield Trial(plan[run_id].arm, here, asked, source.folder)
         elif run.task == SELECTION:
             machine = name_machine(run.device) if run.device else here
-            yield Trial(run.arm, machine, asked or _asked_of_result(run), held.folder, run)
+            yield Trial(run.arm, machine, asked or _asked_of_result(run), source.folder, run)
 
 
 def _asked_of_result(run: Result) -> dict[str, Any]:
-    """What a run without a plan, or of an older one, asked for; files by what is known of their content."""
-    asked = flatten(asked_of(run))
+    """The configuration of a run without a plan or with an older one; files by what is known of their content."""
+    asked = flatten(requested_work(run))
     path = (run.requested.get("model") or {}).get("path")
     if path:
         asked["model.path"] = PurePath(path).name

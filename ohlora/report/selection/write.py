@@ -1,4 +1,4 @@
-"""The report that chooses a model, written from result files alone.
+"""Write the report that chooses a model, from result files alone.
 
 python -m ohlora.report outputs/model_selection --weights quality=0.6,memory=0.2,time=0.2 --grades grades.csv
 """
@@ -13,7 +13,7 @@ from ohlora.config.identity import slug
 from ohlora.files import write_atomic, write_json
 from ohlora.report.files import Plot, write_document
 from ohlora.report.markdown import items
-from ohlora.report.plots import ParetoPoint, pareto_plot
+from ohlora.report.plots.pareto import ParetoPoint, pareto_plot
 from ohlora.report.selection.answers import fold_answers
 from ohlora.report.selection.choice import describe_choice, list_objections
 from ohlora.report.selection.document import compose_document, list_failures, list_notes
@@ -69,7 +69,7 @@ def _summarise(selection: ModelSelection) -> str:
 def _write_files(selection: ModelSelection, out: Path) -> None:
     lang, text, answers = selection.lang, compose_document(selection), fold_answers(selection)
     text += f"\n## {say(lang, 's.answers')}\n\n{say(lang, 's.shown_ranks')}\n" if answers else ""
-    title = f"{say(lang, 's.title')}: {', '.join(held.folder.name for held in selection.folders)}"
+    title = f"{say(lang, 's.title')}: {', '.join(source.folder.name for source in selection.folders)}"
     write_document(out / "selection", title, text, _plots(selection), lang, f"\n{answers}")
     write_atomic(out / "selection.csv", to_csv(selection))
     write_json(out / "selection.json", to_dict(selection))

@@ -65,12 +65,27 @@ WORDS: dict[str, tuple[str, str]] = {
         "각 칸은 모든 쌍의 기하 평균입니다. 절감은 1 − 두 칸의 비율이며 반올림하기 전에 계산합니다. 아래 판정도 같은 비율에 대한 "
         "것입니다.",
     ),
-    "not run": ("not run", "실행 안 됨"),
+    # how a run ended
+    "status.finished": ("finished", "완료"),
+    "status.failed": ("failed", "실패"),
+    "status.oom": ("oom", "메모리 부족"),
+    "status.killed": ("killed", "강제 종료됨"),
+    "status.timeout": ("timeout", "시간 초과"),
+    "status.unsupported": ("unsupported", "지원되지 않음"),
+    "status.cancelled": ("cancelled", "취소됨"),
+    "status.skipped": ("skipped", "건너뜀"),
+    "status.not run": ("not run", "실행 안 됨"),
+    # phases of a run that the machine may disturb
+    "phase.infer": ("infer", "추론"),
+    "phase.train": ("train", "학습"),
     # states of checks
     "equal": ("equal", "같음"),
     "broken": ("**DIFFERENT**", "**다름**"),
     "asked": ("different, as intended", "의도한 대로 다름"),
     "unknown": ("not checked: not recorded in every run", "기록이 없는 실행이 있어 검사 못 함"),
+    # in the details of checks
+    "detail.step": ("step", "스텝"),
+    "detail.step 0 alone": ("step 0 alone", "0번 스텝만"),
     # checks
     "tokens": ("token ids and labels", "토큰 id와 레이블"),
     "batches": ("every batch, in order", "모든 배치와 그 순서"),

@@ -15,6 +15,7 @@ SELECTION: dict[str, tuple[str, str]] = {
     "s.model": ("model", "모델"),
     "s.params": ("parameters", "파라미터"),
     "s.licence": ("licence", "라이선스"),
+    "s.unknown": ("unknown", "알 수 없음"),
     "s.infer_memory": ("Inference memory", "Inference 메모리"),
     "s.infer_time": ("Inference time", "Inference 시간"),
     "s.rank": ("LoRA rank", "LoRA rank"),
