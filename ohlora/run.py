@@ -24,12 +24,11 @@ from ohlora.config.paths import conf_dir
 from ohlora.config.schema import Config, register
 from ohlora.config.tasks import TASKS
 from ohlora.config.validate import validate
+from ohlora.entry import refuse_windows, replace_unprintable
 from ohlora.errors import UserError
 from ohlora.records.result import Status, exit_code
 from ohlora.running.process import sigterm_as_interrupt
 from ohlora.studies.study import CANCELLED, report_runs
-from ohlora.system import refuse_windows
-from ohlora.terminal import replace_unprintable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ohlora.config.tasks import PHASES
+from ohlora.entry import refuse_windows, replace_unprintable
 from ohlora.errors import UserError
 from ohlora.files import encode_json
 from ohlora.measure.gpus import narrow_process
 from ohlora.running.process import EVENT_FD, LIFE_FD
-from ohlora.system import refuse_windows
 from ohlora.tasks.job import read_config, run_phase
-from ohlora.terminal import replace_unprintable
 
 
 def die_with_parent(life_fd: int) -> None:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ohlora.entry import replace_unprintable
 from ohlora.errors import UserError
 from ohlora.report.comparison.comparison import read_comparison
 from ohlora.report.comparison.machines import write_several
@@ -20,7 +21,6 @@ from ohlora.report.comparison.write import write_comparison
 from ohlora.report.selection.ranking import parse_weights
 from ohlora.report.selection.selection import is_selection
 from ohlora.report.selection.write import write_selection
-from ohlora.terminal import replace_unprintable
 
 MLFLOW = "mlflow:"
 

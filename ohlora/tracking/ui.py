@@ -21,9 +21,8 @@ import webbrowser
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ohlora.entry import refuse_windows, replace_unprintable
 from ohlora.errors import UserError
-from ohlora.system import refuse_windows
-from ohlora.terminal import replace_unprintable
 from ohlora.tracking.links import HOST, PORT, Shown, list_links, ui_address
 from ohlora.tracking.store import connect, default_uri, has_ui, is_server, local_path, shorten
 from ohlora.tracking.studies import newest_study

@@ -16,14 +16,14 @@ from ohlora.running.process import child_env
 
 SHOW = """
 import sys
-from ohlora.terminal import replace_unprintable
+from ohlora.entry import replace_unprintable
 replace_unprintable()
 print("가 — 1−2 ▁ é")
 print("나 – ©", file=sys.stderr)
 """
 BARS = """
 import sys
-from ohlora.terminal import replace_unprintable
+from ohlora.entry import replace_unprintable
 replace_unprintable()
 sys.stderr.isatty = lambda: True
 from ohlora.running.progress import show_progress
