@@ -66,7 +66,8 @@ def execute(plan: Plan, folder: Path | None = None, place: Place | None = None) 
         try:
             if tracker:
                 tracker.begin(config, result, attempt, place.parent, plan.selection)
-            run_phases(config.launch, attempt, plan.phases, result, feed_between_phases(show.event, tracker))
+            sink = feed_between_phases(show.event, tracker)
+            run_phases(config.launch, config.device, attempt, plan.phases, result, sink)
         except Exception as error:  # a bug or a full disk: the run still gets a result
             result.status, result.reason = Status.failed.value, {"code": type(error).__name__, "text": str(error)}
             raise

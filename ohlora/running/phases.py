@@ -18,14 +18,19 @@ from ohlora.measure.sampler import MEMORY_TIMELINE
 from ohlora.measure.shortage import explain_kill
 from ohlora.records.result import PhaseRecord, Result, Status, read_phase
 from ohlora.running import process
-from ohlora.tasks.job import read_config, run_phase
+from ohlora.tasks.job import run_phase
 
 EventSink = Callable[[dict[str, Any]], None]
 LOG_TAIL_LINES = 12
 
 
-def run_phases(launch: LaunchConfig, attempt: Path, phases: tuple[Phase, ...], result: Result, sink: EventSink) -> None:
-    """Run the phases until one fails, adding each to `result`; `attempt` already has its config.yaml."""
+def run_phases(
+    launch: LaunchConfig, device: str, attempt: Path, phases: tuple[Phase, ...], result: Result, sink: EventSink
+) -> None:
+    """Run the phases until one fails, adding each to `result`; `attempt` already has its config.yaml.
+
+    `device`: as configured; a child reads it in config.yaml.
+    """
     (attempt / "phases").mkdir(exist_ok=True)
     result.timings["started"] = time.time()
     with (attempt / "events.jsonl").open("a", encoding="utf-8") as events:
@@ -37,7 +42,7 @@ def run_phases(launch: LaunchConfig, attempt: Path, phases: tuple[Phase, ...], r
 
         for phase in phases:
             on_event({"event": "process", "phase": phase.name})
-            record = _run_phase(launch, attempt, phase, on_event)
+            record = _run_phase(launch, device, attempt, phase, on_event)
             result.add(phase.name, record)
             on_event({"event": "end", "phase": phase.name, "status": record.status, "reason": record.reason})
             if record.status != Status.finished.value:
@@ -45,11 +50,11 @@ def run_phases(launch: LaunchConfig, attempt: Path, phases: tuple[Phase, ...], r
     result.timings["ended"] = time.time()
 
 
-def _run_phase(launch: LaunchConfig, attempt: Path, phase: Phase, on_event: EventSink) -> PhaseRecord:
+def _run_phase(launch: LaunchConfig, device: str, attempt: Path, phase: Phase, on_event: EventSink) -> PhaseRecord:
     record_path = attempt / "phases" / f"{phase.name}.json"
     record_path.unlink(missing_ok=True)
     if not launch.isolate:
-        narrow_process(read_config(attempt).device)
+        narrow_process(device)
         run_phase(attempt, phase.name, on_event)
         return read_phase(record_path)
     log = attempt / "phases" / f"{phase.name}.log"

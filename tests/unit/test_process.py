@@ -9,13 +9,14 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from conftest import started
 
 from ohlora.backends import shared_env
-from ohlora.records.result import PhaseRecord, Status
+from ohlora.records.result import PhaseRecord, Result, Status
 from ohlora.running import phases, process
 
 pytestmark = pytest.mark.alone  # children have a second or two to start in
@@ -146,9 +147,27 @@ def test_a_prefix_that_does_not_exist_is_said(tmp_path: Path) -> None:
     config = validate(compose_config([]))
     config = replace(config, launch=replace(config.launch, prefix=["no-such-program"]))
     (tmp_path / "phases").mkdir()
-    record = phases._run_phase(config.launch, tmp_path, INFER, lambda event: None)
+    record = phases._run_phase(config.launch, config.device, tmp_path, INFER, lambda event: None)
     assert record.status == "failed" and "no-such-program" in record.reason["text"]
     assert json.loads((tmp_path / "phases" / "infer.json").read_text())["status"] == "failed"
+
+
+def test_a_phase_in_this_process_uses_the_configured_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ohlora.config.schema import LaunchConfig
+    from ohlora.config.tasks import INFER
+    from ohlora.files import write_json
+
+    calls: list[str] = []
+
+    def run_phase(attempt: Path, phase: str, emit: Any) -> None:
+        calls.append(phase)
+        write_json(attempt / "phases" / f"{phase}.json", vars(PhaseRecord("finished")))
+
+    monkeypatch.setattr(phases, "narrow_process", calls.append)
+    monkeypatch.setattr(phases, "run_phase", run_phase)
+    result = Result("id", "failed", "infer", "backend=hf")
+    phases.run_phases(LaunchConfig(isolate=False), "cuda:1", tmp_path, (INFER,), result, lambda event: None)
+    assert calls == ["cuda:1", "infer"] and result.status == "finished"  # there is no config.yaml to read it in
 
 
 def gone(pid: int) -> bool:
