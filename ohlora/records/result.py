@@ -161,6 +161,14 @@ def read_result(path: Path) -> Result:
     return result
 
 
+def find_result(folder: Path) -> Result | None:
+    """The result in a run directory or an attempt; None if there is none, or only a broken one."""
+    try:
+        return read_result(folder / "result.json")
+    except (OSError, ValueError):
+        return None
+
+
 def _of_other_types(result: Result) -> Iterator[str]:
     """The fields with a wrong type."""
     number = (int, float)

@@ -11,7 +11,7 @@ from yaml import YAMLError
 from ohlora.errors import UserError
 from ohlora.models.acceptance import require_acceptance
 from ohlora.records.layout import newest_attempt
-from ohlora.records.result import exit_code, read_result
+from ohlora.records.result import exit_code, find_result
 from ohlora.report.single import show_run
 from ohlora.running.attempt import Place, execute
 from ohlora.running.plan import Plan, plan_run
@@ -61,8 +61,5 @@ def _checked_plan(path: Path) -> Plan:
 
 def _place_before(attempt: Path) -> Place | None:
     """The place of the earlier attempt in its study, if it left a result."""
-    try:
-        before = read_result(attempt / "result.json")
-    except (OSError, ValueError):
-        return None
-    return Place(before.run_id, before.order, track=before.track, redo=before.redo)
+    before = find_result(attempt)
+    return Place(before.run_id, before.order, track=before.track, redo=before.redo) if before else None

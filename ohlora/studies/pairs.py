@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ohlora.measure.disturbance import find_disturbances
 from ohlora.records.manifest import PlannedRun, read_manifest
-from ohlora.records.result import Result, Status, read_result
+from ohlora.records.result import Result, Status, find_result
 from ohlora.running.attempt import Place, execute
 from ohlora.studies.compare import ComparisonPlan
 from ohlora.studies.skipping import write_skipped
@@ -92,7 +92,7 @@ class PairDriver:
     def _read(self, jobs: Sequence[PlannedRun]) -> None:
         for job in jobs:
             if job.run_id not in self.results:
-                self.results[job.run_id] = _read_existing(self.comparison.folder / job.run_id)
+                self.results[job.run_id] = find_result(self.comparison.folder / job.run_id)
 
     def _describe_disturbance(self, job: PlannedRun) -> Iterator[str]:
         result = self.results[job.run_id]
@@ -131,13 +131,6 @@ def _report_existing(folder: Path, jobs: Sequence[PlannedRun], results: dict[str
         result = results[job.run_id]
         if result and result.status not in BROKEN_OFF | {Status.finished.value}:
             _say(f"  {result.status}: {job.arm} is kept; to run it again remove {folder / job.run_id}")
-
-
-def _read_existing(run: Path) -> Result | None:
-    try:
-        return read_result(run / "result.json")
-    except (OSError, ValueError):
-        return None
 
 
 def _minutes(taken: Sequence[float], runs: int) -> str:

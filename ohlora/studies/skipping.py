@@ -12,7 +12,7 @@ from ohlora.config.schema import Config, LoraMethod, Quantization, Source
 from ohlora.models.acceptance import explain_refusal, will_accept
 from ohlora.models.folder import is_prepared
 from ohlora.records.manifest import SELECTION
-from ohlora.records.result import Result, Status, read_result
+from ohlora.records.result import Result, Status, find_result
 from ohlora.running.attempt import Place
 from ohlora.running.plan import Plan
 
@@ -45,13 +45,8 @@ def write_skipped(plan: Plan, folder: Path, place: Place) -> Result | None:
 
 def read_finished(config: Config, folder: Path) -> Result | None:
     """The result of a candidate that an earlier call finished; other sweeps run again."""
-    if config.task.name != SELECTION:
-        return None
-    try:
-        found = read_result(folder / "result.json")
-    except (OSError, ValueError):
-        return None
-    if found.status != Status.finished.value:
+    found = find_result(folder) if config.task.name == SELECTION else None
+    if found is None or found.status != Status.finished.value:
         return None
     print(f"{found.arm}: finished in an earlier call; remove {folder} to run it again", file=sys.stderr)
     return found

@@ -9,7 +9,7 @@ import pytest
 
 from ohlora.config.compose import compose_config
 from ohlora.config.identity import run_id, slug
-from ohlora.records.result import PhaseRecord, Result, exit_code, read_result
+from ohlora.records.result import PhaseRecord, Result, exit_code, find_result, read_result
 from ohlora.running.plan import to_plain
 
 
@@ -61,6 +61,7 @@ def test_foreign_results_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(ValueError):
         read_result(tmp_path / "result.json")
+    assert find_result(tmp_path) is None
 
 
 @pytest.mark.parametrize("wrong", [{"metrics": [1]}, {"metrics": {"a/b": "fast"}}, {"timings": None}, {"repeat": "1"}])
@@ -69,6 +70,16 @@ def test_results_of_other_types_are_refused(tmp_path: Path, wrong: dict[str, obj
     (tmp_path / "result.json").write_text(json.dumps({**whole, **wrong}))
     with pytest.raises(ValueError, match="wrong types for schema 1: " + next(iter(wrong))):
         read_result(tmp_path / "result.json")
+    assert find_result(tmp_path) is None
+
+
+def test_a_result_is_found_in_its_folder(tmp_path: Path) -> None:
+    assert find_result(tmp_path) is None and find_result(tmp_path / "none") is None
+    result = Result("id", "finished", "benchmark", "backend=hf")
+    result.write(tmp_path)
+    assert find_result(tmp_path) == result
+    (tmp_path / "result.json").write_bytes(b"\xff")
+    assert find_result(tmp_path) is None
 
 
 @pytest.mark.parametrize(
