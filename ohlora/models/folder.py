@@ -17,6 +17,8 @@ ADAPTER_CARD = "ohlora-adapter.json"  # beside an adapter: its base model
 TOKENIZER_ENDINGS = (".json", ".txt", ".model", ".spm", ".bpe", ".codes", ".tiktoken", ".jinja", ".py")
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")  # a tokenizer needs one of these
 HASHED = (".safetensors", ".json", ".model", ".py")
+# A folder is identified by these: also its chat template, and vocabularies that are not JSON.
+IDENTIFYING = (*HASHED, ".jinja", "merges.txt", "vocab.txt", ".spm", ".bpe", ".codes", ".tiktoken")
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def write_marker(folder: Path, **facts: Any) -> None:
         for path in sorted(folder.iterdir())
         if path.is_file() and path.name != MARKER and not path.name.startswith(".")
     }
-    write_json(folder / MARKER, {"schema": 1, **facts, "hash": _weights_hash(files), "files": files})
+    write_json(folder / MARKER, {"schema": 1, **facts, "hash": _hash_files(files), "files": files})
 
 
 def described_problems(folder: Path, key: str, architecture: str | None) -> list[str]:
@@ -111,34 +113,46 @@ def model_hash(model: LocalModel) -> str:
 
 
 def source_hash(model: LocalModel) -> str:
-    """The hash that identifies the folder at `model.path`: of the loaded files, or of their original pickles."""
+    """The hash that identifies the folder at `model.path`: of every file that decides what a run computes.
+
+    Adapters are checked by `model_hash`, which leaves the chat template out: another template needs no other adapter.
+    """
     given = Path(str(model.option.path))
     if model.is_in_place:
-        return model_hash(model)
+        return folder_hash(model.folder, model.hashes, IDENTIFYING)
     if not given.is_dir():  # it was converted and its pickles removed
         return str(read_json(model.folder / MARKER).get("source_hash"))
-    return folder_hash(given, model.hashes, (*HASHED, ".bin"))
+    return folder_hash(given, model.hashes, (*IDENTIFYING, ".bin"))
 
 
-def folder_hash(folder: Path, cache: Path, kept: tuple[str, ...] = HASHED) -> str:
-    """sha256 over the names and hashes of weights, config and tokenizer.
+def folder_hash(folder: Path, cache: Path, endings: tuple[str, ...] = HASHED) -> str:
+    """sha256 over the names and hashes of the files with these endings, by default weights, config and tokenizer.
 
-    Read from the marker of a folder prepared by us; for any other it is computed once and cached in `cache`
-    by path, sizes and times.
+    Read from the marker of a folder prepared by us; for any other each file is hashed once and its hash cached in
+    `cache` by path, size and time.
     """
     if is_prepared(folder):
-        return str(read_json(folder / MARKER)["hash"])
-    paths = sorted(p for p in folder.iterdir() if p.suffix in kept and p.name != MARKER)
-    state = sha256_of([(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths])
+        marker = read_json(folder / MARKER)
+        return str(marker["hash"]) if endings == HASHED else _hash_files(marker["files"], endings)
+    paths = sorted(p for p in folder.iterdir() if p.name.endswith(endings) and p.name != MARKER and p.is_file())
+    return _hash_files(_hash_each(paths, cache), endings)
+
+
+def _hash_each(paths: list[Path], cache: Path) -> dict[str, dict[str, Any]]:
+    """File name -> its sha256; read from `cache` if path, size and time are those of an earlier call."""
     try:
         known = read_json(cache)
     except (OSError, ValueError):
         known = {}
-    if state not in known:
-        known[state] = _weights_hash({p.name: {"sha256": sha256_file(p)} for p in paths}, kept)
+    states = {}
+    for path in paths:
+        stat = path.stat()
+        states[path] = sha256_of(["file", str(path.resolve()), stat.st_size, stat.st_mtime_ns])
+    new = {state: sha256_file(path) for path, state in states.items() if state not in known}
+    if new:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        write_json(cache, known)
-    return str(known[state])
+        write_json(cache, known | new)
+    return {path.name: {"sha256": (known | new)[state]} for path, state in states.items()}
 
 
 def tokenizer_hash(folder: Path) -> str:
@@ -171,5 +185,5 @@ def describe_model(model: LocalModel, licence: str) -> dict[str, Any]:
     }
 
 
-def _weights_hash(files: dict[str, dict[str, Any]], kept: tuple[str, ...] = HASHED) -> str:
-    return sha256_of((name, entry["sha256"]) for name, entry in sorted(files.items()) if name.endswith(kept))
+def _hash_files(files: dict[str, dict[str, Any]], endings: tuple[str, ...] = HASHED) -> str:
+    return sha256_of((name, entry["sha256"]) for name, entry in sorted(files.items()) if name.endswith(endings))

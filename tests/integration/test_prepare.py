@@ -12,6 +12,7 @@ from conftest import run_cli
 
 from ohlora.config.compose import compose_config
 from ohlora.errors import UserError
+from ohlora.files import sha256_file
 from ohlora.models.folder import MARKER, is_prepared, write_marker
 from ohlora.models.prepare import prepare
 from ohlora.running.plan import plan_run
@@ -108,7 +109,8 @@ def test_a_folder_is_used_where_it_lies(tmp_path: Path, own: Path) -> None:
     model = json.loads((tmp_path / "run" / "result.json").read_text())["model"]
     assert (model["label"], model["licence"], model["source"]) == ("original", "apache-2.0", "local")
     assert model["params_m"] == 0.1 and model["folder"] == str(own)
-    assert model["hash"] in (tmp_path / "outputs" / ".hashes.json").read_text()
+    cached = json.loads((tmp_path / "outputs" / ".hashes.json").read_text()).values()
+    assert len(model["hash"]) == 64 and sha256_file(own / "model.safetensors") in cached
 
 
 def test_a_folder_whose_tokenizer_loses_text_is_refused(tmp_path: Path, tiny_model: Callable[[str], Path]) -> None:
