@@ -185,15 +185,15 @@ def _run_job(node: DictConfig, files: DataFiles) -> float:
 
     from ohlora.running.attempt import execute
     from ohlora.running.plan import plan_run
-    from ohlora.studies.skipping import read_finished, write_skipped
+    from ohlora.studies.skipping import continue_candidate, write_skipped
     from ohlora.studies.sweep import find_planned_run
 
     under = HydraConfig.get()
     try:
         arm, place = find_planned_run(Path(under.sweep.dir), list(under.overrides.task))
         plan, folder = plan_run(node, files, arm=arm), Path(under.sweep.dir) / place.run_id
-        there = read_finished(plan.config, folder) or write_skipped(plan, folder, place)
-        result = there or execute(plan, folder, place)[0]
+        kept, place = continue_candidate(plan, folder, place)
+        result = kept or write_skipped(plan, folder, place) or execute(plan, folder, place)[0]
     except (UserError, OSError) as error:  # report it and go on with the next job
         print(f"error: {error}", file=sys.stderr)
         return float("inf")

@@ -76,7 +76,7 @@ class PhaseRecord:
 class Result:
     """One run. Numbers in `metrics` follow docs/result.md; absent means not measured, never 0.
 
-    `redo` counts how often its pair was repeated because of a disturbance.
+    `redo` counts how often it, or its pair, was repeated because of a disturbance.
     """
 
     run_id: str

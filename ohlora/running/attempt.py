@@ -25,7 +25,7 @@ from ohlora.tracking.mlflow_tracker import Tracker, open_tracker
 class Place:
     """A run's place in a study: its identity, its position in the order, its MLflow parent run, its track.
 
-    `redo`: how often its pair was repeated.
+    `redo`: how often it, or its pair, was repeated because the machine disturbed it.
     """
 
     run_id: str

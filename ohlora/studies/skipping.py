@@ -6,9 +6,11 @@ A single run is refused instead (`preflight.check`).
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from ohlora.config.schema import Config, LoraMethod, Quantization, Source
+from ohlora.measure.disturbance import find_disturbances
 from ohlora.models.acceptance import explain_refusal, will_accept
 from ohlora.models.folder import is_prepared
 from ohlora.records.manifest import SELECTION
@@ -43,13 +45,22 @@ def write_skipped(plan: Plan, folder: Path, place: Place) -> Result | None:
     return result
 
 
-def read_finished(config: Config, folder: Path) -> Result | None:
-    """The result of a candidate that an earlier call finished; other sweeps run again."""
-    found = find_result(folder) if config.task.name == SELECTION else None
+def continue_candidate(plan: Plan, folder: Path, place: Place) -> tuple[Result | None, Place]:
+    """(a candidate's result if an earlier call left one to keep, its place in this call); other sweeps run again.
+
+    A finished candidate that the machine disturbed is run again, by at most `compare.redo` later calls.
+    """
+    found = find_result(folder) if plan.config.task.name == SELECTION else None
     if found is None or found.status != Status.finished.value:
-        return None
+        return None, place
+    disturbed, most = find_disturbances(found.disturbance), plan.config.compare.redo
+    if disturbed and found.redo < most and skip_reason(plan) is None:
+        why = "; ".join(f"{phase} {', '.join(reasons)}" for phase, reasons in disturbed.items())
+        text = f"was disturbed in an earlier call, running it again ({found.redo + 1} of at most {most}; {why})"
+        print(f"{found.arm}: {text}", file=sys.stderr)
+        return None, replace(place, redo=found.redo + 1)
     print(f"{found.arm}: finished in an earlier call; remove {folder} to run it again", file=sys.stderr)
-    return found
+    return found, place
 
 
 def name_candidate(config: Config, others: list[str]) -> str:

@@ -14,6 +14,7 @@ from ohlora.models.acceptance import REMEMBERED
 SMALL = [
     "trainer.epochs=1", "generation.prompts=2", "generation.max_new_tokens=6", "generation.min_new_tokens=6",
     "model.prompt_format=plain",
+    "compare.redo=0",  # the machine of a test is not quiet
 ]  # fmt: skip
 
 

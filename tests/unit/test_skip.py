@@ -11,8 +11,10 @@ from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
 from ohlora.config.validate import validate
 from ohlora.models.acceptance import require_acceptance
+from ohlora.records.result import Result
+from ohlora.running.attempt import Place
 from ohlora.running.plan import Plan
-from ohlora.studies.skipping import name_candidate, skip_reason
+from ohlora.studies.skipping import continue_candidate, name_candidate, skip_reason
 from ohlora.studies.sweep import add_presets, plan_sweep
 
 SELECTION = ["experiment=model_selection"]
@@ -37,6 +39,41 @@ def test_reasons_to_skip_a_candidate(config) -> None:
     assert skip_reason(Plan(config("device_memory_gib=1", "task=prepare"))) is None  # it loads no model
     assert skip_reason(Plan(config())) is None  # the embedded model is made where it is missing
     assert skip_reason(Plan(config("task=benchmark", "model=polyglot-ko-1.3b"))) is None  # asked for, so it is fetched
+
+
+STOPPED = {"infer": {}, "train": {"longest_pause_s": 3.0}}
+
+
+@pytest.mark.parametrize(
+    ("status", "disturbance", "redo", "overrides", "outcome"),
+    [
+        ("finished", {}, 0, [], "kept"),
+        ("finished", {"load": {"longest_pause_s": 3.0}}, 0, [], "kept"),  # loads are not judged
+        ("finished", STOPPED, 0, [], 1),
+        ("finished", STOPPED, 1, [], 2),
+        ("finished", STOPPED, 2, [], "kept"),
+        ("finished", STOPPED, 0, ["compare.redo=0"], "kept"),
+        ("finished", STOPPED, 0, ["device_memory_gib=1"], "kept"),  # it could not start now
+        ("finished", STOPPED, 0, ["task=benchmark"], 0),  # only a selection is continued
+        ("failed", STOPPED, 0, [], 0),
+        (None, {}, 0, [], 0),
+    ],
+)
+def test_a_later_call_repeats_disturbed_candidates(
+    config, tmp_path: Path, capsys, status: str | None, disturbance: dict, redo: int, overrides: list[str], outcome
+) -> None:
+    result = Result("id", status or "", "selection", "model=small", redo=redo, disturbance=disturbance)
+    if status:
+        result.write(tmp_path)
+    plan = Plan(config("model.accept_license=gemma", *overrides))
+    kept, place = continue_candidate(plan, tmp_path, Place("id", 3, "parent"))
+    said = capsys.readouterr().err
+    if outcome == "kept":
+        assert kept == result and place == Place("id", 3, "parent") and "finished in an earlier call; remove" in said
+        return
+    assert kept is None and place == Place("id", 3, "parent", redo=outcome)
+    again = f"running it again ({outcome} of at most 2; train longest_pause_s=3.0)"
+    assert said == (f"model=small: was disturbed in an earlier call, {again}\n" if outcome else "")
 
 
 def test_a_candidate_has_one_name_whatever_is_swept(config) -> None:
