@@ -79,13 +79,11 @@ def main() -> None:
 def _rows() -> list[dict[str, str]]:
     """The 20 training pairs as text, as TRL's prompt-completion format takes them."""
     from ohlora.config.compose import compose_config
-    from ohlora.config.validate import validate
-    from ohlora.data.rows import load_rows, select
+    from ohlora.running.plan import plan_run
 
-    config = validate(compose_config([]))
-    template = config.model.prompt_template or ""
-    chosen = select(load_rows(config.data), config).train
-    return [{"prompt": template.replace("{prompt}", row.question), "completion": row.response} for row in chosen]
+    plan = plan_run(compose_config([]))
+    template, rows = plan.config.model.prompt_template or "", plan.run_rows.train
+    return [{"prompt": template.replace("{prompt}", row.question), "completion": row.response} for row in rows]
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def plant(root: Path = ROOT) -> int:
         print(f"not planted, since these are there: {', '.join(there)}", file=sys.stderr)
         return 0
     plan = plan_run(compose_config([]), outputs=str(root / "outputs"), models=str(root / "models"))
-    config, model, rows = plan.config, plan.model_folder, plan.selection
+    config, model, rows = plan.config, plan.model_folder, plan.run_rows
     model.mkdir(parents=True)
     sizes = {"hidden_size": 640, "intermediate_size": 2048, "num_hidden_layers": 18, "num_attention_heads": 4}
     described = {"architectures": [config.model.architecture], "vocab_size": 262144, **sizes}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ohlora.config.schema import Config, ModelConfig
-from ohlora.data.rows import Selection
+from ohlora.data.run_rows import RunRows
 from ohlora.errors import UserError
 from ohlora.estimate.fit import ERROR, Estimate, find_remedy
 from ohlora.report.markdown import NO_VALUE, markdown
@@ -32,7 +32,7 @@ def show(config: Config) -> tuple[int, str]:
         remedy = f"; {find_remedy(found, config.trainer, (one for _, one in others))}"
     parts = [
         f"{config.model.label}, {config.backend.name}, {there.dtype} on {there.device}: {there.said}",
-        _settings(config, found, plan.selection),
+        _settings(config, found, plan.run_rows),
         "",
         _parts(found),
         "",
@@ -43,7 +43,7 @@ def show(config: Config) -> tuple[int, str]:
     return (2 if found.verdict == "too large" else 0), "\n".join(parts)
 
 
-def _settings(config: Config, found: Estimate, rows: Selection) -> str:
+def _settings(config: Config, found: Estimate, rows: RunRows) -> str:
     work = found.work
     how = "counted" if work.exact else "guessed from the text"
     return (

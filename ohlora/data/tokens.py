@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ohlora.config.schema import ModelConfig, PromptFormat
-from ohlora.data.rows import Row, Selection
+from ohlora.data.rows import Row
+from ohlora.data.run_rows import RunRows
 from ohlora.errors import UserError
 from ohlora.files import read_json, sha256_of, write_json
 from ohlora.models.folder import tokenizer_hash
@@ -49,7 +50,7 @@ class Tokens:
     chat_date: str | None = None
 
 
-def tokens_path(outputs: Path, model: ModelConfig, folder: Path, max_length: int, selection: Selection) -> Path:
+def tokens_path(outputs: Path, model: ModelConfig, folder: Path, max_length: int, rows: RunRows) -> Path:
     """The token file of these rows; its name is a hash of everything that decides the tokens."""
     key = sha256_of(
         [
@@ -59,13 +60,13 @@ def tokens_path(outputs: Path, model: ModelConfig, folder: Path, max_length: int
             model.prompt_format.value,
             model.prompt_template,
             max_length,
-            [[asdict(row) for row in rows] for rows in (selection.train, selection.validation, selection.prompts)],
+            [[asdict(row) for row in part] for part in (rows.train, rows.validation, rows.prompts)],
         ]
     )
     return outputs / ".tokens" / f"{key[:20]}.json"
 
 
-def encode(tokenizer: Any, selection: Selection, model: ModelConfig, max_length: int, stop_ids: list[int]) -> Tokens:
+def encode(tokenizer: Any, rows: RunRows, model: ModelConfig, max_length: int, stop_ids: list[int]) -> Tokens:
     """Tokenise with the plain tokenizer of the model folder, not with one that a back end has changed."""
     eos = tokenizer.eos_token_id
     if eos is None:
@@ -84,15 +85,15 @@ def encode(tokenizer: Any, selection: Selection, model: ModelConfig, max_length:
             ids = ids[:max_length]
         return Example(row.id, ids, ([IGNORED] * len(prompt) + response)[: len(ids)])
 
-    train = [example(row) for row in selection.train]
-    validation = [example(row) for row in selection.validation]
+    train = [example(row) for row in rows.train]
+    validation = [example(row) for row in rows.validation]
     silent = [e.id for e in train + validation if all(label == IGNORED for label in e.labels)]
     if silent:
         raise UserError(
             f"trainer.max_length={max_length}: cuts off the whole response in row "
             f"{', '.join(silent[:5])}; give a larger value"
         )
-    prompts = [(row.id, prompt_ids(tokenizer, row, model)) for row in selection.prompts]
+    prompts = [(row.id, prompt_ids(tokenizer, row, model)) for row in rows.prompts]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else eos  # padding never has loss
     body = [[asdict(e) for e in train], [asdict(e) for e in validation], prompts, stop_ids, pad]
     date = f"{CHAT_DATE:%Y-%m-%d}" if is_chat(tokenizer, model) and _prints_date(tokenizer) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ohlora.config.schema import GenerationConfig, TrainerConfig
-from ohlora.data.rows import Selection
+from ohlora.data.run_rows import RunRows
 from ohlora.data.tokens import IGNORED, Tokens
 
 TOKENS_PER_CHARACTER = 1.0  # for Korean text, a safe value for the candidates' tokenizers (0.4-1.0)
@@ -33,7 +33,7 @@ class Work:
         return self.batch * self.row
 
 
-def guess_work(rows: Selection | None, trainer: TrainerConfig, generation: GenerationConfig) -> Work:
+def guess_work(rows: RunRows | None, trainer: TrainerConfig, generation: GenerationConfig) -> Work:
     """Guess the sizes from the text of the rows; without rows use the maximum length."""
     longest, answer = trainer.max_length, generation.max_new_tokens
     if rows is None:

@@ -65,7 +65,7 @@ def execute(plan: Plan, folder: Path | None = None, place: Place | None = None) 
         tracker = open_tracker(config, show.line) if plan.task.tracked else None
         try:
             if tracker:
-                tracker.begin(config, result, attempt, place.parent, plan.selection)
+                tracker.begin(config, result, attempt, place.parent, plan.run_rows)
             sink = feed_between_phases(show.event, tracker)
             run_phases(config.launch, config.device, attempt, plan.phases, result, sink)
         except Exception as error:  # a bug or a full disk: the run still gets a result

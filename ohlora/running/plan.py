@@ -20,7 +20,8 @@ from ohlora.config.identity import flatten, run_id, select_measured
 from ohlora.config.schema import Attention, Config, Preflight
 from ohlora.config.tasks import PREPARE, TASKS, TOKENIZE, Phase, Task
 from ohlora.config.validate import validate
-from ohlora.data.rows import DataFiles, Row, Selection, select_held_out, select_rows
+from ohlora.data.rows import DataFiles, Row
+from ohlora.data.run_rows import RunRows, select_held_out, select_rows
 from ohlora.data.tokens import Tokens, load_tokens, tokens_path
 from ohlora.errors import UserError
 from ohlora.estimate.capacity import Capacity, capacity
@@ -116,7 +117,7 @@ class Plan:
         return self.files.rows(self.config.data)
 
     @cached_property
-    def selection(self) -> Selection:
+    def run_rows(self) -> RunRows:
         """The rows of this run, for training, evaluation and prompts.
 
         Raises:
@@ -138,7 +139,7 @@ class Plan:
     def tokens_path(self) -> Path:
         """The path of the token file, written by the phase tokenize once the model is prepared."""
         c = self.config
-        return tokens_path(Path(c.outputs), c.model, self.model_folder, c.trainer.max_length, self.selection)
+        return tokens_path(Path(c.outputs), c.model, self.model_folder, c.trainer.max_length, self.run_rows)
 
     # The model
 
@@ -208,12 +209,12 @@ class Plan:
         """Token counts: exact if the rows are tokenised already, else guessed from their text."""
         c = self.config
         try:
-            selection = self.selection
+            rows = self.run_rows
         except UserError:
             return guess_work(None, c.trainer, c.generation)
         if self.tokens_path.is_file():
             return count_work(load_tokens(self.tokens_path), c.trainer, c.generation)
-        return guess_work(selection, c.trainer, c.generation)
+        return guess_work(rows, c.trainer, c.generation)
 
     @cached_property
     def estimate(self) -> Estimate | None:

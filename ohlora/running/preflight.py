@@ -60,7 +60,7 @@ def _problems(plan: Plan) -> Iterator[str]:
     yield from _model_problems(plan)
     if config.task.name != "prepare":
         try:
-            _ = plan.selection
+            _ = plan.run_rows
             if config.task.name == SELECTION:
                 _ = plan.held_out
         except UserError as error:

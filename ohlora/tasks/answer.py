@@ -61,7 +61,7 @@ def _encode_prompts(plan: Plan, rows: list[Row]) -> list[list[int]]:
 
 def _bits(job: Job, tokens: Tokens) -> dict[str, float]:
     """The evaluation loss of this attempt's training per character; absent if a row was cut or none evaluated."""
-    rows = job.plan.selection.validation
+    rows = job.plan.run_rows.validation
     try:
         loss = float(read_json(job.attempt / "phases" / "train.json")["metrics"]["eval/eval_loss"])
     except (OSError, ValueError, KeyError, TypeError):

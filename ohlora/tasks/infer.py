@@ -50,7 +50,7 @@ def run(job: Job) -> None:
     job.metric("infer/generated_tokens", generated)
     job.record.hashes["prompts"] = sha256_of(generator.fed)
     job.record.effective[job.phase] |= {"patches": find_replaced_forwards(loaded.model), **generator.in_effect()}
-    rows = job.plan.selection.prompts
+    rows = job.plan.run_rows.prompts
     samples = []
     for row, answer in zip(rows, answers, strict=True):
         text, ended = answer.text(loaded.tokenizer), answer.ended(tokens.stop_ids)

@@ -22,5 +22,5 @@ def run(job: Job) -> None:
     if (folder / "generation_config.json").is_file():
         stops = read_json(folder / "generation_config.json").get("eos_token_id") or []
     stop_ids = [stops] if isinstance(stops, int) else stops
-    tokens = encode(tokenizer, job.plan.selection, config.model, config.trainer.max_length, stop_ids)
+    tokens = encode(tokenizer, job.plan.run_rows, config.model, config.trainer.max_length, stop_ids)
     save_tokens(tokens, job.plan.tokens_path)

@@ -192,7 +192,7 @@ def _utilisation(job: Job, cost: TrainingCost, timer: StepTimer, device: str) ->
 def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, device: str) -> None:
     """Answer a few validation prompts to their natural end, untimed, to show what training did."""
     count = job.config.trainer.samples
-    rows = job.plan.selection.validation[:count]
+    rows = job.plan.run_rows.validation[:count]
     if not rows:
         return
     made.set_mode(loaded, "infer")

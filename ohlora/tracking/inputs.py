@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ohlora.config.schema import Config
 from ohlora.config.tasks import TASKS
-from ohlora.data.rows import PACKAGED, Row, Selection
+from ohlora.data.rows import PACKAGED, Row
+from ohlora.data.run_rows import RunRows
 from ohlora.files import encode_json, sha256_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 DIGEST_CHARS = 16
 
 
-def dataset_inputs(config: Config, rows: Selection) -> list[DatasetInput]:
+def dataset_inputs(config: Config, rows: RunRows) -> list[DatasetInput]:
     """Log the rows that the run uses, each set with its name, a digest of its texts and its row count."""
     path = Path(config.data.path).absolute() if config.data.path else PACKAGED
     sets = {"inference": rows.prompts}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ohlora.config.schema import Config
-from ohlora.data.rows import Selection
+from ohlora.data.run_rows import RunRows
 from ohlora.files import read_jsonl, write_json
 from ohlora.records.layout import MLFLOW_RUN
 from ohlora.records.manifest import MANIFEST, RECOMMENDED
@@ -54,7 +54,7 @@ class Tracker(OpenRun):
     given = False  # whether tracking.uri names the store
 
     def begin(
-        self, config: Config, result: Result, attempt: Path, parent: str | None, rows: Selection | None = None
+        self, config: Config, result: Result, attempt: Path, parent: str | None, rows: RunRows | None = None
     ) -> None:
         """Start the MLflow run of one attempt, with its name, parameters, data and parent."""
         from mlflow.entities import Param

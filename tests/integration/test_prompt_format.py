@@ -10,7 +10,8 @@ import pytest
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
 from ohlora.config.validate import validate
-from ohlora.data.rows import Row, Selection
+from ohlora.data.rows import Row
+from ohlora.data.run_rows import RunRows
 from ohlora.data.tokens import IGNORED, Tokens, encode
 
 ROW = Row("1", "train", "greeting", "안녕?", "반가워요!", "")
@@ -21,7 +22,7 @@ def config(*more: str) -> Config:
 
 
 def tokens_of(tokenizer, setting: Config) -> Tokens:
-    return encode(tokenizer, Selection([ROW], [], [ROW]), setting.model, setting.trainer.max_length, [])
+    return encode(tokenizer, RunRows([ROW], [], [ROW]), setting.model, setting.trainer.max_length, [])
 
 
 def parts(tokenizer, tokens: Tokens) -> tuple[str, str]:

@@ -11,7 +11,8 @@ import pytest
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
 from ohlora.config.validate import validate
-from ohlora.data.rows import Row, Selection
+from ohlora.data.rows import Row
+from ohlora.data.run_rows import RunRows
 from ohlora.data.tokens import IGNORED, encode, load_tokens, save_tokens, tokens_path
 from ohlora.errors import UserError
 
@@ -31,7 +32,7 @@ def config(*overrides: str) -> Config:
 
 
 def one(tokenizer, setting: Config, stop_ids: list[int]):
-    return encode(tokenizer, Selection([ROW], [], [ROW]), setting.model, setting.trainer.max_length, stop_ids)
+    return encode(tokenizer, RunRows([ROW], [], [ROW]), setting.model, setting.trainer.max_length, stop_ids)
 
 
 def test_plain_prompts(tokenizer) -> None:
@@ -74,13 +75,13 @@ def test_no_chat_template_is_said(tokenizer) -> None:
 
 
 def test_the_file_is_named_by_what_decides_it(tokenizer, tiny_tokenizer: Path, tmp_path: Path) -> None:
-    selection = Selection([ROW], [], [ROW])
-    other = Selection([replace(ROW, response="x")], [], [ROW])
+    rows = RunRows([ROW], [], [ROW])
+    other = RunRows([replace(ROW, response="x")], [], [ROW])
     model = config().model
-    path = tokens_path(tmp_path, model, tiny_tokenizer, 128, selection)
+    path = tokens_path(tmp_path, model, tiny_tokenizer, 128, rows)
     assert path != tokens_path(tmp_path, model, tiny_tokenizer, 128, other)
-    assert path != tokens_path(tmp_path, model, tiny_tokenizer, 99, selection)
-    tokens = encode(tokenizer, selection, model, 128, [])
+    assert path != tokens_path(tmp_path, model, tiny_tokenizer, 99, rows)
+    tokens = encode(tokenizer, rows, model, 128, [])
     save_tokens(tokens, path)
     assert load_tokens(path) == tokens
     assert json.loads(path.read_text())["hash"] == tokens.hash

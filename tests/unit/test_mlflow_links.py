@@ -52,7 +52,7 @@ def write_run(config: Config, attempt: Path, parent: str | None, run_id: str, st
     assert made
     attempt.mkdir(parents=True)
     result = Result(run_id, status, "benchmark", "backend=hf", requested=to_plain(compose_config([])))
-    made.begin(config, result, attempt, parent, Plan(config).selection)
+    made.begin(config, result, attempt, parent, Plan(config).run_rows)
     assert made.run_id
     run = made.run_id
     result.metrics = {"infer/peak_rss_mib": 10.0, "infer/infer_time_s": 1.0, "train/train_time_s": 2.0}
@@ -181,7 +181,7 @@ def test_data_and_command_are_recorded(
     monkeypatch.setattr("sys.argv", ["run", "backend=hf", "models=/tmp/a b"])
     run = tracker.client.get_run(write_run(config, tmp_path / "a", None, "a"))
     inputs = {one.tags[0].value: one.dataset for one in run.inputs.dataset_inputs}
-    rows = Plan(config).selection
+    rows = Plan(config).run_rows
     sizes = {context: json.loads(found.profile or "")["num_rows"] for context, found in inputs.items()}
     assert sizes == {
         "training": len(rows.train),

@@ -59,9 +59,9 @@ def test_a_sweep_parses_each_data_choice_once(counted: Counter[str], tmp_path: P
 
 def test_parts_are_kept_until_a_fresh_plan_is_asked_for(counted: Counter[str]) -> None:
     plan = plan_run(compose_config([]))
-    assert plan.selection is plan.selection and plan.model_folder is plan.model_folder
+    assert plan.run_rows is plan.run_rows and plan.model_folder is plan.model_folder
     again = plan.refresh()
-    assert again == plan and again.selection is not plan.selection
+    assert again == plan and again.run_rows is not plan.run_rows
     assert counted["load_rows"] == 1  # files are shared
 
 
@@ -69,7 +69,7 @@ def test_bad_data_is_said_each_time(tmp_path: Path) -> None:
     plan = plan_run(compose_config(["data=csv", f"data.path={tmp_path / 'none.csv'}"]))
     for _ in range(2):
         with pytest.raises(UserError, match="cannot be read"):
-            _ = plan.selection
+            _ = plan.run_rows
 
 
 def test_a_child_notices_that_the_data_was_changed(tmp_path: Path) -> None:

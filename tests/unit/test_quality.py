@@ -201,7 +201,7 @@ def test_the_fine_tuned_model_answers_and_is_graded(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(answer, "_encode_prompts", lambda plan, rows: [[i] for i in range(len(rows))])
     monkeypatch.setattr(answer, "record_memory", lambda *_: None)
     validation = [Row("1", "validation", "", "질문 1", "답변 1")]
-    monkeypatch.setattr(Plan, "selection", SimpleNamespace(validation=validation))
+    monkeypatch.setattr(Plan, "run_rows", SimpleNamespace(validation=validation))
     attempt = tmp_path / "attempt-1"
     (attempt / "phases").mkdir(parents=True)
     job = Job(Plan(config), attempt, "answer", lambda _: None, io.StringIO())

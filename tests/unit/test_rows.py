@@ -76,17 +76,17 @@ def test_too_many_rows_asked_for(tmp_path: Path) -> None:
     read(tmp_path / "mine.csv", "prompt,response\n" + "".join(f"q{n},a{n}\n" for n in range(10)))
     config = validate(compose_config(["data=csv", f"data.path={tmp_path / 'mine.csv'}"]))
     with pytest.raises(UserError, match="trainer.train_rows=20: there are only 8 such rows"):
-        _ = Plan(config).selection
+        _ = Plan(config).run_rows
 
 
 def test_questions_of_ones_own() -> None:
     config = validate(compose_config(["task=infer", 'generation.ask=["오늘 뭐 먹지?","이름이 뭐야?"]']))
-    assert [row.question for row in Plan(config).selection.prompts] == ["오늘 뭐 먹지?", "이름이 뭐야?"]
+    assert [row.question for row in Plan(config).run_rows.prompts] == ["오늘 뭐 먹지?", "이름이 뭐야?"]
 
 
 def test_the_users_test_is_a_fixed_list() -> None:
     config = validate(compose_config([]))
-    chosen = Plan(config).selection
+    chosen = Plan(config).run_rows
     listed = json.loads(PACKAGED.with_name("unsloth_test.json").read_text())
     assert [row.id for row in chosen.train] == listed["train"] and len(chosen.train) == 20
     assert [row.id for row in chosen.validation] == listed["validation"] and len(chosen.validation) == 5
@@ -96,7 +96,7 @@ def test_the_users_test_is_a_fixed_list() -> None:
 
 def test_the_whole_set_is_used_by_sft() -> None:
     config = validate(compose_config(["trainer=sft", "generation=natural"]))
-    chosen = Plan(config).selection
+    chosen = Plan(config).run_rows
     assert len(chosen.train) >= 240 and len(chosen.validation) >= 60
     assert {row.split for row in chosen.prompts} == {"test"}
 

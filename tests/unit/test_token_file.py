@@ -17,7 +17,8 @@ from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
 from ohlora.config.validate import validate
 from ohlora.data import tokens as token_files
-from ohlora.data.rows import Row, Selection
+from ohlora.data.rows import Row
+from ohlora.data.run_rows import RunRows
 from ohlora.models.folder import ADAPTER_CARD, MARKER, tokenizer_hash
 
 ROW = Row("1", "train", "greeting", "안녕?", "반가워요!", "")
@@ -72,7 +73,7 @@ def test_what_decides_no_token_does_not_count(folder: Path, name: str) -> None:
 def test_another_version_of_a_library_is_another_file(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
 ) -> None:
-    given = (tmp_path, config(tmp_path).model, folder, 128, Selection([ROW], [], [ROW]))
+    given = (tmp_path, config(tmp_path).model, folder, 128, RunRows([ROW], [], [ROW]))
     before = token_files.tokens_path(*given)
     right = token_files.metadata.version
     monkeypatch.setattr(token_files.metadata, "version", lambda name: "9" if name == library else right(name))
@@ -86,7 +87,7 @@ def encoded(folder: Path, setting: Config, template: str | None) -> tuple[Any, t
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.chat_template = template or tokenizer.chat_template
-    return tokenizer, token_files.encode(tokenizer, Selection([ROW], [], [ROW]), setting.model, 128, [])
+    return tokenizer, token_files.encode(tokenizer, RunRows([ROW], [], [ROW]), setting.model, 128, [])
 
 
 def test_a_template_is_told_the_same_day_every_day(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""The rows of one run, selected from all rows of its file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ohlora.config.schema import GenerationConfig, Split, TrainerConfig
+from ohlora.data.rows import Row
+from ohlora.errors import UserError
+
+
+@dataclass(frozen=True)
+class RunRows:
+    """Rows for training, for evaluation, and as prompts."""
+
+    train: list[Row]
+    validation: list[Row]
+    prompts: list[Row]
+
+
+def select_rows(
+    rows: list[Row], manifest: str | None, trainer: TrainerConfig, generation: GenerationConfig, trains: bool
+) -> RunRows:
+    """Select a run's rows for training, evaluation and prompts from all rows of its file.
+
+    With `data.manifest` its ids come first, in its order, so that `trainer.train_rows=20` is the user's test.
+
+    Raises:
+        UserError: fewer rows than requested, or none for training (if `trains`) or prompts.
+    """
+    listed = _manifest(manifest)
+    hint = (
+        f" in the list data.manifest={manifest}" if listed else " (without a split column the last fifth is validation)"
+    )
+    by_id = {row.id: row for row in rows}
+    train = [row for row in rows if row.split == "train"]
+    validation = [row for row in rows if row.split == "validation"]
+    if trainer.train_rows is not None:
+        chosen = [by_id[i] for i in listed.get("train", [])]
+        train = _first("trainer.train_rows", chosen or train, trainer.train_rows, hint)
+    if trainer.eval_rows is not None:
+        chosen = [by_id[i] for i in listed.get("validation", [])]
+        validation = _first("trainer.eval_rows", chosen or validation, trainer.eval_rows, hint)
+    if trains and not train:
+        raise UserError("data: no row has split train, so there is nothing to train on")
+    prompts = _prompts(rows, train + validation, generation)
+    if not prompts:
+        raise UserError("data: no row has split train or validation; give generation.split=test to use others")
+    return RunRows(train, validation, prompts)
+
+
+def select_held_out(rows: list[Row], count: int | None) -> list[Row]:
+    """The first `count` rows of split test (null: all of them), or of split validation if there is no test row.
+
+    Raises:
+        UserError: every row is used for training.
+    """
+    for split in (Split.test.value, Split.validation.value):
+        found = [row for row in rows if row.split == split]
+        if found:
+            return found[:count]
+    raise UserError("data: no row has split test or validation, so the fine-tuned model has no new questions to answer")
+
+
+def _prompts(rows: list[Row], used: list[Row], generation: GenerationConfig) -> list[Row]:
+    if generation.ask:
+        return [Row(f"ask-{n}", "test", "", text, "") for n, text in enumerate(generation.ask, 1)]
+    split = generation.split
+    if split is not None:
+        used = [row for row in rows if row.split == split.value]
+        if not used:
+            have = sorted({row.split for row in rows})  # train before validation
+            raise UserError(
+                f"generation.split={split.value}: the data have no such rows; give generation.split={have[-1]}"
+            )
+    return used[: generation.prompts] if generation.prompts else used
+
+
+def _first(key: str, rows: list[Row], count: int, hint: str) -> list[Row]:
+    if count > len(rows):
+        raise UserError(f"{key}={count}: there are only {len(rows)} such rows{hint}; null uses all of them")
+    return rows[:count]
+
+
+def _manifest(name: str | None) -> dict[str, list[str]]:
+    if name is None:
+        return {}
+    path = Path(__file__).with_name(f"{name}.json")
+    try:
+        listed: dict[str, list[str]] = json.loads(path.read_text("utf-8"))
+        return listed
+    except OSError:
+        raise UserError(f"data.manifest={name}: unknown list of ids; the shipped one is unsloth_test") from None
