@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ohlora.config.schema import Config
 from ohlora.models.acceptance import REMEMBERED, read_acceptance, read_accepted
-from ohlora.models.licences import ENTRIES, LICENCES, Licence, card_folder, find_licence, licence_of
+from ohlora.models.licences import ENTRIES, LICENCES, Licence
+from ohlora.models.terms import card_folder, find_licence, licence_of
 from ohlora.report.markdown import NO_VALUE, markdown
 from ohlora.running.plan import Plan
 

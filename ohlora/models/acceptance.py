@@ -14,18 +14,8 @@ from filelock import FileLock
 from ohlora.errors import UserError
 from ohlora.files import read_json, write_json
 from ohlora.models.folder import LocalModel, is_there
-from ohlora.models.licences import (
-    ACCEPT_NO,
-    ACCEPT_YES,
-    LICENCES,
-    Licence,
-    acceptance_name,
-    card_folder,
-    card_licence,
-    find_licence,
-    licence_of,
-    screen_notice,
-)
+from ohlora.models.licences import ACCEPT_NO, ACCEPT_YES, LICENCES, Licence
+from ohlora.models.terms import acceptance_name, card_folder, card_licence, find_licence, licence_of, screen_notice
 
 REMEMBERED = "accepted-licenses.json"
 

@@ -14,7 +14,8 @@ from ohlora.models.checks import folder_problems
 from ohlora.models.folder import ADAPTER_CARD, LocalModel, is_prepared, is_there, model_hash
 from ohlora.models.hub import Show
 from ohlora.models.hub_errors import Repository
-from ohlora.models.licences import LICENCES, card_licence, find_licence
+from ohlora.models.licences import LICENCES
+from ohlora.models.terms import card_licence, find_licence
 from ohlora.models.weights import PICKLE_RISK, model_shapes, safetensors_bytes
 
 HUB = "hub:"

@@ -12,7 +12,8 @@ from ohlora.errors import UserError
 from ohlora.files import read_json
 from ohlora.models.architectures import class_licence
 from ohlora.models.folder import described_problems
-from ohlora.models.licences import LICENCES, card_licence
+from ohlora.models.licences import LICENCES
+from ohlora.models.terms import card_licence
 from ohlora.models.weights import weight_problems
 
 SENTENCES = {

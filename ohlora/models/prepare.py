@@ -17,7 +17,7 @@ from ohlora.models.checks import check_loadable, folder_problems, subject
 from ohlora.models.folder import MARKER, LocalModel, is_prepared, model_hash, write_marker
 from ohlora.models.hub import Show
 from ohlora.models.hub_errors import Interrupted
-from ohlora.models.licences import copy_terms, licence_of
+from ohlora.models.terms import copy_terms, licence_of
 from ohlora.models.weights import weight_problems
 
 

@@ -13,7 +13,7 @@ from ohlora.models.checks import check_loadable, code_files, code_problems, smal
 from ohlora.models.folder import LocalModel, source_hash
 from ohlora.models.hub import Remote, Show
 from ohlora.models.hub_errors import Repository
-from ohlora.models.licences import find_licence, licence_of
+from ohlora.models.terms import find_licence, licence_of
 from ohlora.models.weights import PICKLE_RISK, PICKLED, SAFE, list_weight_files, pickle_problems
 
 DESCRIBED = ("config.json", "generation_config.json")

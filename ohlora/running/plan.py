@@ -32,7 +32,7 @@ from ohlora.estimate.work import Work, count_work, guess_work
 from ohlora.files import sha256_file, sha256_of
 from ohlora.models import adapters, architectures
 from ohlora.models.folder import LocalModel, is_there, source_hash
-from ohlora.models.licences import licence_of
+from ohlora.models.terms import licence_of
 from ohlora.records.layout import adapter_folder
 from ohlora.records.manifest import PlannedRun
 

@@ -11,7 +11,7 @@ from ohlora.backends import Loaded
 from ohlora.backends.effective import adapter_layers, adapter_parameters
 from ohlora.files import read_json, write_atomic, write_json
 from ohlora.models.folder import ADAPTER_CARD, model_hash
-from ohlora.models.licences import acceptance_name, copy_terms, format_terms
+from ohlora.models.terms import acceptance_name, copy_terms, format_terms
 from ohlora.running.plan import Plan
 
 

@@ -11,7 +11,7 @@ import pytest
 from ohlora.config.compose import compose_config
 from ohlora.models.checks import code_files, code_problems, folder_problems, small_problems
 from ohlora.models.folder import LocalModel, describe_model, folder_hash
-from ohlora.models.licences import card_licence, licence_of
+from ohlora.models.terms import card_licence, licence_of
 from ohlora.models.weights import parameters_m, safetensors_bytes
 from ohlora.running.plan import plan_run
 

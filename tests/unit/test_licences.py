@@ -15,7 +15,8 @@ from ohlora.errors import UserError
 from ohlora.models import acceptance
 from ohlora.models.acceptance import REMEMBERED, read_acceptance, require_acceptance, will_accept
 from ohlora.models.folder import LocalModel
-from ohlora.models.licences import LICENCES, copy_terms, find_licence, licence_of, screen_notice
+from ohlora.models.licences import LICENCES
+from ohlora.models.terms import copy_terms, find_licence, licence_of, screen_notice
 from ohlora.running import rerun
 from ohlora.running.plan import plan_run, to_plain
 
