@@ -33,7 +33,7 @@ SERVER = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # jobs of GenAI evalua
 FOR_ONE_PERSON = ("--workers", "1", "--uvicorn-opts", "--log-level warning")
 
 
-class Answer(NamedTuple):
+class PortUse(NamedTuple):
     """The state of a port: is something listening, and is it an MLflow UI that knows a run?"""
 
     taken: bool
@@ -73,12 +73,12 @@ def show_ui(uri: str, port: int, browser: bool) -> int:
     if is_server(uri):
         announce(links, browser)
         return 0
-    answer = ask_port(port, shown)
-    if answer.same_store:
+    use = ask_port(port, shown)
+    if use.same_store:
         print(f"the UI of this store is already running on port {port}")
         announce(links, browser)
         return 0
-    if answer.taken:
+    if use.taken:
         raise UserError(
             f"port {port} of {HOST} is in use by another program; choose another port: "
             f"make ui ARGS='--port {port + 1}', or python -m ohlora.tracking.ui --port {port + 1}"
@@ -139,18 +139,18 @@ def find_newest(uri: str) -> Shown:
     return shown
 
 
-def ask_port(port: int, shown: Shown) -> Answer:
+def ask_port(port: int, shown: Shown) -> PortUse:
     """Find out who uses the port: nobody, a UI that knows this run, or another program."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(2)
         if probe.connect_ex((HOST, port)) != 0:
-            return Answer(taken=False)
+            return PortUse(taken=False)
     try:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with direct.open(f"http://{HOST}:{port}/api/2.0/mlflow/runs/get?run_id={shown.run}", timeout=10) as found:
-            return Answer(taken=True, same_store=shown.run.encode() in found.read())
+            return PortUse(taken=True, same_store=shown.run.encode() in found.read())
     except (OSError, http.client.HTTPException):
-        return Answer(taken=True)
+        return PortUse(taken=True)
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], port: int, shown: Shown) -> None:
