@@ -147,7 +147,7 @@ def _sweep(args: argparse.Namespace) -> int:
     from ohlora.models.acceptance import offer_acceptance, require_acceptance, will_accept
     from ohlora.records.manifest import SELECTION, SWEEP, Manifest
     from ohlora.studies.compare import lock_folder
-    from ohlora.studies.sweep import add_presets, plan_sweep, read_earlier_plan
+    from ohlora.studies.sweep import add_presets, plan_sweep, read_earlier_manifest
 
     if args.config_dir or args.config_name or args.config_path:
         raise UserError("-m: --config-dir, --config-name and --config-path are for single runs only")
@@ -165,14 +165,14 @@ def _sweep(args: argparse.Namespace) -> int:
     for plan in plans:
         if kind == SWEEP or will_accept(plan.model, plan.licence):
             require_acceptance(plan.model, plan.licence)
-    plan_of = partial(Manifest, kind, command=["-m", *overrides], lang=first.report.lang.value)
+    manifest_of = partial(Manifest, kind, command=["-m", *overrides], lang=first.report.lang.value)
     with lock_folder(folder):
-        before = read_earlier_plan(folder) if kind == SELECTION else None
+        before = read_earlier_manifest(folder) if kind == SELECTION else None
         here = {job.run_id for job in jobs}
         jobs += [job for job in before.jobs if job.run_id not in here] if before else []
-        plan_of(jobs=jobs).write(folder)
+        manifest_of(jobs=jobs).write(folder)
         with report_runs(first, folder, " ".join(overrides), before.mlflow_parent if before else None) as reported:
-            plan_of(jobs=jobs, mlflow_parent=reported.parent).write(folder)
+            manifest_of(jobs=jobs, mlflow_parent=reported.parent).write(folder)
             files = plans[0].files
             _call_hydra(lambda node: _run_job(node, files))
             reported.finished = True

@@ -128,7 +128,7 @@ def plan_comparison(config: Config, overrides: Sequence[str], folder: Path | Non
         job = PlannedRun([*overrides, *arm.overrides, f"repeat={pair}"], arm.name, pair, "", arm.track)
         made.jobs.append(made.plan_of(job).record_request(job))
     made.folder = folder or Path(config.outputs) / _study(config, made.jobs)
-    made.before = _read_earlier_plan(made)
+    made.before = _read_earlier_manifest(made)
     return made
 
 
@@ -163,8 +163,8 @@ def lock_folder(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _read_earlier_plan(comparison: ComparisonPlan) -> Manifest | None:
-    """The plan already in the folder, if it belongs to this comparison."""
+def _read_earlier_manifest(comparison: ComparisonPlan) -> Manifest | None:
+    """The manifest already in the folder, if it belongs to this comparison."""
     folder, jobs = comparison.folder, comparison.jobs
     other = f"{folder}: contains {{}}; give study=<another name>, or remove that folder"
     try:

@@ -81,10 +81,10 @@ class PairDriver:
                 _say(f"pair {pair[0].repeat + 1} was disturbed, running it again ({'; '.join(disturbed)})")
                 again += [job.make_again() for job in pair]
         self._read(again)
-        plan = read_manifest(self.comparison.folder) if again else None
-        if plan:
-            known = {job.run_id for job in plan.jobs}
-            replace(plan, jobs=[*plan.jobs, *(job for job in again if job.run_id not in known)]).write(
+        manifest = read_manifest(self.comparison.folder) if again else None
+        if manifest:
+            known = {job.run_id for job in manifest.jobs}
+            replace(manifest, jobs=[*manifest.jobs, *(job for job in again if job.run_id not in known)]).write(
                 self.comparison.folder
             )
         return again

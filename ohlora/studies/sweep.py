@@ -100,7 +100,7 @@ def _is_sweep(override: str) -> bool:
         return False  # composing it reports the error
 
 
-def read_earlier_plan(folder: Path) -> Manifest | None:
+def read_earlier_manifest(folder: Path) -> Manifest | None:
     """The manifest of earlier calls in this folder, which a selection continues.
 
     Raises:
