@@ -116,6 +116,21 @@ def test_the_cells_and_the_savings_are_of_the_same_ratio(tmp_path: Path) -> None
     assert "not interleaved" in printed
 
 
+def test_arms_without_a_pair_have_no_empty_table_of_ratios(tmp_path: Path) -> None:
+    put(tmp_path, "hf", HF)
+    for order, backend in enumerate(("unsloth", "toy"), 1):
+        put(
+            tmp_path,
+            backend,
+            {} if backend == "toy" else UNSLOTH,
+            order,
+            status="oom" if backend == "toy" else "finished",
+        )
+    write_comparison(tmp_path)
+    text = (tmp_path / "comparison.md").read_text("utf-8")
+    assert "backend=unsloth ÷ backend=hf\n\n| metric" in text and "backend=toy ÷ backend=hf" not in text
+
+
 def test_an_arm_without_a_pair_shows_medians(tmp_path: Path) -> None:
     for repeat, seconds in enumerate((50.0, 70.0, 61.0)):
         put(tmp_path, "hf", {**HF, "infer/infer_time_s": seconds}, repeat=repeat)

@@ -118,19 +118,20 @@ def _per_track(comparison: Comparison, part: Callable[[Track, str], Iterator[str
 
 def _all_metrics(track: Track, lang: str) -> Iterator[str]:
     per_arm = [track.metrics(arm) for arm in track.arms]
-    one = track.contrasts[0] if len(track.contrasts) == 1 else None
+    compared = [contrast for contrast in track.contrasts if contrast.figures]
+    one = compared[0] if len(track.contrasts) == len(compared) == 1 else None
     rows = []
     for key in sorted(set().union(*per_arm)):
         cells = [number(metrics.get(key)) for metrics in per_arm]
         rows.append([f"`{key}`", *cells, *(_figure_cells(one.figures.get(key), lang) if one else [])])
     figure = [say(lang, word) for word in FIGURE] if one else []
     yield markdown([say(lang, "metric"), *(arm.name for arm in track.arms), *figure], rows)
-    for other in track.contrasts if one is None else ():
+    for other in compared if one is None else ():
         yield f"{other.other.name} ÷ {other.baseline.name}"
         rows = [[f"`{key}`", *_figure_cells(figure, lang)] for key, figure in other.figures.items()]
         yield table(lang, ("metric", *FIGURE), rows)
-    if track.contrasts:
-        arm = " / ".join(c.other.name for c in track.contrasts)
+    if compared:
+        arm = " / ".join(contrast.other.name for contrast in compared)
         yield say(lang, "method", arm=arm, baseline=track.arms[0].name, mib=RESOLUTION_MIB)
 
 

@@ -25,7 +25,7 @@ def label_trials(trials: Sequence[Trial]) -> list[tuple[str, str]]:
         for rank, of_rank in _group(of_model, lambda trial: trial.rank).items():
             with_rank = find_differing_settings(of_rank, lambda key: not _changes_inference(key))
             for trial in of_rank:
-                labels[id(trial)] = (_name(title, trial, with_model), _name(str(rank), trial, with_rank))
+                labels[id(trial)] = (_name(title, trial, with_model), _name(rank, trial, with_rank))
     return [labels[id(trial)] for trial in trials]
 
 
@@ -53,9 +53,9 @@ def _split_by_weights(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
     for name, of_name in _group(trials, lambda trial: trial.model).items():
         loaded = {trial.origin: trial.weights for trial in of_name[::-1] if trial.weights}
         models = _group(of_name, lambda trial: trial.weights or loaded.get(trial.origin, trial.origin))  # noqa: B023
-        titles = _tell_apart({str(weights): of_model for weights, of_model in models.items()})
+        titles = _tell_apart(models)
         for title, of_model in zip(titles, models.values(), strict=True):
-            found[f"{name} ({title})" if len(models) > 1 else str(name)] = of_model
+            found[f"{name} ({title})" if len(models) > 1 else name] = of_model
     return found
 
 

@@ -16,13 +16,8 @@ from ohlora.report.markdown import NO_VALUE
 from ohlora.report.reading import RunFolder, find_newest, name_machine, requested_work
 
 NOT_SETTINGS = ("task", "seed", "device")  # repeats may differ in the seed; the machine's name contains the device
-MODEL_SETTINGS = (
-    "dtype",
-    "attention",
-    "prompt_format",
-    "prompt_template",
-    "lora_targets",
-)  # others are facts
+# The settings among the keys of a model; the others are facts about it.
+MODEL_SETTINGS = ("dtype", "attention", "prompt_format", "prompt_template", "lora_targets")
 DATA, TOKENS = "data.path", "data.tokens"  # of a planned run the data file's hash, else the hash of its tokens
 DIGITS = 8  # of a hash
 
