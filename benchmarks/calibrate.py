@@ -1,6 +1,6 @@
 """The calibration study in one command: the comparison's false-alarm rate, and what it detects.
 
-    python benchmarks/calibrate.py outputs/calibration              64 runs and 24 with an injected change; ~45 minutes
+    python benchmarks/calibrate.py outputs/calibration              64 runs and 24 with an injected change; ~50 minutes
     python benchmarks/calibrate.py outputs/calibration --pairs 4    a short trial
 
 Compares an arm with itself in interleaved pairs, then with itself plus a delay and memory, a pause, a competing load.

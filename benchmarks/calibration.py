@@ -112,8 +112,7 @@ def tables(runs: Sequence[dict[str, float]], count: int = 2000) -> list[str]:
     """Both studies as Markdown lines."""
     disturbed = sum(bool(run[DISTURBED]) for run in runs)
     lines = [
-        f"{len(runs)} recorded runs on an otherwise idle machine; called disturbed: {disturbed} "
-        f"({100 * disturbed / len(runs):.1f} %)",
+        f"{len(runs)} recorded runs; called disturbed: {disturbed} ({100 * disturbed / len(runs):.1f} %)",
         *("", "## False alarms: an arm against itself", ""),
         "| pairs | every stretch of neighbours | by metric | drawn at random | by metric | other metrics "
         "| drawn at random, disturbed pairs too |",

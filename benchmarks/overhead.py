@@ -79,7 +79,7 @@ def main() -> None:
 def _rows() -> list[dict[str, str]]:
     """The 20 training pairs as text, as TRL's prompt-completion format takes them."""
     from ohlora.config.compose import compose_config
-    from ohlora.running.plan import plan_run
+    from ohlora.planning.plan import plan_run
 
     plan = plan_run(compose_config([]))
     template, rows = plan.config.model.prompt_template or "", plan.run_rows.train

@@ -23,9 +23,9 @@ from ohlora.config.compose import compose_config, compose_single, explain_error,
 from ohlora.config.paths import conf_dir
 from ohlora.config.schema import Config, register
 from ohlora.config.tasks import TASKS
-from ohlora.config.validate import validate
 from ohlora.entry import refuse_windows, replace_unprintable
 from ohlora.errors import UserError
+from ohlora.planning.validate import validate
 from ohlora.records.result import Status, exit_code
 from ohlora.running.process import sigterm_as_interrupt
 from ohlora.studies.study import CANCELLED, report_runs
@@ -106,9 +106,9 @@ def _show(config: Config, module: str) -> int:
 
 def _run_once(node: DictConfig, folder: Path | None) -> int:
     from ohlora.models.acceptance import require_acceptance
+    from ohlora.planning.plan import plan_run
     from ohlora.report.single import show_run
     from ohlora.running.attempt import execute
-    from ohlora.running.plan import plan_run
     from ohlora.running.preflight import check
     from ohlora.tracking.links import print_links
 
@@ -183,8 +183,8 @@ def _run_job(node: DictConfig, files: DataFiles) -> float:
     """Run one job of a sweep, in the process that Hydra's launcher chose; return its eval loss, for sweepers."""
     from hydra.core.hydra_config import HydraConfig
 
+    from ohlora.planning.plan import plan_run
     from ohlora.running.attempt import execute
-    from ohlora.running.plan import plan_run
     from ohlora.studies.skipping import continue_candidate, write_skipped
     from ohlora.studies.sweep import find_planned_run
 

@@ -58,8 +58,8 @@ def plant(root: Path = ROOT) -> int:
     from ohlora.models.acceptance import REMEMBERED
     from ohlora.models.folder import write_marker
     from ohlora.models.licences import LICENCES
+    from ohlora.planning.plan import plan_run
     from ohlora.records.result import Result
-    from ohlora.running.plan import plan_run
 
     there = [name for name in (*NAMES, LIST) if (root / name).exists()]
     if there:

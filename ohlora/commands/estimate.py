@@ -8,8 +8,8 @@ from ohlora.config.schema import Config, ModelConfig
 from ohlora.data.run_rows import RunRows
 from ohlora.errors import UserError
 from ohlora.estimate.fit import ERROR, Estimate, find_remedy
+from ohlora.planning.plan import Plan
 from ohlora.report.markdown import NO_VALUE, markdown
-from ohlora.running.plan import Plan
 
 PHASES = {"infer": "inference", "train": "fine-tuning"}
 

@@ -8,8 +8,8 @@ from ohlora.config.schema import Config
 from ohlora.models.acceptance import REMEMBERED, read_acceptance, read_accepted
 from ohlora.models.licences import ENTRIES, LICENCES, Licence
 from ohlora.models.terms import card_folder, find_licence, licence_of
+from ohlora.planning.plan import Plan
 from ohlora.report.markdown import NO_VALUE, markdown
-from ohlora.running.plan import Plan
 
 
 def show(config: Config) -> tuple[int, str]:

@@ -1,1 +1,1 @@
-"""Configuration: its types, its rules, where its files are, and the identity of a run."""
+"""Configuration: its types and keys, where its files are, and the identity of a run."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ohlora.config.keys import allowed_values, known_keys
 from ohlora.config.paths import conf_dir, groups, options
-from ohlora.config.validate import allowed_values, known_keys
 from ohlora.errors import UserError, suggest
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from ohlora.errors import UserError
 from ohlora.files import write_atomic, write_json
 from ohlora.models.acceptance import read_acceptance
 from ohlora.models.folder import describe_model, is_there
+from ohlora.planning.plan import Plan
 from ohlora.records.layout import PLAN_FILE, attempts
 from ohlora.records.result import Result, Status
 from ohlora.running import progress
 from ohlora.running.phases import run_phases
-from ohlora.running.plan import Plan
 from ohlora.tracking.mlflow_tracker import Tracker, open_tracker
 
 

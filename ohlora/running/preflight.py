@@ -16,8 +16,8 @@ from ohlora.models.architectures import architecture
 from ohlora.models.checks import code_problems, folder_problems, small_problems, subject
 from ohlora.models.folder import find_mismatch, is_prepared
 from ohlora.models.weights import pickle_problems
+from ohlora.planning.plan import Plan
 from ohlora.records.manifest import SELECTION
-from ohlora.running.plan import Plan
 from ohlora.tracking.store import local_path, store_uri
 
 

@@ -10,11 +10,11 @@ from yaml import YAMLError
 
 from ohlora.errors import UserError
 from ohlora.models.acceptance import require_acceptance
+from ohlora.planning.plan import Plan, plan_run
 from ohlora.records.layout import newest_attempt
 from ohlora.records.result import exit_code, find_result
 from ohlora.report.single import show_run
 from ohlora.running.attempt import Place, execute
-from ohlora.running.plan import Plan, plan_run
 from ohlora.running.preflight import check
 from ohlora.running.process import sigterm_as_interrupt
 from ohlora.tasks.job import read_node

@@ -22,8 +22,8 @@ from ohlora.config.schema import Config
 from ohlora.data.rows import DataFiles
 from ohlora.errors import UserError
 from ohlora.files import sha256_of
+from ohlora.planning.plan import Plan, plan_run, to_plain
 from ohlora.records.manifest import EQUAL, MANIFEST, RECOMMENDED, Manifest, PlannedRun, read_manifest
-from ohlora.running.plan import Plan, plan_run, to_plain
 from ohlora.running.preflight import check
 from ohlora.studies.sweep import merge_problems
 

@@ -13,10 +13,10 @@ from ohlora.config.schema import Config, LoraMethod, Quantization, Source
 from ohlora.measure.disturbance import find_disturbances
 from ohlora.models.acceptance import explain_refusal, will_accept
 from ohlora.models.folder import is_prepared
+from ohlora.planning.plan import Plan
 from ohlora.records.manifest import SELECTION
 from ohlora.records.result import Result, Status, find_result
 from ohlora.running.attempt import Place
-from ohlora.running.plan import Plan
 
 
 def skip_reason(plan: Plan) -> dict[str, str] | None:

@@ -9,9 +9,9 @@ from ohlora.config.compose import compose_config
 from ohlora.config.tasks import TASKS
 from ohlora.data.rows import DataFiles
 from ohlora.errors import UserError
+from ohlora.planning.plan import Plan, plan_run
 from ohlora.records.manifest import SELECTION, Manifest, PlannedRun, read_manifest
 from ohlora.running.attempt import Place
-from ohlora.running.plan import Plan, plan_run
 from ohlora.running.preflight import check
 from ohlora.studies.skipping import name_candidate
 

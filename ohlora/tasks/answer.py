@@ -13,8 +13,8 @@ from ohlora.data.tokens import IGNORED, Tokens, prompt_ids
 from ohlora.errors import UserError
 from ohlora.files import read_json, sha256_of
 from ohlora.measure.quality import bits_per_character, quality
+from ohlora.planning.plan import Plan
 from ohlora.records.samples import Sample, write_samples
-from ohlora.running.plan import Plan
 from ohlora.tasks.infer import Generator
 from ohlora.tasks.job import Job
 from ohlora.tasks.loading import load, record_memory

@@ -19,9 +19,9 @@ from ohlora.errors import Unsupported, UserError
 from ohlora.files import encode_json, read_json, write_json
 from ohlora.measure.metrics import require_declared
 from ohlora.measure.shortage import explain_shortage, is_out_of_memory
+from ohlora.planning.plan import Plan
 from ohlora.records.layout import PLAN_FILE
 from ohlora.records.result import PhaseRecord, Status
-from ohlora.running.plan import Plan
 
 
 @dataclass

@@ -16,7 +16,7 @@ from ohlora.measure.device import describe, resolve_device, resolve_dtype
 from ohlora.measure.memory import PhaseMemory
 from ohlora.measure.resident import process_peak_mib
 from ohlora.measure.sampler import MEMORY_TIMELINE
-from ohlora.running.plan import Plan
+from ohlora.planning.plan import Plan
 from ohlora.tasks.job import Job
 
 # How libraries word what they do not support, in exceptions of any class; matched in the first sentence.

@@ -12,7 +12,6 @@ from ohlora.backends.effective import adapter_dtypes, checkpointing, find_replac
 from ohlora.config.schema import Schedule, TrainerConfig
 from ohlora.data.tokens import IGNORED, Tokens
 from ohlora.errors import UserError
-from ohlora.measure.flops import TrainingCost, training_cost
 from ohlora.measure.matmul import matmul_peak
 from ohlora.records.samples import Sample, write_samples
 from ohlora.tasks.infer import Generator
@@ -21,6 +20,7 @@ from ohlora.tasks.loading import SAMPLE_TOKENS, load, record_memory
 from ohlora.training.adapter import adapter_hash, initialise_adapter, keep_float32, save_adapter
 from ohlora.training.batches import Collator, batches_of_step
 from ohlora.training.evaluate import evaluate
+from ohlora.training.flops import TrainingCost, training_cost
 from ohlora.training.steps import SkippedSteps, StepTimer
 
 # transformers reads `warmup_steps` below 1 as a share of all steps, rounded up, and 1 as one step.

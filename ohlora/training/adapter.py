@@ -12,7 +12,7 @@ from ohlora.backends.effective import adapter_layers, adapter_parameters
 from ohlora.files import read_json, write_atomic, write_json
 from ohlora.models.folder import ADAPTER_CARD, model_hash
 from ohlora.models.terms import acceptance_name, copy_terms, format_terms
-from ohlora.running.plan import Plan
+from ohlora.planning.plan import Plan
 
 
 def initialise_adapter(model: Any, seed: int) -> None:

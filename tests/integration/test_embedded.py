@@ -130,8 +130,8 @@ def test_the_tokenizer_is_smollms(smol: Path) -> None:
 def test_smollm2s_facts_are_its_options(smol: Path) -> None:
     """Its option says size and shape before the weights are there."""
     from ohlora.config.compose import compose_config
-    from ohlora.config.validate import validate
     from ohlora.models.weights import parameters_m
+    from ohlora.planning.validate import validate
 
     model = validate(compose_config(["model=smollm2-135m-instruct"])).model
     folder = smol / "models" / "smollm2-135m-instruct"

@@ -9,8 +9,8 @@ import torch
 import transformers
 from peft import LoraConfig, get_peft_model
 
-from ohlora.measure.flops import TrainingCost, training_cost
 from ohlora.training.batches import Batch
+from ohlora.training.flops import TrainingCost, training_cost
 
 H, F, V, LAYERS, R = 64, 96, 264, 2, 4  # hidden, feed-forward and vocabulary size, layers, rank
 SIZES: dict[str, Any] = {

@@ -15,7 +15,7 @@ from ohlora.errors import UserError
 from ohlora.files import sha256_file
 from ohlora.models.folder import MARKER, is_prepared, write_marker
 from ohlora.models.prepare import prepare
-from ohlora.running.plan import plan_run
+from ohlora.planning.plan import plan_run
 
 
 @pytest.mark.parametrize(

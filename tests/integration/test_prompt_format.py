@@ -9,10 +9,10 @@ import pytest
 
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
-from ohlora.config.validate import validate
 from ohlora.data.rows import Row
 from ohlora.data.run_rows import RunRows
 from ohlora.data.tokens import IGNORED, Tokens, encode
+from ohlora.planning.validate import validate
 
 ROW = Row("1", "train", "greeting", "안녕?", "반가워요!", "")
 

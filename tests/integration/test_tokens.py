@@ -10,11 +10,11 @@ import pytest
 
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
-from ohlora.config.validate import validate
 from ohlora.data.rows import Row
 from ohlora.data.run_rows import RunRows
 from ohlora.data.tokens import IGNORED, encode, load_tokens, save_tokens, tokens_path
 from ohlora.errors import UserError
+from ohlora.planning.validate import validate
 
 ROW = Row("1", "train", "greeting", "안녕?", "반가워요!", "[이름: 민수]")
 EOS, END_OF_TURN = 1, 6

@@ -13,12 +13,12 @@ import pytest
 from safetensors.numpy import save_file
 
 from ohlora.config.compose import compose_config
-from ohlora.config.validate import validate
 from ohlora.errors import UserError
 from ohlora.models import adapters
 from ohlora.models.adapter_fit import adapter_sizes, base_name, find_misfit
 from ohlora.models.weights import model_shapes
-from ohlora.running.plan import Plan
+from ohlora.planning.plan import Plan
+from ohlora.planning.validate import validate
 from ohlora.running.preflight import _planned_sizes
 
 LAYER = "model.layers.0.self_attn.q_proj"

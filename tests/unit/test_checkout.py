@@ -44,7 +44,7 @@ def test_what_is_planted_is_what_a_wrong_reader_would_find(tmp_path: Path) -> No
     """In a folder of its own: the estimate counts its tokens, and reading them is seen."""
     from ohlora.config.compose import compose_config
     from ohlora.models.folder import is_prepared
-    from ohlora.running.plan import plan_run
+    from ohlora.planning.plan import plan_run
 
     plan = plan_run(compose_config([]))
     assert not plan.refresh().work.exact and not is_prepared(plan.model_folder)

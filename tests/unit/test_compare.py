@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from ohlora.config.compose import compose_config, quote_argument
-from ohlora.config.validate import validate
 from ohlora.errors import UserError
+from ohlora.planning.plan import Plan
+from ohlora.planning.validate import validate
 from ohlora.records.manifest import read_manifest
 from ohlora.records.result import Result, read_result
-from ohlora.running.plan import Plan
 from ohlora.studies import pairs
 from ohlora.studies.compare import ComparisonPlan, interleave, lock_folder, parse_arms, plan_comparison
 from ohlora.studies.pairs import run_pairs

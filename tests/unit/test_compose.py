@@ -13,8 +13,8 @@ import pytest
 from ohlora.config.compose import compose_config
 from ohlora.config.paths import conf_dir, groups, options
 from ohlora.config.schema import Config
-from ohlora.config.validate import validate
 from ohlora.errors import UserError
+from ohlora.planning.validate import validate
 
 GROUPS = groups()
 NEEDS = {

@@ -12,13 +12,13 @@ from fake_gpu import Board, FakeBoards
 from ohlora.config.compose import compose_config
 from ohlora.config.paths import options
 from ohlora.config.schema import Config
-from ohlora.config.validate import validate
 from ohlora.estimate import capacity as capacities
 from ohlora.estimate.capacity import Capacity
 from ohlora.estimate.fit import ERROR, Estimate
 from ohlora.estimate.parts import sum_parts
 from ohlora.estimate.shape import shape_of
-from ohlora.running.plan import Plan
+from ohlora.planning.plan import Plan
+from ohlora.planning.validate import validate
 
 NAMED = [name for name in options("model") if name not in ("hub", "local")]
 # Parameters as their authors or the hub count them.

@@ -13,7 +13,7 @@ from ohlora.models.checks import code_files, code_problems, folder_problems, sma
 from ohlora.models.folder import LocalModel, describe_model, folder_hash
 from ohlora.models.terms import card_licence, licence_of
 from ohlora.models.weights import parameters_m, safetensors_bytes
-from ohlora.running.plan import plan_run
+from ohlora.planning.plan import plan_run
 
 
 def local(*overrides: str) -> LocalModel:

@@ -16,7 +16,7 @@ from ohlora.config.compose import compose_config
 from ohlora.files import sha256_file
 from ohlora.models import folder as folders
 from ohlora.models.folder import folder_hash, model_hash, source_hash, write_marker
-from ohlora.running.plan import Plan, plan_run
+from ohlora.planning.plan import Plan, plan_run
 
 # Of folders without template and other vocabularies, as they have always been: their runs stay found.
 IDENTITY = "8fdb5d7ad37e22dfbab620753e432f2d161a6719be861ad2e6f91a04acec443e"

@@ -16,8 +16,8 @@ from ohlora.config.compose import compose_config
 from ohlora.config.identity import run_id
 from ohlora.config.paths import options
 from ohlora.config.schema import Config
-from ohlora.config.validate import validate
-from ohlora.running.plan import to_plain
+from ohlora.planning.plan import to_plain
+from ohlora.planning.validate import validate
 from ohlora.studies.sweep import plan_sweep
 from ohlora.tasks.train import sft_settings
 

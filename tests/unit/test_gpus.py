@@ -12,14 +12,14 @@ from fake_gpu import Board, FakeBoards, NVMLError, NVMLError_DriverNotLoaded, NV
 from ohlora import worker
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import Dtype
-from ohlora.config.validate import validate
 from ohlora.errors import Unsupported, UserError
 from ohlora.estimate.capacity import capacity
 from ohlora.measure import gpus
 from ohlora.measure.device import describe, find_gpu_problem, resolve_device
 from ohlora.measure.gpus import CHOSEN, ORDER, VISIBLE, chosen_gpu, device_problems, narrow_process, visible_gpus
 from ohlora.measure.kernels import has_kernels
-from ohlora.running.plan import plan_run
+from ohlora.planning.plan import plan_run
+from ohlora.planning.validate import validate
 from ohlora.running.preflight import check
 
 FIRST, SECOND = Board("GPU-1111-aa", "Quadro M6000", (5, 2)), Board("GPU-2222-bb")

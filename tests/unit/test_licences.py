@@ -17,8 +17,8 @@ from ohlora.models.acceptance import REMEMBERED, read_acceptance, require_accept
 from ohlora.models.folder import LocalModel
 from ohlora.models.licences import LICENCES
 from ohlora.models.terms import copy_terms, find_licence, licence_of, screen_notice
+from ohlora.planning.plan import plan_run, to_plain
 from ohlora.running import rerun
-from ohlora.running.plan import plan_run, to_plain
 
 
 @pytest.fixture

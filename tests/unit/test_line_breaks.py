@@ -11,7 +11,7 @@ import pytest
 
 from ohlora.config.compose import compose_config, quote_argument, split_arguments
 from ohlora.config.schema import Config
-from ohlora.config.validate import validate
+from ohlora.planning.validate import validate
 from ohlora.studies.compare import plan_comparison
 from ohlora.studies.sweep import plan_sweep
 

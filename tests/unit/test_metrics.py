@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ohlora.config.compose import compose_config
-from ohlora.config.validate import validate
 from ohlora.measure.metrics import CURVES, METRICS, PHASES, metric_of
+from ohlora.planning.validate import validate
 from ohlora.tasks.job import Job
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "result.md"

@@ -20,12 +20,12 @@ import pytest
 
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
-from ohlora.config.validate import validate
 from ohlora.errors import UserError
+from ohlora.planning.plan import Plan, to_plain
+from ohlora.planning.validate import validate
 from ohlora.records.layout import MLFLOW_RUN
 from ohlora.records.result import Result
 from ohlora.running.attempt import feed_between_phases
-from ohlora.running.plan import Plan, to_plain
 from ohlora.tracking import ui
 from ohlora.tracking.links import LOCAL, Shown, compare_link, link_lines, print_links, run_link
 from ohlora.tracking.mlflow_tracker import Tracker, open_tracker

@@ -13,8 +13,8 @@ from ohlora.config.compose import compose_config
 from ohlora.data import rows
 from ohlora.errors import UserError
 from ohlora.files import write_json
+from ohlora.planning.plan import Plan, plan_run
 from ohlora.records.layout import PLAN_FILE
-from ohlora.running.plan import Plan, plan_run
 from ohlora.studies.sweep import plan_sweep
 from ohlora.tasks.job import check_data
 

@@ -142,7 +142,7 @@ def test_a_prefix_that_does_not_exist_is_said(tmp_path: Path) -> None:
 
     from ohlora.config.compose import compose_config
     from ohlora.config.tasks import INFER
-    from ohlora.config.validate import validate
+    from ohlora.planning.validate import validate
 
     config = validate(compose_config([]))
     config = replace(config, launch=replace(config.launch, prefix=["no-such-program"]))

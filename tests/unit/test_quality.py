@@ -17,8 +17,8 @@ from ohlora.data.rows import PACKAGED, Row
 from ohlora.data.tokens import Example
 from ohlora.errors import UserError
 from ohlora.measure.quality import bits_per_character, distinct, find_defects, is_repeated, is_wrong_language, quality
+from ohlora.planning.plan import Plan
 from ohlora.records.samples import Sample, read_samples, write_samples
-from ohlora.running.plan import Plan
 from ohlora.tasks import answer
 from ohlora.tasks.job import Job
 

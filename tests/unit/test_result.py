@@ -9,8 +9,8 @@ import pytest
 
 from ohlora.config.compose import compose_config
 from ohlora.config.identity import run_id, slug
+from ohlora.planning.plan import to_plain
 from ohlora.records.result import PhaseRecord, Result, exit_code, find_result, read_result
-from ohlora.running.plan import to_plain
 
 
 def test_the_same_configuration_has_the_same_identity() -> None:

@@ -13,10 +13,10 @@ import pytest
 
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import ColumnsConfig, DataConfig
-from ohlora.config.validate import validate
 from ohlora.data.rows import PACKAGED, Row, load_rows
 from ohlora.errors import UserError
-from ohlora.running.plan import Plan
+from ohlora.planning.plan import Plan
+from ohlora.planning.validate import validate
 
 MEMORY = re.compile(r"\[[^\[\]:]+: [^\[\]]+\]")
 

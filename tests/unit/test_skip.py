@@ -9,11 +9,11 @@ import pytest
 
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
-from ohlora.config.validate import validate
 from ohlora.models.acceptance import require_acceptance
+from ohlora.planning.plan import Plan
+from ohlora.planning.validate import validate
 from ohlora.records.result import Result
 from ohlora.running.attempt import Place
-from ohlora.running.plan import Plan
 from ohlora.studies.skipping import continue_candidate, name_candidate, skip_reason
 from ohlora.studies.sweep import add_presets, plan_sweep
 

@@ -15,11 +15,11 @@ import pytest
 
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
-from ohlora.config.validate import validate
 from ohlora.data import tokens as token_files
 from ohlora.data.rows import Row
 from ohlora.data.run_rows import RunRows
 from ohlora.models.folder import ADAPTER_CARD, MARKER, tokenizer_hash
+from ohlora.planning.validate import validate
 
 ROW = Row("1", "train", "greeting", "안녕?", "반가워요!", "")
 DATED = (  # as Llama 3.1's

@@ -10,11 +10,11 @@ import pytest
 
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import Config
-from ohlora.config.validate import validate
 from ohlora.errors import UserError
+from ohlora.planning.plan import to_plain
+from ohlora.planning.validate import validate
 from ohlora.records.result import Result, read_result
 from ohlora.report.folder import write_report
-from ohlora.running.plan import to_plain
 from ohlora.tracking.fetch import fetch
 from ohlora.tracking.mlflow_tracker import Tracker, open_tracker
 from ohlora.tracking.store import store_uri

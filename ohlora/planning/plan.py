@@ -19,7 +19,6 @@ from ohlora.config.group import list_models
 from ohlora.config.identity import flatten, run_id, select_measured
 from ohlora.config.schema import Attention, Config, Preflight
 from ohlora.config.tasks import PREPARE, TASKS, TOKENIZE, Phase, Task
-from ohlora.config.validate import validate
 from ohlora.data.rows import DataFiles, Row
 from ohlora.data.run_rows import RunRows, select_held_out, select_rows
 from ohlora.data.tokens import Tokens, load_tokens, tokens_path
@@ -33,6 +32,7 @@ from ohlora.files import sha256_file, sha256_of
 from ohlora.models import adapters, architectures
 from ohlora.models.folder import LocalModel, is_there, source_hash
 from ohlora.models.terms import licence_of
+from ohlora.planning.validate import validate
 from ohlora.records.layout import adapter_folder
 from ohlora.records.manifest import PlannedRun
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from math import isfinite
-from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ohlora.backends import backend, backends
+from ohlora.config.keys import missing_keys, unknown_keys
 from ohlora.config.schema import Config, LoraMethod, Quantization, Source
 from ohlora.config.tasks import TASKS
-from ohlora.errors import UserError, choose_from, suggest
+from ohlora.errors import UserError, choose_from
 from ohlora.measure.gpus import is_device
 from ohlora.models.architectures import ARCHITECTURES, find_architecture
 from ohlora.models.card import CUSTOM
@@ -53,56 +52,6 @@ def _unresolved(error: OmegaConfBaseException) -> str:
     if source:
         return f"{source[1]}=null: a value is required; give {source[1]}=<value>"
     return f"{error.full_key or 'configuration'}: {first}"
-
-
-def known_keys(cls: Any = Config, prefix: str = "") -> dict[str, Any]:
-    """Dotted key -> field type, for the whole schema."""
-    keys: dict[str, Any] = {}
-    hints = get_type_hints(cls)
-    for item in fields(cls):
-        kind = hints[item.name]
-        keys[prefix + item.name] = kind
-        kind = _inner(kind)
-        if is_dataclass(kind):
-            keys.update(known_keys(kind, f"{prefix}{item.name}."))
-    return keys
-
-
-def _inner(kind: Any) -> Any:
-    """The X of `X | None`."""
-    return kind if get_origin(kind) is list else next((k for k in get_args(kind) if k is not type(None)), kind)
-
-
-def unknown_keys(composed: DictConfig) -> Iterator[tuple[str, str]]:
-    """Keys that the schema does not have (Hydra accepts `+train.stepz=3`), each with a suggestion."""
-    known = known_keys()
-
-    def walk(node: DictConfig, prefix: str) -> Iterator[str]:
-        for name in map(str, node):
-            key = f"{prefix}{name}"
-            if key not in known:
-                yield key
-            elif is_dataclass(_inner(known[key])) and not OmegaConf.is_missing(node, name) and node[name] is not None:
-                yield from walk(node[name], f"{key}.")
-
-    for key in walk(composed, ""):
-        yield key, suggest(key, known)
-
-
-def missing_keys(composed: DictConfig) -> list[str]:
-    """Keys whose value is still `???`, including those of optional groups."""
-    return sorted(OmegaConf.missing_keys(composed))
-
-
-def allowed_values(key: str) -> str:
-    """'float32 | bfloat16' or 'an integer', for a message about a wrong type."""
-    kind = _inner(known_keys().get(key))
-    if get_origin(kind) is list:
-        return "a list such as [a,b]"
-    if hasattr(kind, "__members__"):
-        return " | ".join(kind.__members__)
-    names = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
-    return names.get(kind, "another type")
 
 
 def uses_adapter(c: Config) -> bool:

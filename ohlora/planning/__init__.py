@@ -1,0 +1,1 @@
+"""One run before it starts: its configuration checked, and everything derived from it, computed once."""
