@@ -59,7 +59,9 @@ def run_checks(baseline: Sequence[Result], other: Sequence[Result]) -> list[Chec
     if "infer" in phases:
         found.append(check_equal("prompts", runs, lambda run: run.hashes.get("prompts"), touches(asked, ASKED)))
     found += _check_training(pairs, runs, asked) if "train" in phases else []
-    found += _check_evaluation(pairs, asked) if "eval" in phases else []
+    if "eval" in phases:
+        is_other = touches(asked, (*LATER, *TRAINING, "trainer.eval_rows"))
+        found.append(Check("eval_loss", "asked") if is_other else check_closeness("eval_loss", pairs))
     return [
         *found,
         check_work(pairs, asked, WORK_BY),
@@ -82,22 +84,11 @@ def check_overlap(runs: Sequence[Result]) -> Check:
 
 
 def _check_training(pairs: Pairs, runs: Sequence[Result], asked: list[str]) -> list[Check]:
-    by_seed, later = not touches(asked, ("seed",)), touches(asked, LATER)
-    intended = {"batches": touches(asked, (*ROWS, *AMOUNT, "seed")), "adapter": touches(asked, ADAPTER)}
-    batches = check_equal("batches", runs, lambda run: run.hashes.get("batches"), intended["batches"], by_seed)
-    adapter = check_equal("adapter", runs, lambda run: run.hashes.get("adapter_init"), intended["adapter"], by_seed)
+    by_seed, order = not touches(asked, ("seed",)), (*ROWS, *AMOUNT, "seed")
+    batches = check_equal("batches", runs, lambda run: run.hashes.get("batches"), touches(asked, order), by_seed)
+    adapter = check_equal("adapter", runs, lambda run: run.hashes.get("adapter_init"), touches(asked, ADAPTER), by_seed)
     found = [check_batches(batches, pairs), adapter, check_float32(runs)]
-    if touches(asked, TRAINING):
-        return [*found, Check("losses", "asked"), Check("grad_norms", "asked")]
-    losses = check_closeness("losses", pairs, lambda run: run.parity.get("losses"), later)
-    return [*found, losses, check_closeness("grad_norms", pairs, lambda run: run.parity.get("grad_norms"), later)]
-
-
-def _check_evaluation(pairs: Pairs, asked: list[str]) -> list[Check]:
-    def read(run: Result) -> list[float] | None:
-        loss = run.metrics.get("eval/eval_loss")
-        return None if loss is None else [loss]
-
-    if touches(asked, (*LATER, *TRAINING, "trainer.eval_rows")):
-        return [Check("eval_loss", "asked")]
-    return [check_closeness("eval_loss", pairs, read, False)]
+    is_other = touches(asked, TRAINING)
+    for code in ("losses", "grad_norms"):
+        found.append(Check(code, "asked") if is_other else check_closeness(code, pairs, touches(asked, LATER)))
+    return found
