@@ -13,6 +13,7 @@ import os
 import secrets
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -173,10 +174,20 @@ def _sweep(args: argparse.Namespace) -> int:
         manifest_of(jobs=jobs).write(folder)
         with report_runs(first, folder, " ".join(overrides), before.mlflow_parent if before else None) as reported:
             manifest_of(jobs=jobs, mlflow_parent=reported.parent).write(folder)
-            files = plans[0].files
-            _call_hydra(lambda node: _run_job(node, files))
-            reported.finished = True
+            reported.finished = _launch(plans[0].files)
+            reported.broken = not reported.finished
     return reported.code
+
+
+def _launch(files: DataFiles) -> bool:
+    """Let Hydra's launcher run every job; False if the launcher fails, as when one of its processes is killed."""
+    try:
+        _call_hydra(lambda node: _run_job(node, files))
+    except Exception as error:
+        name = type(error).__name__
+        print(f"error: hydra/launcher: {name}: {(str(error).strip() or name).splitlines()[0]}", file=sys.stderr)
+        return False
+    return True
 
 
 def _run_job(node: DictConfig, files: DataFiles) -> float:
@@ -196,6 +207,9 @@ def _run_job(node: DictConfig, files: DataFiles) -> float:
         result = kept or write_skipped(plan, folder, place) or execute(plan, folder, place)[0]
     except (UserError, OSError) as error:  # report it and go on with the next job
         print(f"error: {error}", file=sys.stderr)
+        return float("inf")
+    except Exception:  # a bug; its run is recorded as failed
+        traceback.print_exc()
         return float("inf")
     if result.status == Status.cancelled.value:
         raise KeyboardInterrupt

@@ -15,10 +15,11 @@ CANCELLED = 130
 
 @dataclass
 class StudyOutcome:
-    """The study's MLflow parent run and how the study ended."""
+    """The study's MLflow parent run and how the study ended; `broken`: by an error, before every run was started."""
 
     parent: str | None
     finished: bool = False
+    broken: bool = False
     code: int = 1
 
 
@@ -36,7 +37,10 @@ def report_runs(config: Config, folder: Path, note: str, before: str | None = No
             yield reported
         report = write_report(folder)
         print(report.text)
-        reported.code = report.code if reported.finished else CANCELLED
+        if reported.broken:
+            reported.code = report.code or 1
+        else:
+            reported.code = report.code if reported.finished else CANCELLED
     finally:
         if tracker:
             links = tracker.end_sweep(folder, report, finished=reported.code == 0)
