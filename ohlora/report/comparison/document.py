@@ -130,8 +130,8 @@ def _all_metrics(track: Track, lang: str) -> Iterator[str]:
         yield f"{other.other.name} ÷ {other.baseline.name}"
         rows = [[f"`{key}`", *_figure_cells(figure, lang)] for key, figure in other.figures.items()]
         yield table(lang, ("metric", *FIGURE), rows)
-    if compared:
-        arm = " / ".join(contrast.other.name for contrast in compared)
+    if track.contrasts:
+        arm = " / ".join(contrast.other.name for contrast in compared or track.contrasts)
         yield say(lang, "method", arm=arm, baseline=track.arms[0].name, mib=RESOLUTION_MIB)
 
 
