@@ -55,8 +55,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, so that no worker is left with one at the end; GPU tests run where there is a GPU."""
-    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+    """The longest files first, so that all workers end together; those that run alone last, so that one waits once.
+
+    GPU tests run where there is a GPU.
+    """
+    alone = {item.path for item in items if item.get_closest_marker("alone")}
+
+    def turn(item: pytest.Item) -> tuple[bool, int]:
+        name = item.path.stem
+        return item.path in alone, LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=turn)
     marked = [item for item in items if item.get_closest_marker("gpu")]  # keywords hold the folders' names too
     if not marked:
         return

@@ -178,6 +178,9 @@ def settle() -> None:
     for name in ("unsloth_zoo.compiler", "unsloth_zoo.patching_utils"):
         if name in sys.modules and "UNSLOTH_COMPILE_LOCATION" in os.environ:
             sys.modules[name].UNSLOTH_COMPILE_LOCATION = os.environ["UNSLOTH_COMPILE_LOCATION"]
+    for name in ("transformers.utils", "transformers.utils.hub", "transformers.dynamic_module_utils"):
+        if name in sys.modules and "HF_MODULES_CACHE" in os.environ:
+            sys.modules[name].HF_MODULES_CACHE = os.environ["HF_MODULES_CACHE"]
 
 
 def is_alive(pid: int) -> bool:

@@ -19,10 +19,11 @@ import sys
 import time
 
 FOLDER, OWNER = "TESTS_FOLDER", "TESTS_OWNER"  # where the sockets lie; the process that the servers end with
+KIND = "TESTS_FORK_KIND"  # of a script that needs what a phase imports: "hf" or "unsloth"
 INHERITED = ("OHLORA_EVENT_FD", "OHLORA_LIFE_FD")
 # Read while libraries are imported: a child that has another value is started cold.
 IMPORT_ENV = (
-    "HF_HOME", "HF_MODULES_CACHE", "LANG", "LC_ALL", "MPLBACKEND", "PYTHONPATH", "PYTHONUTF8", "PYTHONWARNINGS",
+    "HF_HOME", "LANG", "LC_ALL", "MPLBACKEND", "PYTHONPATH", "PYTHONUTF8", "PYTHONWARNINGS",
 )  # fmt: skip
 START_S = 120.0
 DRIVERS = ("/proc/driver/nvidia", "/dev/dxg")  # of an NVIDIA GPU; the second on WSL2
@@ -33,13 +34,15 @@ def kind_of(arguments: list[str]) -> str | None:
     """What it is to have imported: 'parent' for the command itself, else of the back end; 'bare' for a script."""
     if "ohlora.run" in arguments:
         return "parent"
-    if "ohlora.worker" not in arguments and len(arguments) > 1 and arguments[1].endswith(".py"):
-        return "bare"
-    if "ohlora.worker" not in arguments or "--phase" not in arguments:
-        return None
+    is_phase = "ohlora.worker" in arguments and "--phase" in arguments
+    if not is_phase and KIND not in os.environ:
+        is_script = "ohlora.worker" not in arguments and len(arguments) > 1 and arguments[1].endswith(".py")
+        return "bare" if is_script else None
     # Unsloth and bitsandbytes use the GPU that they see when they are imported; a process that has cannot be forked.
     if any(os.path.exists(path) for path in DRIVERS):
         return None
+    if not is_phase:
+        return os.environ[KIND]
     attempt, phase = arguments[arguments.index("ohlora.worker") + 1], arguments[arguments.index("--phase") + 1]
     if phase in ("prepare", "tokenize"):
         return "hf"

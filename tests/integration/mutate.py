@@ -1,12 +1,13 @@
 """A child with one thing wrong: `python mutate.py <what> <python> -m ohlora.worker <attempt> --phase <phase>`.
 
-Put before the child's command by `launch.prefix`, it changes what a check of parity is there to notice.
+Put before the child's command by `launch.prefix`, it changes what a check is there to notice.
 """
 
 from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from importlib import util
 
 from ohlora.data.tokens import Tokens
 from ohlora.tasks import loading, train
@@ -47,7 +48,27 @@ def batch_swapped() -> None:
     loading.load_tokens = wrong
 
 
+def unsloth_not_installed() -> None:
+    right = util.find_spec
+    util.find_spec = lambda name, package=None: None if name == "unsloth" else right(name, package)
+
+
+def memory_not_there() -> None:
+    """An allocation that no machine can give."""
+
+    def wrong(*_) -> None:
+        import torch
+
+        torch.empty(2**46)
+
+    train.initialise_adapter = wrong
+
+
+MUTATIONS = (
+    another_adapter_seed, bos_dropped, rank_changed, batch_swapped, unsloth_not_installed, memory_not_there,
+)  # fmt: skip
+
 if __name__ == "__main__":
-    {f.__name__: f for f in (another_adapter_seed, bos_dropped, rank_changed, batch_swapped)}[sys.argv[1]]()
+    {mutation.__name__: mutation for mutation in MUTATIONS}[sys.argv[1]]()
     sys.argv = ["ohlora.worker", *sys.argv[sys.argv.index("ohlora.worker") + 1 :]]
     sys.exit(main())

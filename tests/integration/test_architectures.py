@@ -2,7 +2,7 @@
 
 Run: python -m pytest tests/integration/test_architectures.py
 
-One process per back end takes all its runs (launch.isolate=false), since importing its libraries is most of the time;
+One process per back end takes all its runs (launch.isolate=false), so that what a library sets up once is paid once;
 one benchmark of the oddest architecture runs in processes of its own.
 """
 
@@ -18,8 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
-from conftest import Ran, run_cli
+from conftest import FORKED, Ran, run_cli
 from tiny_models import TINY
 
 from ohlora.backends import LoadSpec
@@ -102,15 +103,17 @@ def ran(
     """The working directory, and what each (back end, command) gave. Both back ends at once, a process each."""
     cwd = tmp_path_factory.mktemp("ran")
     asked = {backend: commands(backend, tiny_model, own_code) for backend in BACKENDS}
+    (cwd / "several_runs.py").write_text(DRIVER)
     processes = {}
     for backend, lines in asked.items():
         file = cwd / f"{backend}.json"
         file.write_text(json.dumps(list(lines.values())))
         own = {"HF_MODULES_CACHE": str(cwd / f"{backend}-modules"), "OWN_CODE_RAN": str(cwd / f"{backend}-ran")}
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **own}
+        own |= {forked.KIND: backend, "UNSLOTH_COMPILE_LOCATION": str(cwd / f"{backend}-compiled")}
         processes[backend] = subprocess.Popen(
-            [sys.executable, "-c", DRIVER, str(file)], cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True
-        )
+            [*FORKED, sys.executable, str(cwd / "several_runs.py"), str(file)],
+            cwd=cwd, env={**os.environ, "HF_HUB_OFFLINE": "1", **own}, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
     given: dict[tuple[str, str], Ran] = {}
     for backend, process in processes.items():
         _, err = process.communicate(timeout=500)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
 import time
@@ -19,9 +20,12 @@ ARGUMENTS = [
 
 
 @pytest.fixture(scope="module")
-def resumed(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran, Ran]:
+def resumed(
+    tiny_model: Callable[[str], Path], made_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Ran, Ran]:
     """(working directory, the call that Ctrl-C stopped in its second run, the call that went on)."""
     cwd = tmp_path_factory.mktemp("resumed")
+    shutil.copy(made_store, cwd)
     arguments = [*ARGUMENTS, f"model.path={tiny_model('gemma3')}"]
     with started(sys.executable, "-m", "ohlora.run", *arguments, cwd=cwd) as process:
         until = time.monotonic() + 180

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import run_cli, started
+from conftest import PREFIX, run_cli, started
 
 from ohlora.models.folder import MARKER, is_prepared
 
@@ -21,7 +21,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory whose model was interrupted in the middle, then prepared."""
     cwd = tmp_path_factory.mktemp("embedded")
     ask = ("task=prepare", "model.accept_license=true")
-    with started(sys.executable, "-m", "ohlora.run", *ask, cwd=cwd) as process:
+    with started(sys.executable, "-m", "ohlora.run", *ask, PREFIX, cwd=cwd) as process:
         assert process.stderr
         for line in process.stderr:
             if "dequantising" in line:

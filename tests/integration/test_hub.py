@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import forked
 import pytest
-from conftest import run_cli, started
+from conftest import FORKED, PREFIX, run_cli, started
 from hub_server import Hub, Repo, serving
 
 from ohlora.models.folder import MARKER, is_prepared
@@ -103,7 +104,7 @@ def test_only_what_is_needed_and_pinned(tmp_path: Path, tiny_model: Callable[[st
 def test_a_kill_in_the_middle_and_a_cut_connection(tmp_path: Path, large: dict[str, bytes]) -> None:
     with serving(maker__tiny=Repo(large)) as hub:
         hub.pause_s = 0.05
-        command = [sys.executable, "-m", "ohlora.run", *ARGUMENTS]
+        command = [sys.executable, "-m", "ohlora.run", *ARGUMENTS, PREFIX]
         with pytest.MonkeyPatch.context() as patch:
             for key, value in hub.env.items():
                 patch.setenv(key, value)
@@ -203,9 +204,12 @@ def test_remote_code_is_allowed_by_name(tmp_path: Path, tiny_model: Callable[[st
         assert ran.code == 0, ran.err
     code_there = {path.name for path in folder_of(tmp_path).rglob("*.py")}
     assert code_there == {"own_code.py", "blocks.py", "extra.py"}  # what the named file imports lies beside it
-    loaded = "from transformers import AutoModelForCausalLM as A; A.from_pretrained('.', trust_remote_code=True)"
-    env = {**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
-    subprocess.run([sys.executable, "-c", loaded], cwd=folder_of(tmp_path), env=env, check=True)
+    script = tmp_path / "load.py"
+    load = "from transformers import AutoModelForCausalLM as A; A.from_pretrained('.', trust_remote_code=True)"
+    script.write_text(load)
+    own = {"HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1", forked.KIND: "hf"}
+    command = [*FORKED, sys.executable, str(script)]
+    subprocess.run(command, cwd=folder_of(tmp_path), env={**os.environ, **own}, check=True)
     ran = run_cli("task=infer", *ARGUMENTS[1:], cwd=tmp_path)  # what was allowed once is not allowed for ever
     assert ran.code == 2 and "needs Python code of its author" in ran.err
 

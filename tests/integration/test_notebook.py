@@ -16,7 +16,8 @@ import pytest
 from conftest import PREFIX
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from test_runs import HIDE_UNSLOTH, SMALL
+from test_runs import SMALL
+from test_single_runs import mutated
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks" / "unsloth_comparison_colab.ipynb"
@@ -50,12 +51,11 @@ def execute(tiny_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pyte
         "compare.recommended=[]",
         "tracking=none",
         "compare.redo=0",
-        PREFIX,
         *SMALL,
     ]
 
-    def run(*overrides: str) -> tuple[dict[str, str], str]:
-        monkeypatch.setenv("OHLORA_NB_OVERRIDES", " ".join([*small, *overrides]))
+    def run(*overrides: str, prefix: str = PREFIX) -> tuple[dict[str, str], str]:
+        monkeypatch.setenv("OHLORA_NB_OVERRIDES", " ".join([*small, prefix, *overrides]))
         notebook = nbformat.read(NOTEBOOK, as_version=4)
         client = NotebookClient(
             notebook, kernel_name="here", timeout=600, resources={"metadata": {"path": str(tmp_path)}}
@@ -86,7 +86,6 @@ def test_it_is_valid_and_holds_no_results() -> None:
     assert tagged == ["settings"]
 
 
-@pytest.mark.alone  # a pair that another test disturbs is left out
 @pytest.mark.slow
 def test_all_cells_show_the_report(execute: Callable[..., Any], tmp_path: Path) -> None:
     cells, error = execute()
@@ -122,15 +121,9 @@ def test_a_setting_that_is_wrong_is_shown_as_a_failure(
     assert error.startswith("RuntimeError: no report was made; exit code 2") and cells["report"] == ""
 
 
-@pytest.mark.alone  # a pair that another test disturbs is left out
 @pytest.mark.slow
-def test_a_report_of_failed_runs_is_shown_before_the_failure(
-    execute: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(HIDE_UNSLOTH)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]))
-    cells, error = execute()
+def test_a_report_of_failed_runs_is_shown_before_the_failure(execute: Callable[..., Any]) -> None:
+    cells, error = execute(prefix=mutated("unsloth_not_installed"))
     assert HEADER in cells["report"] and "unsupported" in cells["report"]
     assert error.startswith("RuntimeError") and "exit code 2" in error
 

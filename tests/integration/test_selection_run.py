@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,9 +20,12 @@ SMALL = [
 
 
 @pytest.fixture(scope="module")
-def chosen(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran, Ran]:
+def chosen(
+    tiny_model: Callable[[str], Path], made_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Ran, Ran]:
     """(working directory, a first call with one rank, a second with another and one model more)."""
     cwd = tmp_path_factory.mktemp("chosen")
+    shutil.copy(made_store, cwd)
     (cwd / "models").mkdir()
     ask = ["-m", "experiment=model_selection", *SMALL]
     first = run_cli(*ask, "model=local", f"model.path={tiny_model('llama')}", "lora=r16", cwd=cwd, accepting=False)

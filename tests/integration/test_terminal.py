@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import run_cli
+from conftest import PREFIX, run_cli
 
 from ohlora.models.acceptance import REMEMBERED
 
@@ -22,7 +22,7 @@ ARGUMENTS = ["task=prepare", "model.package=no_such_package"]
 def answered(answer: str, cwd: Path) -> tuple[int, str]:
     """(exit code, what the terminal showed) of the command with this typed when it asks."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "ohlora.run", *ARGUMENTS]
+    command = [sys.executable, "-m", "ohlora.run", *ARGUMENTS, PREFIX]
     with subprocess.Popen(command, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True) as process:
         os.close(theirs)
         shown, until = "", time.monotonic() + 120

@@ -16,8 +16,6 @@ from forked import IMPORT_ENV
 
 from ohlora.running import process
 
-pytestmark = pytest.mark.alone
-
 BEGIN = """
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
@@ -79,7 +77,7 @@ def test_a_time_out_ends_it_with_what_it_started(
     monkeypatch.setattr(process, "GRACE_S", 0.5)
     code = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" if ignored else ""
     code += "other = subprocess.Popen(['sleep', '60']); Path('other').write_text(str(other.pid)); time.sleep(60)"
-    ended, (event,), _ = run(code, tmp_path, timeout_s=2)
+    ended, (event,), _ = run(code, tmp_path, timeout_s=3)  # enough to start in, beside other tests
     assert (ended.code, ended.by) == (-(signal.SIGKILL if ignored else signal.SIGTERM), "timeout")
     until = time.monotonic() + 10
     while any(psutil.pid_exists(pid) for pid in (event["pid"], int(Path("other").read_text()))):

@@ -42,7 +42,7 @@ def test_no_key_is_dead(tmp_path: Path) -> None:
         (tmp_path / path.name).write_text(text, "utf-8")
         shadows += ["--shadow-file", str(path), str(tmp_path / path.name)]
         declared |= fields
-    command = [sys.executable, "-m", "mypy", f"--cache-dir={tmp_path / 'cache'}", *shadows]
+    command = [sys.executable, "-m", "mypy", "--cache-dir=/dev/null", "--follow-imports=skip", *shadows]
     done = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
     read = set(re.findall(r'"(\w+)" has no attribute "(\w+)"', done.stdout))
     assert len(declared) > 90, "the fields are not found"

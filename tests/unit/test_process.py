@@ -19,8 +19,6 @@ from ohlora.backends import shared_env
 from ohlora.records.result import PhaseRecord, Result, Status
 from ohlora.running import phases, process
 
-pytestmark = pytest.mark.alone  # children have a second or two to start in
-
 EVENTS = """
 import json, os
 pipe = os.fdopen(int(os.environ["OHLORA_EVENT_FD"]), "w", buffering=1)
@@ -80,16 +78,16 @@ def test_a_hanging_child_times_out_with_everything_it_started(tmp_path: Path) ->
     """
     pids = tmp_path / "pids"
     started = time.monotonic()
-    ended, _, _ = run(code % str(pids), tmp_path, timeout_s=2)
+    ended, _, _ = run(code % str(pids), tmp_path, timeout_s=3)  # enough to start in, beside other tests
     assert time.monotonic() - started < 15
-    record = outcome(ended, tmp_path, 2)
-    assert record.status == "timeout" and "launch.timeout_s=2" in record.reason["text"]
+    record = outcome(ended, tmp_path, 3)
+    assert record.status == "timeout" and "launch.timeout_s=3" in record.reason["text"]
     wait_for(lambda: all(gone(int(pid)) for pid in pids.read_text().split()))
 
 
 def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "GRACE_S", 0.5)
-    ended, _, _ = run("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)", tmp_path, 1)
+    ended, _, _ = run("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)", tmp_path, 3)
     assert ended.by == "timeout" and ended.code == -signal.SIGKILL
 
 

@@ -184,7 +184,6 @@ with PhaseMemory("cpu", Path(TIMELINE), "train").phase("train"):
 """
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(("last", "status", "code"), [(-1, "oom", "os_oom_kill"), (10, "killed", "signal")])
 def test_a_real_kill_for_memory(limited: Path, tmp_path: Path, last: int, status: str, code: str) -> None:
     """The kernel's own kill at the limit of a control group; and a SIGKILL from outside, in the same group."""
