@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import checkout
+import composition
 import forked
+import hydra
 import pytest
 
 pytest_plugins = ["tiny_models"]
@@ -97,6 +99,19 @@ def own_folder(guarded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         told = guarded.read_text()
         guarded.unlink()
         pytest.fail(f"the checkout was touched: {told}", pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_composition() -> Iterator[None]:
+    """Configurations are composed quickly in this process, see composition.py; `hydra_itself` has it the usual way."""
+    hydra.compose = composition.compose
+    yield
+    hydra.compose = composition.HYDRAS
+
+
+@pytest.fixture
+def hydra_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hydra, "compose", composition.HYDRAS)
 
 
 @dataclass

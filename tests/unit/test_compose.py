@@ -8,14 +8,19 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import composition
+import hydra
 import pytest
+from omegaconf import OmegaConf
 
 from ohlora.config.compose import compose_config
 from ohlora.config.paths import conf_dir, groups, options
 from ohlora.config.schema import Config
 from ohlora.errors import UserError
+from ohlora.planning.plan import to_plain
 from ohlora.planning.validate import validate
 
+pytestmark = pytest.mark.usefixtures("hydra_itself")
 GROUPS = groups()
 NEEDS = {
     "data=csv": ["data.path=x.csv"],
@@ -174,3 +179,29 @@ def test_what_hydra_itself_shows(ohlora) -> None:
     assert ran.code == 0 and "lora/r16" in ran.out
     ran = ohlora("--shell-completion", "install=bash")
     assert ran.code == 0 and "complete" in ran.out
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["lora=r16", "seed=3", "lora.rank=8"],
+        ["model=gemma2-2b-it", "experiment=model_selection", "lora.targets=[a,b]"],
+        ["data=csv", "data.path='a b.csv'", "launch.prefix=[a,-b]", "model.prompt_template='{prompt}\n'"],
+        ["+typo=1"],
+        ["lora.rnk=3"],
+        ["lora=r16,r64"],
+        ["lora.rank=many"],
+    ],
+)
+def test_other_tests_compose_what_hydra_does(overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def compose_now() -> tuple[object, ...]:
+        try:
+            node = compose_config(overrides)
+        except UserError as error:
+            return (error.problems,)
+        return to_plain(node), OmegaConf.is_struct(node), OmegaConf.get_type(node)
+
+    usual = compose_now()
+    monkeypatch.setattr(hydra, "compose", composition.compose)
+    assert compose_now() == usual and compose_now() == usual  # the second time out of what is kept
