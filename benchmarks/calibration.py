@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ohlora.records.result import Result
-from ohlora.report.comparison.contrast import contrast
+from ohlora.report.comparison.contrast import compare_arms
 from ohlora.report.reading import ArmRuns
 
 HEADLINE = ("infer/peak_rss_mib", "infer/infer_time_s", "train/peak_rss_mib", "train/train_time_s")
@@ -53,7 +53,7 @@ def verdicts(
             result.timings = {"started": start, "ended": start + 1}
             result.disturbance = PAUSE if judge and run.get(DISTURBED) else {}
             arms[name].runs.append(result)
-    return {key: figure.verdict for key, figure in contrast(arms["A"], arms["B"], []).figures.items()}
+    return {key: figure.verdict for key, figure in compare_arms(arms["A"], arms["B"], []).figures.items()}
 
 
 def windows(runs: Sequence[dict[str, float]], pairs: int) -> Iterator[list[tuple[dict[str, float], dict[str, float]]]]:
