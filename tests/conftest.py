@@ -24,8 +24,12 @@ import pytest
 
 pytest_plugins = ["tiny_models"]
 
-# Files of tests that take minutes.
-LONGEST = ("test_runs", "test_embedded", "test_notebook", "test_architectures", "test_comparison", "test_parity")
+# Files of tests that take long, the longest first.
+LONGEST = (
+    "test_embedded", "test_runs", "test_architectures", "test_single_runs", "test_notebook", "test_hub",
+    "test_comparison", "test_parity", "test_selection_run", "test_skip", "test_toy_backend", "test_compose",
+    "test_compare",
+)  # fmt: skip
 
 # Before a child's command: it is forked from a process that has its libraries, see forked.py.
 FORKED = [sys.executable, "-I", "-S", str(Path(__file__).with_name("forked.py"))]

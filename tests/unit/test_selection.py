@@ -19,6 +19,7 @@ from ohlora.measure.quality import quality
 from ohlora.records.manifest import Manifest, PlannedRun
 from ohlora.records.result import Result
 from ohlora.records.samples import Sample, write_samples
+from ohlora.report.selection import write
 from ohlora.report.selection.grades import find_grades, read_grades, write_template
 from ohlora.report.selection.ranking import PARTS, parse_weights, rank_candidates, vary_weights
 from ohlora.report.selection.selection import is_selection
@@ -50,6 +51,13 @@ GOLDEN = """\
 | **large** | 2.61 B | gemma (!) | 3,000 MiB RSS | 30.0 s (n=1) | 16 | 6,000 MiB RSS | 60.0 s | 1.000 | 3.500 | 89.0 | 100 % |  |
 | **away** (skipped: no weights here) | 1.00 B | unknown (!) | — | — | 16, 32 | — | — | — | — | — | — |  |
 """  # noqa: E501
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes most of a report's time and is looked at in test_pareto; the command line draws here too."""
+    plain = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"></svg>'
+    monkeypatch.setattr(write, "pareto_plot", lambda points, axis, title, lang: plain)
 
 
 def put(folder: Path, named: str, rank: int, metrics: dict[str, float], kind: str = "", **changed: Any) -> Result:
