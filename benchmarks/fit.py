@@ -63,7 +63,12 @@ def list_cases() -> list[Case]:
     found = []
     for model in MODELS:
         for rank, batch, words in SIZES:
-            sized = (f"model={model}", f"lora.rank={rank}", f"lora.alpha={rank}", f"trainer.batch_size={batch}")
+            sized: tuple[str, ...] = (
+                f"model={model}",
+                f"lora.rank={rank}",
+                f"lora.alpha={rank}",
+                f"trainer.batch_size={batch}",
+            )
             found.append(Case(f"{model}-r{rank}-b{batch}-w{words}", words, sized))
         for setting in SETTINGS:
             sized = (setting, f"model={model}", "lora.rank=16", "lora.alpha=16", "trainer.batch_size=4")

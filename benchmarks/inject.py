@@ -37,7 +37,7 @@ def inject_delay() -> None:
         time.sleep(DELAY * (timer.clock.now() - timer._started))
         end(timer, step)
 
-    StepTimer.begin, StepTimer.end = larger, slower  # type: ignore[method-assign]
+    StepTimer.begin, StepTimer.end = larger, slower  # type: ignore[method-assign, assignment]
 
 
 def inject_once(command: str) -> None:
@@ -51,7 +51,7 @@ def inject_once(command: str) -> None:
             )
         begin(timer)
 
-    StepTimer.begin = started  # type: ignore[method-assign]
+    StepTimer.begin = started  # type: ignore[method-assign, assignment]
 
 
 def inject(what: str) -> None:

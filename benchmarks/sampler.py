@@ -59,7 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         timeline = Path(folder) / "memory.jsonl"
         for pair in range(given.pairs):
-            taken = {}
+            taken: dict[bool, tuple[float, float]] = {}
             for watched in (False, True) if pair % 2 == 0 else (True, False):
                 if watched:
                     with PhaseMemory("cpu", timeline, "train").phase("train"):

@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def plan(folder: Path, *overrides: str) -> Plan:
-    return plan_run(compose_config(["model=local", "model.label=mine", f"model.path={folder}", *overrides]))
+    return plan_run(compose_config(["model=local", f"model.path={folder}", *overrides]))
 
 
 def test_a_folder_without_a_template_keeps_its_identity(folder: Path) -> None:
