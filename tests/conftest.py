@@ -98,6 +98,8 @@ def own_folder(guarded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """Each test works in a folder of its own; one that touched the checkout fails, whatever swallowed the error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("OHLORA_STUDY", "")  # restored afterwards: a sweep sets it for its jobs
+    monkeypatch.delenv("OHLORA_STUDY")
     yield
     if guarded.exists():
         told = guarded.read_text()
