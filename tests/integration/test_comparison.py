@@ -41,7 +41,7 @@ def test_what_ctrl_c_leaves(resumed: tuple[Path, Ran, Ran]) -> None:
     _, stopped, _ = resumed
     assert stopped.code == 130 and "Traceback" not in stopped.err, stopped.err
     assert "run the same command again to continue" in stopped.err
-    assert "[1/4]" in stopped.err and "| **with** Unsloth (0/2, cancelled: by Ctrl-C" in stopped.out
+    assert "[1/4]" in stopped.err and "| **with** Unsloth (0/2, 취소됨: by Ctrl-C" in stopped.out
 
 
 def test_it_goes_on_with_whole_pairs_in_turns(resumed: tuple[Path, Ran, Ran]) -> None:

@@ -124,7 +124,7 @@ def test_a_setting_that_is_wrong_is_shown_as_a_failure(
 @pytest.mark.slow
 def test_a_report_of_failed_runs_is_shown_before_the_failure(execute: Callable[..., Any]) -> None:
     cells, error = execute(prefix=mutated("unsloth_not_installed"))
-    assert HEADER in cells["report"] and "unsupported" in cells["report"]
+    assert HEADER in cells["report"] and "지원되지 않음" in cells["report"]
     assert error.startswith("RuntimeError") and "exit code 2" in error
 
 
