@@ -34,10 +34,10 @@ $(STAMP): requirements.lock requirements-data.txt pyproject.toml
 	@$(BIN)/uv pip install $(QUIET) --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-compare: setup  ## The user's test with and without Unsloth, one pair: the table, no verdict yet
+compare: setup  ## The test with and without Unsloth, one pair: the table, no verdict yet
 	$(ENTRY) experiment=unsloth_comparison compare.pairs=1 $(ALL_ARGS)
 
-compare-full: setup  ## The same in four interleaved pairs, with verdicts; goes on where compare stopped
+compare-full: setup  ## The same in four interleaved pairs, with verdicts; resumes where compare stopped
 	$(ENTRY) experiment=unsloth_comparison $(ALL_ARGS)
 
 prepare: setup  ## The model's files into models/<name>, checked
@@ -49,7 +49,7 @@ licenses: setup  ## The licences of all models, and what was accepted here
 estimate: setup  ## Will it fit? Peak memory part by part, for every model
 	$(ENTRY) task=estimate $(ALL_ARGS)
 
-select: setup  ## Which model? Every candidate at three ranks, one report; goes on where it stopped
+select: setup  ## Which model? Every candidate at three ranks, one report; resumes where it stopped
 	$(ENTRY) -m experiment=model_selection $(ALL_ARGS)
 
 train: setup  ## Fine-tune on the whole training set

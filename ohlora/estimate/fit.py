@@ -14,7 +14,7 @@ from ohlora.estimate.parts import Parts, Settings, phases, sum_parts
 from ohlora.estimate.shape import Shape
 from ohlora.estimate.work import Work
 
-ERROR = 0.15  # largest error of the estimate; measured in experiments/fit-estimate
+ERROR = 0.15  # what the verdicts allow for; the measured errors: experiments/fit-estimate
 SMALL_RANK = 16
 Verdict = Literal["fits", "tight", "too large", "unknown"]
 

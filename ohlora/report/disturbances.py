@@ -11,7 +11,7 @@ from ohlora.report.words.comparison import say
 
 
 def describe_run(result: Result) -> list[str]:
-    """'train: the process stood still for 3.0 s', for each phase of a run that the machine disturbed."""
+    """'train: the process was paused for 3.0 s', for each phase of a run that the machine disturbed."""
     lang = str((result.requested.get("report") or {}).get("lang", "en"))
     return [f"{phase}: {why}" for phase, why in _describe_phases(result, lang).items()]
 
@@ -40,7 +40,7 @@ def _describe_phases(run: Result, lang: str) -> dict[str, str]:
 
 
 def _reason_text(reason: str, lang: str) -> str:
-    """'the process stood still for 3.0 s' of 'longest_pause_s=3.0'."""
+    """'the process was paused for 3.0 s' of 'longest_pause_s=3.0'."""
     name, value = reason.split("=")
     name, _, what = name.partition(".")
     shown = f"{100 * float(value):.0f} %" if name.endswith(("share", "reasons")) else value

@@ -56,8 +56,8 @@ def test_a_disturbed_pair_is_shown_and_takes_no_part_in_a_verdict(tmp_path: Path
     assert "1 of 5 pairs were disturbed by the machine and are left out" in printed
     text = (tmp_path / "comparison.md").read_text()
     shown = "| pair | arm | phase | why |\n| --- | --- | --- | --- |\n"
-    assert shown + "| 2 | backend=unsloth | train | the process stood still for 20.0 s |\n\n" in text
-    assert "<td>the process stood still for 20.0 s</td>" in (tmp_path / "comparison.html").read_text()
+    assert shown + "| 2 | backend=unsloth | train | the process was paused for 20.0 s |\n\n" in text
+    assert "<td>the process was paused for 20.0 s</td>" in (tmp_path / "comparison.html").read_text()
     assert "with Unsloth: 1 of 5 pairs disturbed and left out" in (tmp_path / "ratios.svg").read_text()
     assert "| 18.0 s (" in text.split("w/o")[0], "the cells are of the pairs that verdicts are of"
     assert list_tags(comparison)["disturbed.unsloth"] == "1 of 5 pairs left out"
@@ -93,7 +93,7 @@ def test_only_disturbed_pairs_show_values_and_save_nothing(tmp_path: Path) -> No
 def test_a_disturbed_run_alone_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     show_run(put(tmp_path, "hf", HF, disturbance=STOPPED), tmp_path)
     printed = capsys.readouterr()
-    assert "warning: the machine disturbed this run: train: the process stood still for 20.0 s" in printed.err
+    assert "warning: the machine disturbed this run: train: the process was paused for 20.0 s" in printed.err
     assert "20.0 s" in printed.out and "warning" not in printed.out
     show_run(put(tmp_path, "unsloth", HF, disturbance={"train": {}}), tmp_path)
     assert not capsys.readouterr().err

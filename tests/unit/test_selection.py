@@ -114,7 +114,7 @@ def test_a_disturbed_run_is_in_a_table_and_counts(tmp_path: Path) -> None:
     write_selection([tmp_path])
     text = (tmp_path / "selection.md").read_text("utf-8")
     assert "their figures count all the same.\n\n| repeat | model | phase | why |" in text
-    assert "| 1 | small r64 | train | the process stood still for 20.0 s |" in text
+    assert "| 1 | small r64 | train | the process was paused for 20.0 s |" in text
     write_selection([tmp_path], "ko")
     assert "| 1 | small r64 | 학습 | 프로세스가 20.0초 동안 멈춤 |" in (tmp_path / "selection.md").read_text("utf-8")
 

@@ -150,8 +150,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "기기의 방해를 받은 실행입니다. 그 수치도 순위에 그대로 반영됩니다.",
     ),
     "made_again": (" (made again, {n})", " ({n}번째 다시 실행)"),
-    "reason.longest_pause_s": ("the process stood still for {value} s", "프로세스가 {value}초 동안 멈춤"),
-    "reason.pauses_s": ("the process stood still for {value} s in all", "프로세스가 모두 합해 {value}초 동안 멈춤"),
+    "reason.longest_pause_s": ("the process was paused for {value} s", "프로세스가 {value}초 동안 멈춤"),
+    "reason.pauses_s": ("the process was paused for {value} s in all", "프로세스가 모두 합해 {value}초 동안 멈춤"),
     "reason.cpu_wait_share": (
         "its threads waited {value} of their time for a processor",
         "스레드가 전체 시간의 {value} 동안 프로세서를 기다림",
@@ -166,7 +166,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "reason.swapped_in_mib": ("{value} MiB were read back from swap", "{value} MiB를 스왑에서 다시 읽음"),
     "reason.gpu_throttle_reasons": (
-        "the GPU's clock was held down for {value} of the time ({what})",
+        "the GPU's clock was reduced for {value} of the time ({what})",
         "전체 시간의 {value} 동안 GPU 클럭이 낮아짐 ({what})",
     ),
     "reason.other_gpu_processes": (
@@ -217,7 +217,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "method": (
         "Ratios are {arm} ÷ {baseline}. They and the values beside them are geometric means over the pairs; a value without "
         "a ratio is the median of the arm's runs. The interval is the paired t interval on log "
-        "ratios. A verdict holds the headline metrics of one comparison of two arms (four at most) together to 5 % false "
+        "ratios. For each comparison of two arms Holm's correction limits the headline metrics (four at most) together to 5 % false "
         "alarms (Holm); its other metrics are a second family, and further comparisons in this report have theirs. An "
         "interval may therefore leave out 1 where no difference is shown. A difference in memory under "
         "{mib:g} MiB is none.",
