@@ -185,7 +185,7 @@ def _launch(files: DataFiles) -> bool:
         _call_hydra(lambda node: _run_job(node, files))
     except Exception as error:
         name = type(error).__name__
-        print(f"error: hydra/launcher: {name}: {(str(error).strip() or name).splitlines()[0]}", file=sys.stderr)
+        print(f"error: hydra/launcher: {name}: {str(error).strip() or name}", file=sys.stderr)
         return False
     return True
 
@@ -196,19 +196,22 @@ def _run_job(node: DictConfig, files: DataFiles) -> float:
 
     from ohlora.planning.plan import plan_run
     from ohlora.running.attempt import execute
-    from ohlora.studies.skipping import continue_candidate, write_skipped
+    from ohlora.studies.compare import lock_folder
+    from ohlora.studies.skipping import continue_candidate, keep_finished, write_skipped
     from ohlora.studies.sweep import find_planned_run
 
     under = HydraConfig.get()
     try:
         arm, place = find_planned_run(Path(under.sweep.dir), list(under.overrides.task))
         plan, folder = plan_run(node, files, arm=arm), Path(under.sweep.dir) / place.run_id
-        kept, place = continue_candidate(plan, folder, place)
-        result = kept or write_skipped(plan, folder, place) or execute(plan, folder, place)[0]
+        with lock_folder(folder):  # a job of an earlier call may still run if its launcher gave up
+            kept, place = continue_candidate(plan, folder, place)
+            result = kept or write_skipped(plan, folder, place) or execute(plan, folder, place)[0]
+            keep_finished(folder, result)
     except (UserError, OSError) as error:  # report it and go on with the next job
         print(f"error: {error}", file=sys.stderr)
         return float("inf")
-    except Exception:  # a bug; its run is recorded as failed
+    except Exception:  # a bug: a run that had begun is recorded as failed, another is missing; go on with the next job
         traceback.print_exc()
         return float("inf")
     if result.status == Status.cancelled.value:

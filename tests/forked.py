@@ -35,8 +35,8 @@ def kind_of(arguments: list[str]) -> str | None:
     if "ohlora.run" in arguments:
         return "parent"
     is_phase = "ohlora.worker" in arguments and "--phase" in arguments
-    if not is_phase and KIND not in os.environ:
-        is_script = "ohlora.worker" not in arguments and len(arguments) > 1 and arguments[1].endswith(".py")
+    is_script = "ohlora.worker" not in arguments and len(arguments) > 1 and arguments[1].endswith(".py")
+    if not is_phase and not (is_script and KIND in os.environ):
         return "bare" if is_script else None
     # Unsloth and bitsandbytes use the GPU that they see when they are imported; a process that has cannot be forked.
     if any(os.path.exists(path) for path in DRIVERS):
@@ -94,7 +94,8 @@ def connected(path: str, kind: str) -> socket.socket:
     with open(f"{path}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(path):
-            env = {key: value for key, value in os.environ.items() if key not in INHERITED}
+            own = (*INHERITED, KIND, "HF_MODULES_CACHE")  # of this child, not of those that follow
+            env = {key: value for key, value in os.environ.items() if key not in own}
             with open(f"{path}.log", "wb") as log:
                 subprocess.Popen(
                     [sys.executable, SERVER, path, kind],

@@ -128,14 +128,20 @@ def source_hash(model: LocalModel) -> str:
 def folder_hash(folder: Path, cache: Path, endings: tuple[str, ...] = HASHED) -> str:
     """sha256 over the names and hashes of the files with these endings, by default weights, config and tokenizer.
 
-    Read from the marker of a folder prepared by us; for any other each file is hashed once and its hash cached in
-    `cache` by path, size and time.
+    Read from the marker of a folder prepared by us, except for files added since; for any other each file is hashed
+    once and its hash cached in `cache` by path, size and time.
     """
     if is_prepared(folder):
         marker = read_json(folder / MARKER)
-        return str(marker["hash"]) if endings == HASHED else _hash_files(marker["files"], endings)
-    paths = sorted(p for p in folder.iterdir() if p.name.endswith(endings) and p.name != MARKER and p.is_file())
-    return _hash_files(_hash_each(paths, cache), endings)
+        if endings == HASHED:
+            return str(marker["hash"])
+        added = [path for path in _list_files(folder, endings) if path.name not in marker["files"]]
+        return _hash_files(marker["files"] | _hash_each(added, cache), endings)
+    return _hash_files(_hash_each(_list_files(folder, endings), cache), endings)
+
+
+def _list_files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.name.endswith(endings) and p.name != MARKER and p.is_file())
 
 
 def _hash_each(paths: list[Path], cache: Path) -> dict[str, dict[str, Any]]:

@@ -86,9 +86,7 @@ class Plan:
         hashed = {**resolved, "data": {**resolved["data"]}, "model": {**resolved["model"]}}
         hashed["data"]["path"] = self.data_hash
         if config.model.path:
-            named = hashed["model"]["label"] == config.model.path  # the label of model=local, unless one is given
             hashed["model"]["path"] = source_hash(self.model)
-            hashed["model"] |= {"label": "local"} if named else {}
         adapter = adapter_folder(config.adapter) if config.adapter else None
         if adapter:
             hashed["adapter"] = sha256_of(sha256_file(path) for path in sorted(adapter.glob("adapter_model.*")))

@@ -158,9 +158,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
         with FileLock(folder / ".running.lock", blocking=False):
             yield
     except Timeout:
-        raise UserError(
-            f"{folder}: another process is running this comparison; wait for it, or give study=<name>"
-        ) from None
+        raise UserError(f"{folder}: another process is running this; wait for it, or give study=<name>") from None
 
 
 def _read_earlier_manifest(comparison: ComparisonPlan) -> Manifest | None:

@@ -14,6 +14,7 @@ from ohlora.measure.disturbance import find_disturbances
 from ohlora.models.acceptance import explain_refusal, will_accept
 from ohlora.models.folder import is_prepared
 from ohlora.planning.plan import Plan
+from ohlora.records.layout import attempts
 from ohlora.records.manifest import SELECTION
 from ohlora.records.result import Result, Status, find_result
 from ohlora.running.attempt import Place
@@ -50,8 +51,8 @@ def continue_candidate(plan: Plan, folder: Path, place: Place) -> tuple[Result |
 
     A finished candidate that the machine disturbed is run again, by at most `compare.redo` later calls.
     """
-    found = find_result(folder) if plan.config.task.name == SELECTION else None
-    if found is None or found.status != Status.finished.value:
+    found = find_finished(folder) if plan.config.task.name == SELECTION else None
+    if found is None:
         return None, place
     disturbed, most = find_disturbances(found.disturbance), plan.config.compare.redo
     if disturbed and found.redo < most and skip_reason(plan) is None:
@@ -60,7 +61,22 @@ def continue_candidate(plan: Plan, folder: Path, place: Place) -> tuple[Result |
         print(f"{found.arm}: {text}", file=sys.stderr)
         return None, replace(place, redo=found.redo + 1)
     print(f"{found.arm}: finished in an earlier call; remove {folder} to run it again", file=sys.stderr)
+    found.write(folder)  # a killed repeat has removed it
     return found, place
+
+
+def keep_finished(folder: Path, result: Result) -> None:
+    """Put the earlier finished result back if a repeat did not finish; a cancelled repeat is not counted."""
+    before = find_finished(folder) if result.redo and result.status != Status.finished.value else None
+    if before:
+        redo = before.redo if result.status == Status.cancelled.value else result.redo
+        replace(before, redo=redo).write(folder)
+
+
+def find_finished(folder: Path) -> Result | None:
+    """The run directory's result if it finished, else that of the newest attempt that did."""
+    results = (find_result(path) for path in (folder, *attempts(folder)[::-1]))
+    return next((found for found in results if found and found.status == Status.finished.value), None)
 
 
 def name_candidate(config: Config, others: list[str]) -> str:

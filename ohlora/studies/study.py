@@ -15,7 +15,7 @@ CANCELLED = 130
 
 @dataclass
 class StudyOutcome:
-    """The study's MLflow parent run and how the study ended; `broken`: by an error, before every run was started."""
+    """The study's MLflow parent run and how the study ended; `broken`: the launcher failed, so runs may be missing."""
 
     parent: str | None
     finished: bool = False
@@ -38,7 +38,7 @@ def report_runs(config: Config, folder: Path, note: str, before: str | None = No
         report = write_report(folder)
         print(report.text)
         if reported.broken:
-            reported.code = report.code or 1
+            reported.code = CANCELLED if report.code == CANCELLED else 1
         else:
             reported.code = report.code if reported.finished else CANCELLED
     finally:

@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def plan(folder: Path, *overrides: str) -> Plan:
-    return plan_run(compose_config(["model=local", f"model.path={folder}", *overrides]))
+    return plan_run(compose_config(["model=local", "model.label=mine", f"model.path={folder}", *overrides]))
 
 
 def test_a_folder_without_a_template_keeps_its_identity(folder: Path) -> None:
@@ -64,6 +64,15 @@ def test_another_file_that_is_read_is_another_run(folder: Path, name: str, prepa
     assert len(ids) == 3
     copy = shutil.copytree(folder, folder.with_name("copy"))  # elsewhere it is the same
     assert plan(copy).identify() in ids
+
+
+def test_a_file_added_to_a_prepared_folder_counts(folder: Path) -> None:
+    write_marker(folder)
+    before = plan(folder).identify()
+    (folder / "README.md").write_text("decides nothing")
+    assert plan(folder).identify() == before
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    assert plan(folder).identify() != before
 
 
 def test_adapters_fit_whatever_the_template(folder: Path) -> None:

@@ -48,6 +48,14 @@ def test_beside_a_gpu_only_the_command_itself_is_forked(tmp_path: Path, monkeypa
     assert forked.kind_of([sys.executable, "-m", "ohlora.run"]) == "parent"
 
 
+def test_only_a_script_or_a_module_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forked, "DRIVERS", ())
+    assert forked.kind_of([sys.executable, "script.py"]) == "bare"
+    monkeypatch.setenv(forked.KIND, "hf")
+    assert forked.kind_of([sys.executable, "script.py"]) == "hf"
+    assert forked.kind_of([sys.executable, "-c", "pass"]) is None
+
+
 def test_events_output_arguments_and_environment(tmp_path: Path) -> None:
     ended, (event,), log = run("print(os.environ['MARK'], Path.cwd(), 'torch' in sys.modules)", tmp_path)
     assert (ended.code, ended.by) == (0, "") and event["pid"] == event["group"]

@@ -53,6 +53,11 @@ def test_how_they_end_is_read_in_their_files(tmp_path: Path, overrides: list[str
     assert [result["status"] for result in results] == [status] * 2
 
 
+def test_a_launcher_that_fails_is_no_bad_input(tmp_path: Path) -> None:
+    ran, results = sweep(tmp_path, "device_memory_gib=1", kill="1")
+    assert ran.code == 1 and [result["status"] for result in results] == ["skipped"]
+
+
 def test_a_launcher_that_fails_leaves_a_report(tmp_path: Path) -> None:
     """Its second process is killed, as by the system when memory is short."""
     ran, results = sweep(tmp_path, "preflight=off", STUB, kill="1")

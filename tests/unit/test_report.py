@@ -14,6 +14,8 @@ import pytest
 from ohlora import __version__
 from ohlora.errors import UserError
 from ohlora.records.result import Result, Status
+from ohlora.report.comparison.equality import Check
+from ohlora.report.comparison.labels import detail_text
 from ohlora.report.comparison.write import write_comparison
 from ohlora.report.provenance import version_text
 from ohlora.report.words.comparison import say
@@ -303,6 +305,11 @@ def test_what_a_check_found_is_in_the_language_of_the_page(tmp_path: Path) -> No
         assert f"({found})" in write_comparison(tmp_path, lang)[1]
         assert f"| {found} |" in (tmp_path / "comparison.md").read_text("utf-8")
     assert "2.0e-01 > 0.001, step 1" in (tmp_path / "comparison.json").read_text("utf-8")
+
+
+def test_a_value_that_is_called_step_is_not_translated() -> None:
+    assert detail_text(Check("settings", "broken", "big step: on"), "ko") == "big step: on"
+    assert detail_text(Check("batches", "broken", "step 3"), "ko") == "스텝 3"
 
 
 def test_runs_that_did_other_work_are_rows_of_their_own(tmp_path: Path) -> None:

@@ -321,6 +321,16 @@ def test_a_planned_run_belongs_to_the_weights_that_its_plan_names(tmp_path: Path
     }  # fmt: skip
 
 
+def test_another_chat_template_is_another_candidate(tmp_path: Path) -> None:
+    """The weights' hash leaves it out; the planned hash of the folder does not."""
+    for repeat, one in enumerate("aab"):
+        local(tmp_path, f"/m/{one}", "1234", repeat=repeat, requested=asking("local", model__path=one * 64))
+    plan(tmp_path)
+    assert {(model, len(entry["runs"])) for (model, _), entry in rows_of(tmp_path).items()} == {
+        ("local model=aaaaaaaa", 2), ("local model=bbbbbbbb", 1),
+    }  # fmt: skip
+
+
 def test_weights_of_one_name_and_folder_are_told_apart_by_their_hash(tmp_path: Path) -> None:
     local(tmp_path, "/a/model", "aaaa")
     local(tmp_path, "/b/model", "bbbb", repeat=1)

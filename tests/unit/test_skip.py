@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from ohlora.config.schema import Config
 from ohlora.models.acceptance import require_acceptance
 from ohlora.planning.plan import Plan
 from ohlora.planning.validate import validate
-from ohlora.records.result import Result
+from ohlora.records.result import Result, find_result
 from ohlora.running.attempt import Place
-from ohlora.studies.skipping import continue_candidate, name_candidate, skip_reason
+from ohlora.studies.skipping import continue_candidate, keep_finished, name_candidate, skip_reason
 from ohlora.studies.sweep import add_presets, plan_sweep
 
 SELECTION = ["experiment=model_selection"]
@@ -56,6 +57,7 @@ STOPPED = {"infer": {}, "train": {"longest_pause_s": 3.0}}
         ("finished", STOPPED, 0, ["device_memory_gib=1"], "kept"),  # it could not start now
         ("finished", STOPPED, 0, ["task=benchmark"], 0),  # only a selection is continued
         ("failed", STOPPED, 0, [], 0),
+        ("cancelled", STOPPED, 1, [], 0),
         (None, {}, 0, [], 0),
     ],
 )
@@ -74,6 +76,30 @@ def test_a_later_call_repeats_disturbed_candidates(
     assert kept is None and place == Place("id", 3, "parent", redo=outcome)
     again = f"running it again ({outcome} of at most 2; train longest_pause_s=3.0)"
     assert said == (f"model=small: was disturbed in an earlier call, {again}\n" if outcome else "")
+
+
+def test_a_repeat_that_does_not_finish_costs_no_result(config, tmp_path: Path) -> None:
+    plan = Plan(config("model.accept_license=gemma"))
+    first = Result("id", "finished", "selection", "model=small", disturbance=STOPPED)
+
+    def repeat(number: int, status: str | None, redo: int) -> None:
+        """As `execute` leaves an attempt: without a status it was killed."""
+        attempt = tmp_path / f"attempt-{number}"
+        attempt.mkdir()
+        (tmp_path / "result.json").unlink(missing_ok=True)
+        if status:
+            result = replace(first, status=status, redo=redo)
+            result.write(attempt)
+            result.write(tmp_path)
+            keep_finished(tmp_path, result)
+
+    repeat(1, "finished", 0)
+    for number, status, counted in ((2, "cancelled", 0), (3, None, 0), (4, "oom", 1), (5, "failed", 2)):
+        kept, place = continue_candidate(plan, tmp_path, Place("id"))
+        assert kept is None
+        repeat(number, status, place.redo)
+        assert find_result(tmp_path) == (replace(first, redo=counted) if status else None)
+    assert continue_candidate(plan, tmp_path, Place("id"))[0] == replace(first, redo=2)  # no third repeat
 
 
 def test_a_candidate_has_one_name_whatever_is_swept(config) -> None:

@@ -14,6 +14,8 @@ from ohlora.report.comparison.headline import column_key
 from ohlora.report.markdown import NO_VALUE
 from ohlora.report.words.comparison import say
 
+TOLD_BY_STEP = ("batches", "losses", "grad_norms", "scaler")  # checks whose detail names steps
+
 
 @dataclass(frozen=True)
 class HeadlineLine:
@@ -63,6 +65,8 @@ def interval_text(figure: Figure) -> str:
 
 def detail_text(check: Check, lang: str) -> str:
     """What a check found; its numbers and names are the same in every language."""
+    if check.code not in TOLD_BY_STEP:
+        return check.detail
     return re.sub(r"\bstep( 0 alone)?\b", lambda found: say(lang, f"detail.{found[0]}"), check.detail)
 
 

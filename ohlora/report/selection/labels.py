@@ -6,9 +6,9 @@ from collections.abc import Callable, Hashable, Sequence
 from hashlib import sha256
 from pathlib import PurePath
 
-from ohlora.report.selection.trials import DATA, DIGITS, TOKENS, Trial
+from ohlora.report.selection.trials import DATA, DIGITS, FILES, TOKENS, Trial
 
-HASHES = (DATA, TOKENS)  # named only where nothing else tells two trials apart
+HASHES = (DATA, TOKENS, FILES)  # named only where nothing else tells two trials apart
 LONGEST = 40  # characters of a value in a name
 
 
@@ -83,7 +83,7 @@ def _order(key: str) -> tuple[bool, bool, str]:
 
 
 def _name(first: str, trial: Trial, keys: Sequence[str]) -> str:
-    """'16 learning_rate=0.0001'; 'backend' stands for backend.name, 'data' for the data file's hash."""
+    """'16 learning_rate=0.0001'; 'backend' stands for backend.name, 'data' and 'model' for hashes of their files."""
     words = [first]
     for key in keys:
         if key in trial.settings:

@@ -19,7 +19,9 @@ NOT_SETTINGS = ("task", "seed", "device")  # repeats may differ in the seed; the
 # The settings among the keys of a model; the others are facts about it.
 MODEL_SETTINGS = ("dtype", "attention", "prompt_format", "prompt_template", "lora_targets")
 DATA, TOKENS = "data.path", "data.tokens"  # of a planned run the data file's hash, else the hash of its tokens
+FILES = "model.files"  # of a planned run with model.path: the hash of that folder
 DIGITS = 8  # of a hash
+SHA256_DIGITS = 64
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ class Trial:
     @property
     def settings(self) -> dict[str, str]:
         """The settings besides model and rank that make it another candidate, as texts."""
-        return {key: to_text(value) for key, value in self.asked.items() if _is_setting(key)}
+        found = {key: to_text(value) for key, value in self.asked.items() if _is_setting(key)}
+        path = str(self.asked.get("model.path") or "")
+        return found | ({FILES: path} if len(path) == SHA256_DIGITS else {})  # without a plan it is the folder's name
 
     @property
     def weights(self) -> str:
