@@ -143,3 +143,7 @@ class Backend(ABC):
     @abstractmethod
     def set_mode(self, loaded: Loaded, mode: Mode) -> None:
         """Switch a loaded model to training or inference."""
+
+    def has_own_kernels(self, loaded: Loaded) -> bool:
+        """Has it replaced the model's loss and generation by kernels of its own, to be used in place of ours?"""
+        return False

@@ -137,6 +137,9 @@ class UnslothBackend(Backend):
         else:
             fast.for_training(loaded.model)
 
+    def has_own_kernels(self, loaded: Loaded) -> bool:
+        return loaded.effective["route"] != "unsloth-cpu"
+
     def _route(self, model: Any) -> str:
         """cpu, fast (hand-written kernels for the architecture) or generic, as chosen by Unsloth."""
         if getattr(self._unsloth, "DEVICE_TYPE", "") == "cpu":

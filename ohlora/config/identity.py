@@ -13,6 +13,9 @@ VOLATILE = frozenset(
 )
 MEASURED_LAUNCH = ("prefix", "threads")  # of `launch`: numactl or another number of threads changes the measurement
 
+# (group, key, default): keys added later, left out of the hash at their default, so that earlier run_ids stay.
+LATER_KEYS = (("trainer", "speed", "plain"), ("generation", "batch", "1"))
+
 
 def run_id(resolved: dict[str, Any], arm: str, repeat: int) -> str:
     """`<arm>-r<repeat>-<10 hex digits>`; the digits hash the resolved configuration, the arm and the repeat.
@@ -31,6 +34,9 @@ def select_measured(resolved: dict[str, Any]) -> dict[str, Any]:
         kept["model"] = {key: value for key, value in kept["model"].items() if key != "accept_license"}
     if isinstance(kept.get("launch"), dict):
         kept["launch"] = {key: value for key, value in kept["launch"].items() if key in MEASURED_LAUNCH}
+    for group, key, default in LATER_KEYS:
+        if isinstance(kept.get(group), dict) and kept[group].get(key) == default:
+            kept[group] = {name: value for name, value in kept[group].items() if name != key}
     return kept
 
 

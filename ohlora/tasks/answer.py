@@ -12,10 +12,11 @@ from ohlora.data.rows import Row
 from ohlora.data.tokens import IGNORED, Tokens, prompt_ids
 from ohlora.errors import UserError
 from ohlora.files import read_json, sha256_of
+from ohlora.generation.batches import merge_adapter
 from ohlora.measure.quality import bits_per_character, quality
 from ohlora.planning.plan import Plan
-from ohlora.records.samples import Sample, write_samples
-from ohlora.tasks.infer import Generator
+from ohlora.records.samples import write_samples
+from ohlora.tasks.infer import batch_generator, make_samples
 from ohlora.tasks.job import Job
 from ohlora.tasks.loading import load, record_memory
 
@@ -27,20 +28,14 @@ def run(job: Job) -> None:
     if not (adapter / "adapter_config.json").is_file():
         raise UserError(f"{adapter}: no adapter found; run the phase train of this attempt first")
     rows = plan.held_out
-    _, loaded, tokens, memory = load(job, "infer", adapter)
-    prompts = _encode_prompts(plan, rows)
-    limit = plan.config.generation.max_new_tokens
-    generator = Generator(loaded.model, tokens, job.record.effective["device"], 0, limit)
+    made, loaded, tokens, memory = load(job, "infer", adapter)
+    merged = merge_adapter(loaded.model)
+    generator = batch_generator(made, loaded, tokens, 0, plan.config.generation.max_new_tokens)
     job.stage("answering", total=len(rows), unit="prompt")
-    samples = []
     with memory.phase("answer"):
-        for number, (row, ids) in enumerate(zip(rows, prompts, strict=True), 1):
-            answer = generator(ids)
-            ended = answer.ended(tokens.stop_ids)
-            text, category = answer.text(loaded.tokenizer), row.category or None
-            samples.append(Sample(row.id, row.question, row.response, text, ended, category))
-            job.advance(number)
-    job.record.effective[job.phase] |= generator.in_effect()
+        answers = generator(_encode_prompts(plan, rows), job.advance)
+    samples = make_samples(rows, answers, loaded.tokenizer, tokens.stop_ids)
+    job.record.effective[job.phase] |= {**generator.in_effect(), "adapter_merged": merged}
     write_samples(job.attempt / "samples" / "answer.jsonl", samples)
     job.record.hashes["questions"] = sha256_of(asdict(row) for row in rows)
     for key, value in (quality(samples) | _bits(job, tokens)).items():

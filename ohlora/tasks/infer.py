@@ -1,13 +1,18 @@
-"""python -m ohlora.run task=infer adapter=<run>: answer one prompt at a time, timed the same way for every back end."""
+"""python -m ohlora.run task=infer adapter=<run>: answers, singly or in batches, timed alike in every back end."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
+from ohlora.backends import Backend, Loaded
 from ohlora.backends.effective import find_replaced_forwards
+from ohlora.data.rows import Row
 from ohlora.data.tokens import Tokens
 from ohlora.files import sha256_of
+from ohlora.generation.batches import AUTO, BatchGenerator, merge_adapter
 from ohlora.generation.decoding import drop_own_settings, greedy, in_effect
 from ohlora.measure.clock import Clock
 from ohlora.measure.quality import quality
@@ -18,27 +23,49 @@ from ohlora.tasks.loading import load, record_memory
 
 def run(job: Job) -> None:
     """Answer the run's prompts greedily; write samples/infer.jsonl and the `infer/…` metrics."""
-    _, loaded, tokens, memory = load(job, "infer")
-    device = job.record.effective["device"]
-    generation = job.config.generation
-    generator = Generator(loaded.model, tokens, device, generation.min_new_tokens, generation.max_new_tokens)
+    made, loaded, tokens, memory = load(job, "infer")
     with memory.phase("infer"):
-        if generation.warmup:
-            job.stage("warming up")
-            by_length = sorted((ids for _, ids in tokens.prompts), key=len)
-            first, longest = (generator(ids).seconds for ids in (by_length[0], by_length[-1]))
-            job.metric("infer/infer_first_s", first)
-            job.metric("infer/infer_warmup_s", first + longest)
-        job.stage("answering", total=len(tokens.prompts), unit="prompt")
-        answers = []
-        for number, (_, ids) in enumerate(tokens.prompts, 1):
-            answers.append(generator(ids))
-            job.metric("infer/prompt_s", answers[-1].seconds, step=number)
-            job.advance(number)
-    generated = sum(len(answer.ids) for answer in answers)
-    total = sum(answer.seconds for answer in answers)
+        if job.config.generation.batch == "1":
+            answers, total, in_effect = _answer_singly(job, loaded, tokens)
+        else:
+            answers, total, in_effect = _answer_in_batches(job, made, loaded, tokens)
+    generated = sum(len(ids) for ids in answers)
     job.metric("infer/infer_time_s", total)
     job.metric("infer/infer_tokens_per_s", generated / total)
+    job.metric("infer/prompts", len(answers))
+    job.metric("infer/generated_tokens", generated)
+    job.record.hashes["prompts"] = sha256_of([ids for _, ids in tokens.prompts])
+    job.record.effective[job.phase] |= {"patches": find_replaced_forwards(loaded.model), **in_effect}
+    samples = make_samples(job.plan.run_rows.prompts, answers, loaded.tokenizer, tokens.stop_ids)
+    write_samples(job.attempt / "samples" / "infer.jsonl", samples)
+    if job.config.task.name == "infer" and job.config.generation.min_new_tokens == 0:  # else no natural end
+        for key, value in quality(samples).items():
+            job.metric(key, value)
+    record_memory(job, memory)
+
+
+# Each answer's new ids, the seconds for all of them, and the generation settings in effect.
+Answers = tuple[list[list[int]], float, dict[str, Any]]
+
+
+def _answer_singly(job: Job, loaded: Loaded, tokens: Tokens) -> Answers:
+    generation = job.config.generation
+    device = job.record.effective["device"]
+    generator = Generator(loaded.model, tokens, device, generation.min_new_tokens, generation.max_new_tokens)
+    if generation.warmup:
+        job.stage("warming up")
+        by_length = sorted((ids for _, ids in tokens.prompts), key=len)
+        first, longest = (generator(ids).seconds for ids in (by_length[0], by_length[-1]))
+        job.metric("infer/infer_first_s", first)
+        job.metric("infer/infer_warmup_s", first + longest)
+    job.stage("answering", total=len(tokens.prompts), unit="prompt")
+    answers = []
+    for number, (_, ids) in enumerate(tokens.prompts, 1):
+        answers.append(generator(ids))
+        job.metric("infer/prompt_s", answers[-1].seconds, step=number)
+        job.advance(number)
+    generated = sum(len(answer.ids) for answer in answers)
+    total = sum(answer.seconds for answer in answers)
     firsts = [answer.first_s for answer in answers if answer.first_s is not None]
     decoding = 0.0
     if len(firsts) == len(answers):
@@ -46,20 +73,44 @@ def run(job: Job) -> None:
         decoding = total - sum(firsts)
     if generated > len(answers) and decoding > 0:
         job.metric("infer/infer_decode_tokens_per_s", (generated - len(answers)) / decoding)
-    job.metric("infer/prompts", len(answers))
-    job.metric("infer/generated_tokens", generated)
-    job.record.hashes["prompts"] = sha256_of(generator.fed)
-    job.record.effective[job.phase] |= {"patches": find_replaced_forwards(loaded.model), **generator.in_effect()}
-    rows = job.plan.run_rows.prompts
+    return [answer.ids for answer in answers], total, generator.in_effect()
+
+
+def _answer_in_batches(job: Job, made: Backend, loaded: Loaded, tokens: Tokens) -> Answers:
+    merged = merge_adapter(loaded.model)
+    generation = job.config.generation
+    generator = batch_generator(
+        made, loaded, tokens, generation.min_new_tokens, generation.max_new_tokens, generation.batch
+    )
+    clock = Clock(job.record.effective["device"])
+    job.stage("answering", total=len(tokens.prompts), unit="prompt")
+    started = clock.now()
+    answers = generator([ids for _, ids in tokens.prompts], job.advance)
+    return answers, clock.now() - started, {**generator.in_effect(), "adapter_merged": merged}
+
+
+def batch_generator(
+    made: Backend, loaded: Loaded, tokens: Tokens, min_new: int, max_new: int, size: str = AUTO
+) -> BatchGenerator:
+    """For a model that this back end loaded; reports on stderr when a batch has to be halved."""
+
+    def report(size: int) -> None:
+        print(f"warning: out of memory; answering {size} prompts at a time from here", file=sys.stderr)
+
+    own = made.has_own_kernels(loaded)
+    return BatchGenerator(
+        loaded.model, min_new, max_new, tokens.stop_ids, tokens.pad_id, size=size, own=own, on_shortage=report
+    )
+
+
+def make_samples(rows: Iterable[Row], answers: Iterable[list[int]], tokenizer: Any, stops: list[int]) -> list[Sample]:
+    """The answers as text beside their rows; `ended`: by the model, not by the length limit."""
     samples = []
-    for row, answer in zip(rows, answers, strict=True):
-        text, ended = answer.text(loaded.tokenizer), answer.ended(tokens.stop_ids)
+    for row, ids in zip(rows, answers, strict=True):
+        text = str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        ended = bool(ids) and ids[-1] in stops
         samples.append(Sample(row.id, row.question, row.response, text, ended, row.category or None))
-    write_samples(job.attempt / "samples" / "infer.jsonl", samples)
-    if job.config.task.name == "infer" and generation.min_new_tokens == 0:  # a forced length has no natural end
-        for key, value in quality(samples).items():
-            job.metric(key, value)
-    record_memory(job, memory)
+    return samples
 
 
 class Answer:
@@ -69,21 +120,12 @@ class Answer:
     def __init__(self, ids: list[int], seconds: float, first_s: float | None) -> None:
         self.ids, self.seconds, self.first_s = ids, seconds, first_s
 
-    def text(self, tokenizer: Any) -> str:
-        decoded: str = tokenizer.decode(self.ids, skip_special_tokens=True)
-        return decoded.strip()
-
-    def ended(self, stop_ids: list[int]) -> bool:
-        """Did the model end it, not the length limit?"""
-        return bool(self.ids) and self.ids[-1] in stop_ids
-
 
 class Generator:
     """Greedy generation with batch size 1, by the model's own `generate`, which a back end may have replaced."""
 
     def __init__(self, model: Any, tokens: Tokens, device: str, min_new: int, max_new: int) -> None:
         self.model, self.device, self.clock = model, device, Clock(device)
-        self.fed: list[list[int]] = []
         self.settings = greedy(min_new, max_new, tokens.stop_ids, tokens.pad_id)
         self.dropped = drop_own_settings(model)
 
@@ -95,7 +137,6 @@ class Generator:
         import torch
 
         input_ids = torch.tensor([prompt], device=self.device)
-        self.fed.append(prompt)
         first = _FirstToken(self.clock)
         started = self.clock.now()
         with torch.inference_mode():

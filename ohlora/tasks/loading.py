@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ohlora.backends import Backend, Loaded, LoadSpec, LoraSpec, Mode, backend
-from ohlora.config.schema import Attention
+from ohlora.config.schema import Attention, Speed
 from ohlora.data.tokens import Tokens, load_tokens
 from ohlora.errors import Unsupported, UserError
 from ohlora.estimate.capacity import Capacity
@@ -44,7 +44,7 @@ def load(job: Job, mode: Mode, adapter: Path | None = None) -> tuple[Backend, Lo
     with memory.phase("load"):
         try:
             job.record.versions |= made.prepare()
-            if mode == "train":
+            if mode == "train" and config.trainer.speed is Speed.plain:
                 import trl  # noqa: F401  imported after the back end has patched it
         except NotImplementedError as error:  # libraries raise any class for what they do not support
             raise _make_unsupported(config.backend.name, "import_refused", error) from None

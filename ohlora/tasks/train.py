@@ -9,12 +9,12 @@ from typing import Any
 
 from ohlora.backends import Backend, Loaded
 from ohlora.backends.effective import adapter_dtypes, checkpointing, find_replaced, find_replaced_forwards
-from ohlora.config.schema import Schedule, TrainerConfig
+from ohlora.config.schema import Schedule, Speed, TrainerConfig
 from ohlora.data.tokens import IGNORED, Tokens
 from ohlora.errors import UserError
 from ohlora.measure.matmul import matmul_peak
-from ohlora.records.samples import Sample, write_samples
-from ohlora.tasks.infer import Generator
+from ohlora.records.samples import write_samples
+from ohlora.tasks.infer import batch_generator, make_samples
 from ohlora.tasks.job import Job
 from ohlora.tasks.loading import SAMPLE_TOKENS, load, record_memory
 from ohlora.training.adapter import adapter_hash, initialise_adapter, keep_float32, save_adapter
@@ -31,15 +31,16 @@ def run(job: Job) -> None:
     """Fine-tune, evaluate, save the adapter, answer a few validation prompts."""
     made, loaded, tokens, memory = load(job, "train")
     config, device = job.config, job.record.effective["device"]
-    initialise_adapter(loaded.model, config.seed)
-    job.record.hashes["adapter_init"] = adapter_hash(loaded.model)
     collator = Collator(tokens.pad_id)
     t = config.trainer
     batches_of = partial(
         batches_of_step, rows=len(tokens.train), batch_size=t.batch_size, accumulation=t.gradient_accumulation
     )
     timer = StepTimer(job, collator, device, t.warm_steps, batches_of)
-    trainer = _trainer(loaded, tokens, collator, timer, job)
+    trainer = _trainer(made, loaded, tokens, collator, timer, job)
+    keep_float32(loaded.model)
+    initialise_adapter(loaded.model, config.seed)  # now, since TRL rounds a quantised model's adapter to bfloat16
+    job.record.hashes["adapter_init"] = adapter_hash(loaded.model)
 
     def evaluated(step: int) -> float | None:
         if not tokens.validation:
@@ -66,7 +67,7 @@ def run(job: Job) -> None:
     if loss is not None:
         job.metric("eval/eval_loss", loss)
     save_adapter(loaded, job.attempt / "adapter", job.plan, job.record.hashes["adapter"])
-    _answer(job, made, loaded, tokens, device)
+    _answer(job, made, loaded, tokens)
     record_memory(job, memory)
     _utilisation(job, cost, timer, device)
 
@@ -120,26 +121,31 @@ def sft_settings(trainer: TrainerConfig, seed: int, device: str, dtype: str, out
     }
 
 
-def _trainer(loaded: Loaded, tokens: Tokens, collator: Any, timer: Any, job: Job) -> Any:
+def _trainer(made: Backend, loaded: Loaded, tokens: Tokens, collator: Any, timer: Any, job: Job) -> Any:
     from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
 
     device, dtype = job.record.effective["device"], loaded.effective["dtype"]
+    settings = sft_settings(job.config.trainer, job.config.seed, device, dtype, str(job.attempt / "checkpoints"))
     rows = [{"input_ids": e.input_ids, "labels": e.labels} for e in tokens.train]
+    arguments = {
+        "model": loaded.model,
+        "train_dataset": Dataset.from_list(rows),
+        "data_collator": collator,
+        "processing_class": loaded.tokenizer,
+        "callbacks": [timer.callback()],
+    }
     try:
-        output = str(job.attempt / "checkpoints")
-        settings = SFTConfig(**sft_settings(job.config.trainer, job.config.seed, device, dtype, output))
+        if job.config.trainer.speed is Speed.fast:
+            from ohlora.training.fast import FastTrainer
+
+            lengths = [len(e.input_ids) for e in tokens.train]
+            trainer: Any = FastTrainer(settings, lengths, made.has_own_kernels(loaded), **arguments)
+        else:
+            from trl import SFTConfig, SFTTrainer
+
+            trainer = SFTTrainer(args=SFTConfig(**settings), **arguments)
     except ValueError as error:
         raise UserError(f"trainer: {error}") from None
-    trainer = SFTTrainer(
-        model=loaded.model,
-        args=settings,
-        train_dataset=Dataset.from_list(rows),
-        data_collator=collator,
-        processing_class=loaded.tokenizer,
-        callbacks=[timer.callback()],
-    )
-    keep_float32(loaded.model)
     job.record.arguments = trainer.args.to_dict()
     return trainer
 
@@ -153,7 +159,7 @@ def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
         "trainer_class": f"{type(trainer).__module__}.{type(trainer).__qualname__}",
         "optimizer": type(optimizer).__name__,
         "optimizer_fused": bool(optimizer.defaults.get("fused")),
-        "loss": str(getattr(trainer.args.loss_type, "value", trainer.args.loss_type)),
+        "loss": _loss_in_effect(trainer),
         "mixed_precision": str(trainer.accelerator.mixed_precision),
         "adapter_dtype": adapter_dtypes(loaded.model),
         "gradient_checkpointing": checkpointing(loaded.model),
@@ -165,6 +171,14 @@ def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
         "steps": trainer.state.global_step,
         "warmup_steps": trainer.args.get_warmup_steps(trainer.state.max_steps),
     }
+
+
+def _loss_in_effect(trainer: Any) -> str:
+    """TRL's name of its loss, or our own, which only the tokens with loss pass."""
+    loss = getattr(trainer.args, "loss_type", None)
+    if loss is None:
+        return "own_kernel" if trainer.own_loss else "head_loss"
+    return str(getattr(loss, "value", loss))
 
 
 def _allocator(loaded: Loaded) -> str:
@@ -189,7 +203,7 @@ def _utilisation(job: Job, cost: TrainingCost, timer: StepTimer, device: str) ->
         job.metric("train/train_mfu", cost.of(batches) / (sum(seconds) * peak))
 
 
-def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, device: str) -> None:
+def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens) -> None:
     """Answer a few validation prompts to their natural end, untimed, to show what training did."""
     count = job.config.trainer.samples
     rows = job.plan.run_rows.validation[:count]
@@ -197,12 +211,12 @@ def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, device: str
         return
     made.set_mode(loaded, "infer")
     job.stage("answering", total=len(rows), unit="prompt")
-    generator = Generator(loaded.model, tokens, device, 0, SAMPLE_TOKENS)
-    samples = []
-    for number, (row, example) in enumerate(zip(rows, tokens.validation, strict=False), 1):
-        prompt = [i for i, label in zip(example.input_ids, example.labels, strict=True) if label == IGNORED]
-        text = generator(prompt).text(loaded.tokenizer)
-        samples.append(Sample(row.id, row.question, row.response, text, category=row.category or None))
-        job.advance(number)
+    generator = batch_generator(made, loaded, tokens, 0, SAMPLE_TOKENS)
+    prompts = [
+        [i for i, label in zip(example.input_ids, example.labels, strict=True) if label == IGNORED]
+        for example in tokens.validation[: len(rows)]
+    ]
+    answers = generator(prompts, job.advance)
     job.record.effective["train"] |= generator.in_effect()
+    samples = make_samples(rows, answers, loaded.tokenizer, tokens.stop_ids)
     write_samples(job.attempt / "samples" / "train.jsonl", samples)

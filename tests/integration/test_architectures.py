@@ -61,6 +61,7 @@ QUICK = [
     "model.accept_license=true", "model.dtype=float32",
     "trainer.learning_rate=1e-2",
 ]  # fmt: skip
+ACCUMULATED = "trainer.gradient_accumulation=2"  # two batches in a step, in which fast groups rows by length
 
 
 def commands(backend: str, path: Callable[[str], Path], own: Path) -> dict[str, list[str]]:
@@ -70,6 +71,8 @@ def commands(backend: str, path: Callable[[str], Path], own: Path) -> dict[str, 
     asked = {
         "architectures": ["-m", f"model.path={every}", "lora=r16"],
         "methods": ["-m", some, "lora=dora,rslora,qlora"],
+        "speeds": ["-m", f"model.path={every}", "lora=r16", "trainer.speed=plain,fast", ACCUMULATED],
+        "fast-methods": ["-m", some, "lora=dora,qlora", "trainer.speed=plain,fast", ACCUMULATED],
         "dora-4-bit": ["-m", some, "lora=dora", "lora.quantization=nf4"],
         "rwkv-4-bit": [f"model.path={path('rwkv')}", "lora=qlora"],
         "attention": [f"model.path={path('rwkv')}", "model.attention=sdpa", "lora=r16"],
@@ -172,6 +175,42 @@ def test_an_architecture_trains_and_answers_alike(ran: tuple[Path, dict], name: 
         assert sorted(adapted) == sorted(ARCHITECTURES[cls].targets)
         answers.append(read_jsonl(folder / "samples" / "train.jsonl"))
     assert answers[0] == answers[1] and len(answers[0]) == 1
+
+
+def assert_same_updates(runs: list[dict[str, Any]]) -> None:
+    """One run is plain, one fast: the same rows in each step, and the same losses and gradients in float32."""
+    plain, fast = sorted(runs, key=lambda run: loaded(run)["trainer_class"].endswith("FastTrainer"))
+    assert loaded(plain)["loss"] == "chunked_nll" and loaded(fast)["loss"] == "head_loss"
+    assert loaded(plain)["trainer_class"] != loaded(fast)["trainer_class"]
+    for key, closeness in (("losses", 1e-5), ("grad_norms", 1e-4)):
+        assert fast["parity"][key] == pytest.approx(plain["parity"][key], rel=closeness), key
+    for key, closeness in (("eval/eval_loss", 1e-5), ("train/train_loss", 1e-5), ("train/train_tflop", 1e-9)):
+        assert fast["metrics"][key] == pytest.approx(plain["metrics"][key], rel=closeness), key
+    assert fast["metrics"]["train/padding_ratio"] <= plain["metrics"]["train/padding_ratio"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", TINY)
+def test_fast_training_makes_the_same_updates(ran: tuple[Path, dict], name: str, backend: str) -> None:
+    cls = f"{TINY[name][0]}ForCausalLM"
+    runs = [run for run in results(ran[0], f"{backend}-speeds") if loaded(run)["model_class"] == cls]
+    assert len(runs) == 2
+    assert_same_updates(runs)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("cls", ["GPTNeoXForCausalLM", "LlamaForCausalLM"])
+@pytest.mark.parametrize(("method", "quantization"), [("dora", "none"), ("lora", "nf4")])
+def test_fast_training_knows_the_methods(
+    ran: tuple[Path, dict], backend: str, cls: str, method: str, quantization: str
+) -> None:
+    def chosen(run: dict[str, Any]) -> bool:
+        train = loaded(run)
+        return (train["model_class"], train["lora_method"], train["quantization"]) == (cls, method, quantization)
+
+    runs = [run for run in results(ran[0], f"{backend}-fast-methods") if chosen(run)]
+    assert len(runs) == 2
+    assert_same_updates(runs)
 
 
 def test_the_sweeps_end_well(ran: tuple[Path, dict]) -> None:
