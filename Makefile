@@ -13,7 +13,7 @@ ENTRY := $(BIN)/python -m ohlora.run
 ALL_ARGS := $(if $(ACCEPT_LICENSE),model.accept_license=$(ACCEPT_LICENSE)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare compare-full prepare licenses estimate select train infer ui test lint lock clean
+.PHONY: help setup compare compare-full prepare licenses estimate select train infer bench ui test lint lock clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ train: setup  ## Fine-tune on the whole training set
 infer: setup  ## Answers of a fine-tuned model: make infer RUN=<run directory>
 	@test -n "$(RUN)" || { echo "error: give the run, for example: make infer RUN=outputs/runs/<run_id>"; exit 2; }
 	$(ENTRY) task=infer adapter=$(RUN) $(ALL_ARGS)
+
+bench: setup  ## Our speed against scripts that use the libraries alone: tables in experiments/speed, half an hour
+	$(ENTRY) task=prepare $(ALL_ARGS)
+	$(BIN)/python benchmarks/speed.py experiments/speed
 
 ui: setup  ## MLflow in the browser, at the newest comparison (another port: ARGS='--port 5001')
 	$(BIN)/python -m ohlora.tracking.ui $(ARGS)

@@ -129,6 +129,8 @@ def _smaller(others: Iterable[Estimate | None]) -> str:
 def _changes(found: Estimate, trainer: TrainerConfig) -> Iterator[tuple[str, Callable[[Estimate], Estimate]]]:
     """Possible changes as overrides, the least costly first."""
     s = found.settings
+    if found.work.prompts_at_once > 1:
+        yield "generation.batch=1", lambda e: replace(e, work=replace(e.work, prompts_at_once=1))
     if found.trains and s.loss is Loss.nll:
         yield "trainer.loss=chunked_nll", lambda e: _with(e, loss=Loss.chunked_nll)
     if found.trains and s.checkpointing == "none" and "standard" in s.backend.checkpointing:

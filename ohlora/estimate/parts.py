@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from ohlora.backends import Backend
-from ohlora.config.schema import Attention, LoraMethod, Loss, Quantization
+from ohlora.config.schema import Attention, LoraMethod, Loss, Quantization, Speed
 from ohlora.estimate.shape import Shape
 from ohlora.estimate.work import Work
 
@@ -18,6 +18,8 @@ MIB = 2**20
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # 4 bits, an 8-bit scale per 64, a float32 scale of scales per 256
 LOSS_CHUNK = 256  # rows per LM-head call in TRL's chunked_nll
+CHUNK_LOGITS = 2**26  # logits of one call of the LM head with trainer.speed=fast: 256 tokens of Gemma's vocabulary
+BLOCK_LOGITS = 2**20  # of these, in float32 at a time, in a workspace of two: fresh pages cost more than arithmetic
 CHUNK_LOGIT_BYTES = 16  # per logit of the current chunk: logit, log-probability, probability, product; in float32
 OPTIMIZER_BYTES = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor": 4}  # per adapter weight; else AdamW
 
@@ -47,6 +49,7 @@ class Settings:
     loss: Loss
     checkpointing: str
     optimizer: str
+    speed: Speed = Speed.plain
 
 
 Parts = dict[str, float]
@@ -67,13 +70,14 @@ def sum_parts(parts: Parts) -> float:
 
 def _infer(shape: Shape, work: Work, settings: Settings) -> Parts:
     size = BYTES[settings.dtype]
+    at_once = work.prompts_at_once
     cache = 0 if shape.recurrent else 2 * shape.layers * shape.kv_heads * shape.head_dim * (work.prompt + work.answer)
     widest = max(3 * shape.intermediate, shape.heads * work.prompt if settings.attention is Attention.eager else 0)
     return {
         **_fixed(shape, settings),
-        "kv_cache": cache * size / MIB,
-        "activations": work.prompt * (widest + 4 * shape.hidden) * size / MIB,
-        "logits": shape.vocab * (size + 4 + 4) / MIB,
+        "kv_cache": at_once * cache * size / MIB,
+        "activations": at_once * work.prompt * (widest + 4 * shape.hidden) * size / MIB,
+        "logits": at_once * shape.vocab * (size + 4 + 4) / MIB,
     }
 
 
@@ -143,10 +147,10 @@ def kept_per_token(shape: Shape, settings: Settings) -> float:
     attention = (56 + (size - 2) * 13) * shape.hidden if shape.recurrent else size * 4 * query
     mlp = size * (3 if shape.gated else 1) * shape.intermediate
     targeted = shape.targeted(list(settings.targets))
-    if mixed:  # every LoRA layer casts its own input
+    if mixed and settings.speed is Speed.plain:  # every LoRA layer casts its own input
         inputs = 2 * sum(m.inputs for m in targeted)
     else:  # the outputs of both norms and of the activation; GPT-NeoX also copies around its attention
-        inputs = 4 * ((2 if shape.gated else 4) * shape.hidden + max((m.inputs for m in targeted), default=0))
+        inputs = size * ((2 if shape.gated else 4) * shape.hidden + max((m.inputs for m in targeted), default=0))
     ranks = size * 2 * settings.rank * len(targeted)
     if settings.method is LoraMethod.dora:
         ranks += size * 2 * sum(m.outputs for m in targeted)  # base and LoRA results, for the magnitudes
@@ -168,6 +172,9 @@ def kept_per_layer(shape: Shape, work: Work, settings: Settings) -> float:
 def _logits(shape: Shape, work: Work, settings: Settings) -> float:
     """Bytes at the loss: one chunk of rows plus what TRL's entropy keeps of earlier chunks, or all rows."""
     size, rows = BYTES[settings.dtype], work.batch * max(work.row - 1, 1)
+    if settings.speed is Speed.fast:
+        chunk = min(work.batch * work.loss_row, max(1, CHUNK_LOGITS // shape.vocab))
+        return float(chunk * shape.vocab * size + 2 * 4 * max(BLOCK_LOGITS, shape.vocab))
     if settings.loss is Loss.nll:
         return float(rows * shape.vocab * (size + 12))
     chunks = ceil(work.batch * work.loss_row / LOSS_CHUNK)

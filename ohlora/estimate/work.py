@@ -16,6 +16,8 @@ FRAME_TOKENS = 24  # the prompt template or chat turns around a question, BOS an
 class Work:
     """Sizes in tokens; `loss_row` counts the tokens of a row that have loss.
 
+    prompts_at_once: as asked for; `auto` counts as one, since it takes what fits.
+
     `is_varied`: rows differ in length. `exact`: counted in the tokenised rows, not guessed from characters.
     """
 
@@ -26,6 +28,7 @@ class Work:
     answer: int
     is_varied: bool
     exact: bool
+    prompts_at_once: int = 1
 
     @property
     def positions(self) -> int:
@@ -50,7 +53,12 @@ def guess_work(rows: RunRows | None, trainer: TrainerConfig, generation: Generat
         answer=answer,
         is_varied=is_varied([len(row.question) + len(row.response) for row in rows.train]),
         exact=False,
+        prompts_at_once=_prompts_at_once(generation, len(rows.prompts)),
     )
+
+
+def _prompts_at_once(generation: GenerationConfig, prompts: int) -> int:
+    return 1 if generation.batch == "auto" else max(1, min(int(generation.batch), prompts))
 
 
 def is_varied(lengths: list[int]) -> bool:
@@ -68,4 +76,5 @@ def count_work(tokens: Tokens, trainer: TrainerConfig, generation: GenerationCon
         answer=generation.max_new_tokens,
         is_varied=is_varied([len(example.input_ids) for example in tokens.train]),
         exact=True,
+        prompts_at_once=_prompts_at_once(generation, len(tokens.prompts)),
     )

@@ -239,6 +239,7 @@ class Plan:
             loss=c.trainer.loss,
             checkpointing=c.trainer.gradient_checkpointing,
             optimizer=c.trainer.optimizer,
+            speed=c.trainer.speed,
         )
         work = count_work(tokens, c.trainer, c.generation) if tokens else self.work
         trains = self.task.trains or not self.task.phases

@@ -82,6 +82,9 @@ def _answer_in_batches(job: Job, made: Backend, loaded: Loaded, tokens: Tokens) 
     generator = batch_generator(
         made, loaded, tokens, generation.min_new_tokens, generation.max_new_tokens, generation.batch
     )
+    if generation.warmup:
+        job.stage("warming up")
+        generator([min((ids for _, ids in tokens.prompts), key=len)])
     clock = Clock(job.record.effective["device"])
     job.stage("answering", total=len(tokens.prompts), unit="prompt")
     started = clock.now()

@@ -35,8 +35,8 @@ class FastTrainer(Trainer):
         base = self.model.get_base_model()
         self._decoder, self._head = base.base_model, base.get_output_embeddings()
         self._scaling = LogitScaling.of(base.config)
-        for layer in adapter_layers(self.model).values():
-            layer.cast_input_dtype_enabled = not self.accelerator.native_amp  # autocast converts by itself
+        if self.accelerator.native_amp:
+            share_inputs(self.model)
 
     def compute_loss(
         self,
@@ -62,6 +62,12 @@ class FastTrainer(Trainer):
             return sampler
         step = self.args.train_batch_size * self.args.gradient_accumulation_steps
         return LengthsWithinSteps(sampler.data_source, self.lengths, step, self.args.data_seed)
+
+
+def share_inputs(model: Any) -> None:
+    """Under autocast: let adapters take their layer's input, instead of a float32 copy that autocast converts back."""
+    for layer in adapter_layers(model).values():
+        layer.cast_input_dtype_enabled = False
 
 
 class LengthsWithinSteps(SeedableRandomSampler):

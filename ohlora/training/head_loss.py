@@ -14,9 +14,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from ohlora.data.tokens import IGNORED
-
-CHUNK_LOGITS = 2**26  # logits of one call of the LM head: 256 tokens of Gemma's vocabulary, 128 MiB in bfloat16
-BLOCK_LOGITS = 2**20  # of these, in float32 at a time, in one workspace: fresh pages cost more than the arithmetic
+from ohlora.estimate.parts import BLOCK_LOGITS, CHUNK_LOGITS
 
 
 @dataclass(frozen=True)

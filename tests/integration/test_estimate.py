@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ohlora.backends.hf import HFBackend
-from ohlora.config.schema import Attention, LoraMethod, Loss, Quantization, ShapeConfig
+from ohlora.config.schema import Attention, LoraMethod, Loss, Quantization, ShapeConfig, Speed
 from ohlora.estimate.parts import Settings, adapter_parameters, kept_per_layer, kept_per_token
 from ohlora.estimate.shape import BUILDERS, Shape
 from ohlora.estimate.work import Work
 from ohlora.models.architectures import ARCHITECTURES
+from ohlora.training.fast import share_inputs
 
 HIDDEN, INTERMEDIATE, HEADS, VOCAB, RANK, ROWS, LENGTH = 256, 768, 4, 500, 8, 2, 32
 # Architecture -> its configuration class and the key-value heads and head size that it is built with here.
@@ -111,12 +113,18 @@ def shape(name: str, layers: int, tied: bool) -> Shape:
     ("name", "method"),
     [*((name, LoraMethod.lora) for name in CLASSES), ("LlamaForCausalLM", LoraMethod.dora)],
 )
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
-def test_activations_are_what_autograd_keeps(name: str, method: LoraMethod, dtype: str) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "speed"), [("bfloat16", Speed.plain), ("bfloat16", Speed.fast), ("float32", Speed.plain)]
+)
+def test_activations_are_what_autograd_keeps(name: str, method: LoraMethod, dtype: str, speed: Speed) -> None:
     attention = Attention.eager if name == "Gemma2ForCausalLM" else Attention.sdpa
-    several, fewer = (kept_bytes(built(name, layers, dtype, attention, method), dtype) for layers in (4, 2))
+    models = [built(name, layers, dtype, attention, method) for layers in (4, 2)]
+    if speed is Speed.fast:
+        for model in models:
+            share_inputs(model)
+    several, fewer = (kept_bytes(model, dtype) for model in models)
     per_layer = (several - fewer) / 2
-    about = asked(name, dtype, attention, method)
+    about = replace(asked(name, dtype, attention, method), speed=speed)
     one = shape(name, 1, tied=True)
     work = Work(ROWS, LENGTH, LENGTH, LENGTH, 1, is_varied=False, exact=True)
     estimated = work.positions * kept_per_token(one, about) + kept_per_layer(one, work, about)

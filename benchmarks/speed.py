@@ -1,0 +1,320 @@
+"""make bench: our training and inference against scripts that use the libraries alone, on this machine.
+
+    python benchmarks/speed.py experiments/speed --rounds 3
+
+Every round runs every contender once, in turn forwards and backwards; a run that the machine disturbed is repeated and
+left out (docs/disturbance.md). Ratios are those of one round. Needs the prepared model gemma3-270m. A CPU only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from overhead import measured
+
+from ohlora.config.compose import compose_config
+from ohlora.files import write_atomic, write_json
+from ohlora.measure.device import describe
+from ohlora.measure.disturbance import DisturbanceWatch, Ticks, reasons
+from ohlora.measure.statistics import compare_pairs
+from ohlora.planning.plan import plan_run
+from ohlora.report.provenance import code_version
+
+HERE = Path(__file__).resolve().parent
+SEEN = ("wall_s", "processors", "others_cpu_share", "stolen_share", "swapped_in_mib")
+REDO = 2  # repeats of a disturbed run, at most
+TRAIN, INFER = "train_s", "infer_s"
+OURS = ["device=cpu", "model.dtype=bfloat16", "tracking=none", "trainer.eval_rows=0", "trainer.samples=0"]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A command, and whether its figures come from its last line of output or from our result.json."""
+
+    name: str
+    group: str
+    command: list[str]
+    ours: bool
+
+
+def bare(name: str, *flags: str) -> Contender:
+    command = [sys.executable, str(HERE / "bare_sft.py"), "MODEL", "bare", "rows.json", "--dtype", "bfloat16", *flags]
+    return Contender(name, TRAIN, command, False)
+
+
+def ours(name: str, group: str, *overrides: str) -> Contender:
+    task = "train" if group == TRAIN else "infer"
+    command = [sys.executable, "-m", "ohlora.run", f"task={task}", *OURS, "models=MODELS", *overrides]
+    return Contender(name, group, command, True)
+
+
+# The first of each group is the baseline of its ratios.
+CONTENDERS = [
+    bare("bare TRL, its defaults (checkpointing)", "--checkpointing"),
+    bare("bare TRL, checkpointing off"),
+    bare("bare Unsloth, checkpointing off", "--unsloth"),
+    ours("ours, equal settings, hf", TRAIN),
+    ours("ours, equal settings, Unsloth", TRAIN, "backend=unsloth"),
+    ours("ours, trainer.speed=fast, hf", TRAIN, "trainer.speed=fast"),
+    ours("ours, trainer.speed=fast, Unsloth", TRAIN, "trainer.speed=fast", "backend=unsloth"),
+    Contender(
+        "a generate loop, one by one", INFER,
+        [sys.executable, str(HERE / "bare_generate.py"), "MODEL", "prompts.json"], False,
+    ),
+    ours("ours, one by one", INFER),
+    ours("ours, generation.batch=8", INFER, "generation.batch=8"),
+    ours("ours, generation.batch=auto", INFER, "generation.batch=auto"),
+]  # fmt: skip
+# How the gain changes: flags of the script, overrides of ours; FILE is a table of rows of twice the length.
+GROWTH = {
+    "rank 16": (["--rank", "16"], ["lora=r16"]),
+    "batch 8": (["--batch", "8"], ["trainer.batch_size=8"]),
+    "60 rows": ([], ["trainer.train_rows=60", "data.manifest=null"]),
+    "rows of twice the length": ([], ["data=csv", "data.path=FILE", "trainer.max_length=1024"]),
+}
+
+
+def grown() -> list[Contender]:
+    """Bare TRL without checkpointing and ours, for each change."""
+    found = []
+    for name, (flags, overrides) in GROWTH.items():
+        script = [
+            sys.executable,
+            str(HERE / "bare_sft.py"),
+            "MODEL",
+            "bare",
+            f"{name}.json",
+            "--dtype",
+            "bfloat16",
+            *flags,
+        ]
+        found.append(Contender(f"{name}: bare TRL", TRAIN, script, False))
+        found.append(ours(f"{name}: fast", TRAIN, "trainer.speed=fast", *overrides))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split(": ", 1)[1].splitlines()[0])
+    parser.add_argument("folder", type=Path, help="where speed.md and speed.json are written")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--growth-rounds", type=int, default=1)
+    parser.add_argument("--models", type=Path, default=Path("models"), help="where gemma3-270m was prepared")
+    given = parser.parse_args()
+    model = (given.models / "gemma3-270m").resolve()
+    if not (model / "config.json").is_file():
+        sys.exit(f"error: {model} is missing; run: python -m ohlora.run task=prepare")
+    runs: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        cwd = Path(folder)
+        _write_inputs(cwd)
+        whole = [(number, one) for number in range(given.rounds) for one in CONTENDERS[:: 1 if number % 2 == 0 else -1]]
+        planned = [*whole, *((number, one) for number in range(given.growth_rounds) for one in grown())]
+        for count, (number, contender) in enumerate(planned, 1):
+            runs.append({"round": number, **_run(contender, model, cwd)})
+            print(f"[{count}/{len(planned)}] {contender.name}: {_said(runs[-1])}", flush=True)
+    record = {"device": describe("cpu"), "code": code_version(), "date": time.strftime("%Y-%m-%d"), "runs": runs}
+    given.folder.mkdir(parents=True, exist_ok=True)
+    write_json(given.folder / "speed.json", record)
+    text = write_table(record)
+    write_atomic(given.folder / "speed.md", text)
+    print(f"\n{text}")
+
+
+def _write_inputs(cwd: Path) -> None:
+    """Our rows as text for every script, in TRL's prompt-completion format, and the table of longer rows."""
+    plan = plan_run(compose_config([]))
+    template = plan.config.model.prompt_template or ""
+    with (cwd / "double.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "split", "prompt", "response"])
+        for row in [*plan.run_rows.train, *plan.run_rows.validation]:
+            split = "train" if row in plan.run_rows.train else "validation"
+            writer.writerow([row.id, split, f"{row.question} {row.question}", f"{row.response} {row.response}"])
+    rows_of = {"rows": [], **{name: overrides for name, (_, overrides) in GROWTH.items()}}
+    for name, overrides in rows_of.items():
+        given = [one.replace("FILE", str(cwd / "double.csv")) for one in overrides]
+        rows = plan_run(compose_config(given)).run_rows.train
+        texts = [{"prompt": template.replace("{prompt}", row.question), "completion": row.response} for row in rows]
+        (cwd / f"{name}.json").write_text(json.dumps(texts, ensure_ascii=False), "utf-8")
+    questions = [template.replace("{prompt}", row.question) for row in plan.run_rows.prompts]
+    (cwd / "prompts.json").write_text(json.dumps(questions, ensure_ascii=False), "utf-8")
+
+
+def _run(contender: Contender, model: Path, cwd: Path) -> dict[str, Any]:
+    """Its figures; a disturbed run is repeated, and says so if the last repeat was disturbed too."""
+    places = {
+        "MODEL": str(model),
+        "models=MODELS": f"models={model.parent}",
+        "data.path=FILE": f"data.path={cwd}/double.csv",
+    }
+    command = [places.get(part, part) for part in contender.command]
+    for repeats in range(1 + REDO):  # noqa: B007  how often it was repeated
+        study = str(time.monotonic_ns())
+        watch = DisturbanceWatch()
+        watch.enter("command")
+        wall, peak, out = measured([*command, *([f"study={study}"] if contender.ours else [])], cwd)
+        watch.leave("command", Ticks(0))
+        found = _read_result(cwd / "outputs" / study) if contender.ours else json.loads(out.splitlines()[-1])
+        # The threads' waiting and pauses are not those of the command here; what others used and the host took are.
+        seen = watch.records()["command"]
+        disturbed = reasons({key: seen[key] for key in SEEN if key in seen})
+        if not disturbed:
+            break
+    return {"name": contender.name, "group": contender.group, "wall_s": wall, "peak_mib": peak, "repeats": repeats,
+            "disturbed": disturbed, **found}  # fmt: skip
+
+
+def _read_result(study: Path) -> dict[str, Any]:
+    (path,) = study.glob("*/result.json")
+    result = json.loads(path.read_text("utf-8"))
+    m = result["metrics"]
+    found = {"load_s": m.get("load/load_s")}
+    if "train/train_time_s" in m:
+        return found | {
+            TRAIN: m["train/train_time_s"],
+            "first_loss": result["parity"]["losses"][0],
+            "last_loss": m["train/train_loss"],
+            "tflop": m["train/train_tflop"],
+            "peak_gflops": m["train/matmul_peak_gflops"],
+        }
+    (samples,) = path.parent.glob("attempt-*/samples/infer.jsonl")
+    answers = [json.loads(line)["answer"] for line in samples.read_text("utf-8").splitlines()]
+    return found | {INFER: m["infer/infer_time_s"], "answers": answers}
+
+
+def _said(run: dict[str, Any]) -> str:
+    disturbed = f", disturbed: {', '.join(run['disturbed'])}" if run["disturbed"] else ""
+    return f"{run[run['group']]:.1f} s ({run['wall_s']:.1f} s in all), {run['peak_mib']:,.0f} MiB{disturbed}"
+
+
+def write_table(record: dict[str, Any]) -> str:
+    """The tables in Markdown, from the runs alone. Disturbed runs are left out of every figure."""
+    device = record["device"]
+    lines = [
+        "# Speed",
+        "",
+        f"Device: {device['name']}, {record['date']}; code {record['code']['commit']}. Written by `make bench`;"
+        " ratios are geometric means over rounds, with 95 % paired intervals; below 1 is faster or less.",
+        "",
+        "## Training",
+        "",
+        "gemma3-270m in bfloat16, rank 64, 20 pairs × 2 epochs, batch 2. Seconds are the sum of the optimizer steps.",
+        "",
+        *_training(record["runs"]),
+        "",
+        "## How it changes",
+        "",
+        "One change each, `trainer.speed=fast` (hf) against bare TRL with checkpointing off.",
+        "",
+        *_growth(record["runs"]),
+        "",
+        "## Inference",
+        "",
+        "25 prompts × 40 tokens, greedy, bfloat16.",
+        "",
+        *_inference(record["runs"]),
+        "",
+    ]
+    kept_out = [run for run in record["runs"] if run["disturbed"]]
+    lines += [f"Left out as disturbed: {len(kept_out)} of {len(record['runs'])} runs.", ""]
+    return "\n".join(lines)
+
+
+def _training(runs: list[dict[str, Any]]) -> list[str]:
+    names = [one.name for one in CONTENDERS if one.group == TRAIN]
+    some = next(run for run in runs if "tflop" in run)  # the same rows for all
+    peak = median(run["peak_gflops"] for run in runs if "peak_gflops" in run)
+    lines = [
+        f"Share: of this processor's measured matmul speed, {peak:,.0f} GFLOP/s in bfloat16, reached with the least "
+        f"work that the training needs ({some['tflop']:.2f} TFLOP).",
+        "",
+        "| | s | ratio to defaults | ratio to checkpointing off | share | whole command, s | peak MiB | first loss "
+        "| last loss |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in names:
+        own = _undisturbed(runs, name)
+        if not own:
+            lines.append(f"| {name} | all disturbed |")
+            continue
+        seconds = median(run[TRAIN] for run in own.values())
+        share = some["tflop"] * 1000 / (seconds * peak)
+        lines.append(
+            f"| {name} | {seconds:.1f} | {_ratio(runs, names[0], name, TRAIN)} | {_ratio(runs, names[1], name, TRAIN)} "
+            f"| {share:.2f} | {_median(own, 'wall_s'):.1f} | {_median(own, 'peak_mib'):,.0f} "
+            f"| {_median(own, 'first_loss'):.4f} | {_median(own, 'last_loss'):.4f} |"
+        )
+    return lines
+
+
+def _growth(runs: list[dict[str, Any]]) -> list[str]:
+    lines = [
+        "| | bare TRL, s | fast, s | ratio | peak MiB, bare | peak MiB, fast |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in GROWTH:
+        pair = [_undisturbed(runs, f"{name}: {which}") for which in ("bare TRL", "fast")]
+        if not all(pair):
+            lines.append(f"| {name} | disturbed |")
+            continue
+        script, fast = pair
+        lines.append(
+            f"| {name} | {_median(script, TRAIN):.1f} | {_median(fast, TRAIN):.1f} "
+            f"| {_ratio(runs, f'{name}: bare TRL', f'{name}: fast', TRAIN)} "
+            f"| {_median(script, 'peak_mib'):,.0f} | {_median(fast, 'peak_mib'):,.0f} |"
+        )
+    return lines
+
+
+def _inference(runs: list[dict[str, Any]]) -> list[str]:
+    names = [one.name for one in CONTENDERS if one.group == INFER]
+    expected = next(iter(_undisturbed(runs, names[0]).values()), {}).get("answers", [])
+    lines = [
+        "| | s | ratio to the loop | whole command, s | peak MiB | the same answers as the loop |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in names:
+        own = _undisturbed(runs, name)
+        if not own:
+            lines.append(f"| {name} | all disturbed |")
+            continue
+        answers = next(iter(own.values()))["answers"]
+        same = sum(a == b for a, b in zip(answers, expected, strict=False))
+        lines.append(
+            f"| {name} | {_median(own, INFER):.1f} | {_ratio(runs, names[0], name, INFER, digits=3)} "
+            f"| {_median(own, 'wall_s'):.1f} | {_median(own, 'peak_mib'):,.0f} | {same} of {len(answers)} |"
+        )
+    return lines
+
+
+def _undisturbed(runs: list[dict[str, Any]], name: str) -> dict[int, dict[str, Any]]:
+    """Round -> run."""
+    return {run["round"]: run for run in runs if run["name"] == name and not run["disturbed"]}
+
+
+def _median(own: dict[int, dict[str, Any]], key: str) -> float:
+    return median(run[key] for run in own.values())
+
+
+def _ratio(runs: list[dict[str, Any]], baseline: str, name: str, key: str, digits: int = 2) -> str:
+    """The ratio over the rounds in which neither was disturbed, with its interval."""
+    theirs, own = _undisturbed(runs, baseline), _undisturbed(runs, name)
+    rounds = sorted(set(theirs) & set(own))
+    if baseline == name or not rounds:
+        return "1" if baseline == name else "–"
+    found = compare_pairs([theirs[r][key] for r in rounds], [own[r][key] for r in rounds])
+    interval = f" ({found.interval[0]:.{digits}f}–{found.interval[1]:.{digits}f})" if found.interval else ""
+    return f"{found.ratio:.{digits}f}{interval}"
+
+
+if __name__ == "__main__":
+    main()
