@@ -53,7 +53,16 @@ def bare(name: str, *flags: str) -> Contender:
 
 def ours(name: str, group: str, *overrides: str) -> Contender:
     task = "train" if group == TRAIN else "infer"
-    command = [sys.executable, "-m", "ohlora.run", f"task={task}", *OURS, "models=MODELS", *overrides]
+    command = [
+        sys.executable,
+        "-m",
+        "ohlora.run",
+        f"task={task}",
+        "generation=timed",
+        *OURS,
+        "models=MODELS",
+        *overrides,
+    ]
     return Contender(name, group, command, True)
 
 

@@ -230,6 +230,7 @@ class LaunchConfig:
     prefix: list[str] = field(default_factory=list)
     timeout_s: float | None = None
     threads: int | None = None
+    warm: bool = False
 
 
 @dataclass

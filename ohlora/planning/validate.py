@@ -63,6 +63,7 @@ def _problems(c: Config) -> Iterator[str]:
     yield from _choices(c)
     yield from _ranges(c)
     yield from _combinations(c)
+    yield from _launch(c)
     yield from _sources(c)
 
 
@@ -161,14 +162,26 @@ def _combinations(c: Config) -> Iterator[str]:
         )
     if c.compare.recommended and not c.compare.arms:
         yield "compare.recommended: needs compare.arms, which is empty; give compare.arms"
-    if not c.launch.isolate and c.task.name in TASKS and len(TASKS[c.task.name].phases) > 1:
-        phases = len(TASKS[c.task.name].phases)
+    if c.model.context and c.trainer.max_length > c.model.context:
+        yield f"trainer.max_length={c.trainer.max_length}: {c.model.name} reads at most {c.model.context} tokens"
+
+
+def _launch(c: Config) -> Iterator[str]:
+    phases = len(TASKS[c.task.name].phases) if c.task.name in TASKS else 1
+    if not c.launch.isolate and phases > 1:
         yield (
             f"launch.isolate=false: task={c.task.name} has {phases} phases, each in its own process; use task=infer or "
             "task=train"
         )
-    if c.model.context and c.trainer.max_length > c.model.context:
-        yield f"trainer.max_length={c.trainer.max_length}: {c.model.name} reads at most {c.model.context} tokens"
+    if c.launch.warm and (c.compare.arms or c.task.name == "benchmark"):
+        compared = "compare.arms" if c.compare.arms else "task=benchmark"
+        yield (
+            f"launch.warm=true: {compared} is for comparing, where each phase starts cold; use task=train, infer or "
+            "selection"
+        )
+    if c.launch.warm and (c.launch.prefix or not c.launch.isolate):
+        other = f"launch.prefix={c.launch.prefix}" if c.launch.prefix else "launch.isolate=false"
+        yield f"launch.warm=true: cannot be combined with {other}; remove one of them"
 
 
 def _sources(c: Config) -> Iterator[str]:

@@ -67,7 +67,7 @@ def execute(plan: Plan, folder: Path | None = None, place: Place | None = None) 
             if tracker:
                 tracker.begin(config, result, attempt, place.parent, plan.run_rows)
             sink = feed_between_phases(show.event, tracker)
-            run_phases(config.launch, config.device, attempt, plan.phases, result, sink)
+            run_phases(config.launch, config.device, config.backend.name, attempt, plan.phases, result, sink)
         except Exception as error:  # a bug or a full disk: the run still gets a result
             result.status, result.reason = Status.failed.value, {"code": type(error).__name__, "text": str(error)}
             raise

@@ -18,14 +18,21 @@ from ohlora.measure.sampler import MEMORY_TIMELINE
 from ohlora.measure.shortage import explain_kill
 from ohlora.records.result import PhaseRecord, Result, Status, read_phase
 from ohlora.running import process
-from ohlora.tasks.job import run_phase
+from ohlora.running.warm import find_server
+from ohlora.tasks.job import WARM, run_phase
 
 EventSink = Callable[[dict[str, Any]], None]
 LOG_TAIL_LINES = 12
 
 
 def run_phases(
-    launch: LaunchConfig, device: str, attempt: Path, phases: tuple[Phase, ...], result: Result, sink: EventSink
+    launch: LaunchConfig,
+    device: str,
+    backend: str,
+    attempt: Path,
+    phases: tuple[Phase, ...],
+    result: Result,
+    sink: EventSink,
 ) -> None:
     """Run the phases until one fails, adding each to `result`; `attempt` already has its config.yaml.
 
@@ -42,7 +49,7 @@ def run_phases(
 
         for phase in phases:
             on_event({"event": "process", "phase": phase.name})
-            record = _run_phase(launch, device, attempt, phase, on_event)
+            record = _run_phase(launch, device, backend, attempt, phase, on_event)
             result.add(phase.name, record)
             on_event({"event": "end", "phase": phase.name, "status": record.status, "reason": record.reason})
             if record.status != Status.finished.value:
@@ -50,7 +57,9 @@ def run_phases(
     result.timings["ended"] = time.time()
 
 
-def _run_phase(launch: LaunchConfig, device: str, attempt: Path, phase: Phase, on_event: EventSink) -> PhaseRecord:
+def _run_phase(
+    launch: LaunchConfig, device: str, backend: str, attempt: Path, phase: Phase, on_event: EventSink
+) -> PhaseRecord:
     record_path = attempt / "phases" / f"{phase.name}.json"
     record_path.unlink(missing_ok=True)
     if not launch.isolate:
@@ -66,10 +75,14 @@ def _run_phase(launch: LaunchConfig, device: str, attempt: Path, phase: Phase, o
     if launch.threads:
         env["OMP_NUM_THREADS"] = str(launch.threads)
     command = [*launch.prefix, sys.executable, "-m", "ohlora.worker", str(attempt), "--phase", phase.name]
+    server = find_server(backend, env) if launch.warm and phase.backend else None
+    if server:
+        env[WARM] = "1"
     try:
-        ended = process.run(command, log, env, launch.timeout_s, on_event)
+        ended = process.run(command, log, env, launch.timeout_s, on_event, server)
     except OSError as error:
-        reason = {"code": "not_started", "text": f"launch.prefix={launch.prefix}: {error}"}
+        setting = "launch.warm=true" if server else f"launch.prefix={launch.prefix}"
+        reason = {"code": "not_started", "text": f"{setting}: {error}"}
         record = PhaseRecord(Status.failed.value, reason)
     else:
         record = _outcome(record_path, log, attempt / MEMORY_TIMELINE, ended, launch.timeout_s)

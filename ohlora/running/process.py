@@ -18,6 +18,7 @@ from typing import Any
 from ohlora.backends import env_prefixes
 from ohlora.measure.cgroup import OomKills
 from ohlora.running.allocator import allocator_setting
+from ohlora.running.warm import WarmChild, WarmServer
 
 EVENT_FD, LIFE_FD = "OHLORA_EVENT_FD", "OHLORA_LIFE_FD"
 GRACE_S = 5.0
@@ -32,6 +33,9 @@ DROPPED_ENV = (
     "PYTORCH_ALLOC", "PYTORCH_CUDA_ALLOC", "ACCELERATE_", "OHLORA_", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "RANK",
     "WORLD_SIZE", "OMPI_COMM_WORLD", "MV2_COMM_WORLD", "PMI_",
 )  # fmt: skip
+
+
+Child = subprocess.Popen[bytes] | WarmChild
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,11 @@ def run(
     env: dict[str, str],
     timeout_s: float | None,
     on_event: Callable[[dict[str, Any]], None],
+    server: WarmServer | None = None,
 ) -> Ended:
     """Start the command in its own process group and follow its event pipe until it has ended.
+
+    With `server` it is forked there; the command must be one of ohlora.worker.
 
     It cannot outlive us: when we exit, a pipe that only we keep open closes, and the child kills its group.
     Ctrl-C, and SIGTERM under `sigterm_as_interrupt`, stop the group; the call then returns with by='cancel'.
@@ -74,15 +81,20 @@ def run(
     by = ""
     try:
         with log.open("ab") as output:
-            child = subprocess.Popen(
-                list(command),
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=(event_write, life_read),
-                start_new_session=True,
-            )
+            child: Child
+            if server:
+                arguments = command[command.index("ohlora.worker") + 1 :]
+                child = server.start(arguments, env, output, (event_write, life_read))
+            else:
+                child = subprocess.Popen(
+                    list(command),
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(event_write, life_read),
+                    start_new_session=True,
+                )
             os.close(event_write)
             os.close(life_read)
             event_write = life_read = -1
@@ -110,9 +122,7 @@ def run(
     return Ended(child.returncode, by, time.monotonic() - started, kills.count(), kills.limit_bytes)
 
 
-def _follow(
-    child: subprocess.Popen[bytes], pipe: int, deadline: float | None, on_event: Callable[[dict[str, Any]], None]
-) -> str:
+def _follow(child: Child, pipe: int, deadline: float | None, on_event: Callable[[dict[str, Any]], None]) -> str:
     """Read events until the child has ended; return 'timeout' if the deadline comes first."""
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
         selector.register(pipe, selectors.EVENT_READ, "pipe")
@@ -142,7 +152,7 @@ def _follow(
     return ""
 
 
-def _end_group(child: subprocess.Popen[bytes]) -> None:
+def _end_group(child: Child) -> None:
     """Terminate the child, then kill it; also kill whatever remains in its group."""
     if child.poll() is None:
         _signal_group(child.pid, signal.SIGTERM)

@@ -23,6 +23,8 @@ from ohlora.planning.plan import Plan
 from ohlora.records.layout import PLAN_FILE
 from ohlora.records.result import PhaseRecord, Status
 
+WARM = "OHLORA_WARM"  # in the environment of a phase that was forked (ohlora.running.warm)
+
 
 @dataclass
 class Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from ohlora.measure.memory import PhaseMemory
 from ohlora.measure.resident import process_peak_mib
 from ohlora.measure.sampler import MEMORY_TIMELINE
 from ohlora.planning.plan import Plan
-from ohlora.tasks.job import Job
+from ohlora.tasks.job import WARM, Job
 
 # How libraries word what they do not support, in exceptions of any class; matched in the first sentence.
 REFUSALS = ("not supported", "does not support", "not yet implemented")
@@ -70,6 +71,7 @@ def load(job: Job, mode: Mode, adapter: Path | None = None) -> tuple[Backend, Lo
         "device": device,
         "dtype": loaded.effective["dtype"],
         "truncated_rows": len(tokens.truncated),
+        **({"start": "warm"} if WARM in os.environ else {}),
         **({"chat_date": tokens.chat_date} if tokens.chat_date else {}),
         job.phase: loaded.effective,
     }

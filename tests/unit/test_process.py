@@ -164,7 +164,7 @@ def test_a_phase_in_this_process_uses_the_configured_device(tmp_path: Path, monk
     monkeypatch.setattr(phases, "narrow_process", calls.append)
     monkeypatch.setattr(phases, "run_phase", run_phase)
     result = Result("id", "failed", "infer", "backend=hf")
-    phases.run_phases(LaunchConfig(isolate=False), "cuda:1", tmp_path, (INFER,), result, lambda event: None)
+    phases.run_phases(LaunchConfig(isolate=False), "cuda:1", "hf", tmp_path, (INFER,), result, lambda event: None)
     assert calls == ["cuda:1", "infer"] and result.status == "finished"  # there is no config.yaml to read it in
 
 
