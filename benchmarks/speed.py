@@ -22,7 +22,7 @@ from typing import Any
 from overhead import measured
 
 from ohlora.config.compose import compose_config
-from ohlora.files import write_atomic, write_json
+from ohlora.files import read_json, write_atomic, write_json
 from ohlora.measure.device import describe
 from ohlora.measure.disturbance import DisturbanceWatch, Ticks, reasons
 from ohlora.measure.statistics import compare_pairs
@@ -33,7 +33,8 @@ HERE = Path(__file__).resolve().parent
 SEEN = ("wall_s", "processors", "others_cpu_share", "stolen_share", "swapped_in_mib")
 REDO = 2  # repeats of a disturbed run, at most
 TRAIN, INFER = "train_s", "infer_s"
-OURS = ["device=cpu", "model.dtype=bfloat16", "tracking=none", "trainer.eval_rows=0", "trainer.samples=0"]
+OURS = ["device=cpu", "model.dtype=bfloat16", "tracking=none"]
+TASKS = {TRAIN: ["task=train", "trainer.eval_rows=0", "trainer.samples=0"], INFER: ["task=infer", "generation=timed"]}
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,7 @@ def bare(name: str, *flags: str) -> Contender:
 
 
 def ours(name: str, group: str, *overrides: str) -> Contender:
-    task = "train" if group == TRAIN else "infer"
-    command = [
-        sys.executable,
-        "-m",
-        "ohlora.run",
-        f"task={task}",
-        "generation=timed",
-        *OURS,
-        "models=MODELS",
-        *overrides,
-    ]
+    command = [sys.executable, "-m", "ohlora.run", *TASKS[group], *OURS, "models=MODELS", *overrides]
     return Contender(name, group, command, True)
 
 
@@ -116,23 +107,28 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where speed.md and speed.json are written")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--growth-rounds", type=int, default=1)
+    parser.add_argument(
+        "--only", choices=["train", "infer"], help="measure these anew, keep the other runs of speed.json"
+    )
     parser.add_argument("--models", type=Path, default=Path("models"), help="where gemma3-270m was prepared")
     given = parser.parse_args()
     model = (given.models / "gemma3-270m").resolve()
     if not (model / "config.json").is_file():
         sys.exit(f"error: {model} is missing; run: python -m ohlora.run task=prepare")
-    runs: list[dict[str, Any]] = []
+    group, file = {"train": TRAIN, "infer": INFER}.get(given.only), given.folder / "speed.json"
+    runs = [run for run in read_json(file)["runs"] if run["group"] != group] if group else []
     with tempfile.TemporaryDirectory() as folder:
-        cwd = Path(folder)
+        cwd, commit = Path(folder), code_version()["commit"]
         _write_inputs(cwd)
         whole = [(number, one) for number in range(given.rounds) for one in CONTENDERS[:: 1 if number % 2 == 0 else -1]]
         planned = [*whole, *((number, one) for number in range(given.growth_rounds) for one in grown())]
+        planned = [(number, one) for number, one in planned if group in (None, one.group)]
         for count, (number, contender) in enumerate(planned, 1):
-            runs.append({"round": number, **_run(contender, model, cwd)})
+            runs.append({"round": number, "code": commit, **_run(contender, model, cwd)})
             print(f"[{count}/{len(planned)}] {contender.name}: {_said(runs[-1])}", flush=True)
-    record = {"device": describe("cpu"), "code": code_version(), "date": time.strftime("%Y-%m-%d"), "runs": runs}
+    record = {"device": describe("cpu"), "date": time.strftime("%Y-%m-%d"), "runs": runs}
     given.folder.mkdir(parents=True, exist_ok=True)
-    write_json(given.folder / "speed.json", record)
+    write_json(file, record)
     text = write_table(record)
     write_atomic(given.folder / "speed.md", text)
     print(f"\n{text}")
@@ -207,11 +203,11 @@ def _said(run: dict[str, Any]) -> str:
 
 def write_table(record: dict[str, Any]) -> str:
     """The tables in Markdown, from the runs alone. Disturbed runs are left out of every figure."""
-    device = record["device"]
+    device, commits = record["device"], sorted({run["code"] for run in record["runs"]})
     lines = [
         "# Speed",
         "",
-        f"Device: {device['name']}, {record['date']}; code {record['code']['commit']}. Written by `make bench`;"
+        f"Device: {device['name']}, {record['date']}; code {', '.join(commits)}. Written by `make bench`;"
         " ratios are geometric means over rounds, with 95 % paired intervals; below 1 is faster or less.",
         "",
         "## Training",
@@ -297,7 +293,8 @@ def _inference(runs: list[dict[str, Any]]) -> list[str]:
             lines.append(f"| {name} | all disturbed |")
             continue
         answers = next(iter(own.values()))["answers"]
-        same = sum(a == b for a, b in zip(answers, expected, strict=False))
+        assert len(answers) == len(expected), f"{name} answered {len(answers)} prompts, not {len(expected)}"
+        same = sum(a == b for a, b in zip(answers, expected, strict=True))
         lines.append(
             f"| {name} | {_median(own, INFER):.1f} | {_ratio(runs, names[0], name, INFER, digits=3)} "
             f"| {_median(own, 'wall_s'):.1f} | {_median(own, 'peak_mib'):,.0f} | {same} of {len(answers)} |"
