@@ -145,7 +145,7 @@ def test_a_prefix_that_does_not_exist_is_said(tmp_path: Path) -> None:
     config = validate(compose_config([]))
     config = replace(config, launch=replace(config.launch, prefix=["no-such-program"]))
     (tmp_path / "phases").mkdir()
-    record = phases._run_phase(config.launch, config.device, tmp_path, INFER, lambda event: None)
+    record = phases._run_phase(config.launch, config.device, config.backend.name, tmp_path, INFER, lambda event: None)
     assert record.status == "failed" and "no-such-program" in record.reason["text"]
     assert json.loads((tmp_path / "phases" / "infer.json").read_text())["status"] == "failed"
 
