@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ohlora.backends import backend, backends
 from ohlora.config.keys import missing_keys, unknown_keys
-from ohlora.config.schema import Config, LoraMethod, Quantization, Source
+from ohlora.config.schema import Config, LoraMethod, Loss, Quantization, Source, Speed
 from ohlora.config.tasks import TASKS
 from ohlora.errors import UserError, choose_from
 from ohlora.measure.gpus import is_device
@@ -76,6 +76,8 @@ def _choices(c: Config) -> Iterator[str]:
         yield from backend(c.backend.name).problems(c)
     if not is_device(c.device):
         yield f"device={c.device}: choose from auto, cpu, cuda, or cuda:<number> (with several GPUs)"
+    if c.trainer.speed is Speed.fast and c.trainer.loss is Loss.nll:
+        yield "trainer.loss=nll: trainer.speed=fast has a loss of its own; remove one of them"
     if c.data.format not in DATA_FORMATS:
         yield choose_from("data.format", c.data.format, DATA_FORMATS)
     if c.tracking.name not in TRACKERS:

@@ -35,6 +35,11 @@ def test_a_batch_is_a_number_or_auto(ohlora: Callable[..., Ran], value: str) -> 
     assert ran.code == 2 and f"generation.batch={value}: must be auto, or a number >= 1" in ran.err
 
 
+def test_fast_training_has_a_loss_of_its_own(ohlora: Callable[..., Ran]) -> None:
+    ran = ohlora("task=train", "trainer.speed=fast", "trainer.loss=nll")
+    assert ran.code == 2 and "trainer.loss=nll: trainer.speed=fast has a loss of its own" in ran.err
+
+
 def test_a_speed_is_plain_or_fast(ohlora: Callable[..., Ran]) -> None:
     ran = ohlora("task=train", "trainer.speed=faster")
     assert ran.code == 2 and "trainer.speed" in ran.err and "plain" in ran.err and "fast" in ran.err
