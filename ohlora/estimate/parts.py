@@ -20,6 +20,7 @@ NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # 4 bits, an 8-bit scale per 64, a fl
 LOSS_CHUNK = 256  # rows per LM-head call in TRL's chunked_nll
 CHUNK_LOGITS = 2**26  # logits of one call of the LM head with trainer.speed=fast: 256 tokens of Gemma's vocabulary
 BLOCK_LOGITS = 2**20  # of these, in float32 at a time, in a workspace of two: fresh pages cost more than arithmetic
+GPU_BLOCK_LOGITS = 2**24  # the same on a GPU, where small blocks are many launches
 CHUNK_LOGIT_BYTES = 16  # per logit of the current chunk: logit, log-probability, probability, product; in float32
 OPTIMIZER_BYTES = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor": 4}  # per adapter weight; else AdamW
 
@@ -147,7 +148,9 @@ def kept_per_token(shape: Shape, settings: Settings) -> float:
     attention = (56 + (size - 2) * 13) * shape.hidden if shape.recurrent else size * 4 * query
     mlp = size * (3 if shape.gated else 1) * shape.intermediate
     targeted = shape.targeted(list(settings.targets))
-    if mixed and settings.speed is Speed.plain:  # every LoRA layer casts its own input
+    if mixed and (
+        settings.speed is Speed.plain or settings.method is LoraMethod.dora
+    ):  # every LoRA layer casts its own input
         inputs = 2 * sum(m.inputs for m in targeted)
     else:  # the outputs of both norms and of the activation; GPT-NeoX also copies around its attention
         inputs = size * ((2 if shape.gated else 4) * shape.hidden + max((m.inputs for m in targeted), default=0))
@@ -173,8 +176,9 @@ def _logits(shape: Shape, work: Work, settings: Settings) -> float:
     """Bytes at the loss: one chunk of rows plus what TRL's entropy keeps of earlier chunks, or all rows."""
     size, rows = BYTES[settings.dtype], work.batch * max(work.row - 1, 1)
     if settings.speed is Speed.fast:
+        block = BLOCK_LOGITS if settings.device == "cpu" else GPU_BLOCK_LOGITS
         chunk = min(work.batch * work.loss_row, max(1, CHUNK_LOGITS // shape.vocab))
-        return float(chunk * shape.vocab * size + 2 * 4 * max(BLOCK_LOGITS, shape.vocab))
+        return float(chunk * shape.vocab * size + 2 * 4 * max(block, shape.vocab))
     if settings.loss is Loss.nll:
         return float(rows * shape.vocab * (size + 12))
     chunks = ceil(work.batch * work.loss_row / LOSS_CHUNK)

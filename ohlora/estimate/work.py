@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ohlora.config.schema import GenerationConfig, TrainerConfig
 from ohlora.data.run_rows import RunRows
 from ohlora.data.tokens import IGNORED, Tokens
+from ohlora.generation.batches import AUTO, MOST_PROMPTS
 
 TOKENS_PER_CHARACTER = 1.0  # for Korean text, a safe value for the candidates' tokenizers (0.4-1.0)
 FRAME_TOKENS = 24  # the prompt template or chat turns around a question, BOS and EOS
@@ -16,7 +17,7 @@ FRAME_TOKENS = 24  # the prompt template or chat turns around a question, BOS an
 class Work:
     """Sizes in tokens; `loss_row` counts the tokens of a row that have loss.
 
-    prompts_at_once: as asked for; `auto` counts as one, since it takes what fits.
+    prompts_at_once: answered together, at most.
 
     `is_varied`: rows differ in length. `exact`: counted in the tokenised rows, not guessed from characters.
     """
@@ -58,7 +59,7 @@ def guess_work(rows: RunRows | None, trainer: TrainerConfig, generation: Generat
 
 
 def _prompts_at_once(generation: GenerationConfig, prompts: int) -> int:
-    return 1 if generation.batch == "auto" else max(1, min(int(generation.batch), prompts))
+    return max(1, min(MOST_PROMPTS if generation.batch == AUTO else int(generation.batch), prompts))
 
 
 def is_varied(lengths: list[int]) -> bool:

@@ -10,7 +10,7 @@ from ohlora.generation.decoding import drop_own_settings, greedy, in_effect
 from ohlora.measure.shortage import is_out_of_memory
 
 AUTO = "auto"
-MOST = 32  # prompts at once with generation.batch=auto; more gains little, since the LM head then limits
+MOST_PROMPTS = 32  # prompts at once with generation.batch=auto; more gains little, since the LM head then limits
 NEEDED = ("attention_mask", "position_ids", "past_key_values", "logits_to_keep")  # arguments of a model that can do it
 
 
@@ -18,20 +18,20 @@ class BatchGenerator:
     """Greedy decoding of batches. In float32 the answers are those of one prompt at a time.
 
     size: prompts at once, or AUTO; a model that cannot leave out padding (RWKV) gets one at a time.
-    own: use the model's `generate`, replaced by a back end's own kernels, in which all rows wait for the longest.
+    by_generate: use the model's `generate`, replaced by a back end's kernels, in which all rows wait for the longest.
     on_shortage: called with the smaller size when a batch was out of memory.
     """
 
     def __init__(
         self, model: Any, min_new: int, max_new: int, stop_ids: list[int], pad_id: int, *,
-        size: str, own: bool, on_shortage: Callable[[int], object] = lambda size: None,
+        size: str, by_generate: bool, on_shortage: Callable[[int], object] = lambda size: None,
     ) -> None:  # fmt: skip
-        self.model, self.own, self.on_shortage = model, own, on_shortage
+        self.model, self.by_generate, self.on_shortage = model, by_generate, on_shortage
         self.min_new, self.max_new, self.stop_ids, self.pad_id = min_new, max_new, stop_ids, pad_id
         self.device = next(model.parameters()).device
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         taken = inspect.signature(base.forward).parameters
-        self.size = 1 if any(name not in taken for name in NEEDED) else MOST if size == AUTO else int(size)
+        self.size = 1 if any(name not in taken for name in NEEDED) else MOST_PROMPTS if size == AUTO else int(size)
         self.settings = greedy(min_new, max_new, stop_ids, pad_id)
         self.dropped = drop_own_settings(model)
 
@@ -73,7 +73,7 @@ class BatchGenerator:
         width = max(map(len, prompts))
         ids = torch.tensor([[self.pad_id] * (width - len(p)) + p for p in prompts], device=self.device)
         mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self.device)
-        if self.own or self.size == 1:
+        if self.by_generate or self.size == 1:
             output = self.model.generate(input_ids=ids, attention_mask=mask, generation_config=self.settings)
             return [self._cut(row) for row in output[:, width:].tolist()]
         answers: list[list[int]] = [[] for _ in prompts]

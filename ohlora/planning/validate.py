@@ -122,7 +122,7 @@ def _ranges(c: Config) -> Iterator[str]:
     for key, (value, least) in at_least.items():
         if value is not None and not (isfinite(value) and value >= least):
             yield f"{key}={value}: must be >= {least:g}"
-    if c.generation.batch != "auto" and not (c.generation.batch.isdecimal() and int(c.generation.batch) > 0):
+    if not re.fullmatch("auto|[1-9][0-9]*", c.generation.batch):
         yield f"generation.batch={c.generation.batch}: must be auto, or a number >= 1"
     if not 0 <= c.lora.dropout < 1:
         yield f"lora.dropout={c.lora.dropout}: must be >= 0 and < 1"

@@ -75,13 +75,15 @@ def _run_phase(
     if launch.threads:
         env["OMP_NUM_THREADS"] = str(launch.threads)
     command = [*launch.prefix, sys.executable, "-m", "ohlora.worker", str(attempt), "--phase", phase.name]
-    server = find_server(backend, env) if launch.warm and phase.backend else None
-    if server:
-        env[WARM] = "1"
+    server = None
     try:
+        if launch.warm and phase.backend:
+            server = find_server(backend, env)
+        if server:
+            env[WARM] = "1"
         ended = process.run(command, log, env, launch.timeout_s, on_event, server)
     except OSError as error:
-        setting = "launch.warm=true" if server else f"launch.prefix={launch.prefix}"
+        setting = "launch.warm=true" if launch.warm else f"launch.prefix={launch.prefix}"
         reason = {"code": "not_started", "text": f"{setting}: {error}"}
         record = PhaseRecord(Status.failed.value, reason)
     else:

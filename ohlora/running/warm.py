@@ -17,20 +17,25 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import IO
 
 from ohlora.backends import backend as find_backend
 from ohlora.backends import backends
+from ohlora.files import encode_json, sha256_of
 
 DRIVERS = ("/proc/driver/nvidia", "/dev/dxg")  # of an NVIDIA GPU; the second on WSL2
+STARTED, ENDED = b"s", b"e"  # the server's answers, each with a number: a process id, an exit code
+START_S, GRACE_S = 600.0, 5.0
 PIPES = ("OHLORA_EVENT_FD", "OHLORA_LIFE_FD")
 HEAVY = ("trl", "datasets", "transformers.models.auto.modeling_auto")
 LAZY = {"transformers": ("AutoModelForCausalLM", "AutoTokenizer", "Trainer"), "trl": ("SFTConfig", "SFTTrainer")}
-PER_RUN = ("OHLORA_", "OMP_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")  # what may differ between runs
+PER_RUN = ("OHLORA_", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")  # what may differ between runs
 
 
 class WarmChild:
@@ -57,10 +62,11 @@ class WarmServer:
 
     def __init__(self, backend: str, env: dict[str, str]) -> None:
         self._socket, theirs = socket.socketpair()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the server
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ohlora.running.warm", backend, str(theirs.fileno())],
-                env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._log,
                 pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
 
@@ -70,39 +76,57 @@ class WarmServer:
         Raises:
             OSError: the server ended, with the last line that it wrote.
         """
-        asked = json.dumps(
+        asked = encode_json(
             {"arguments": list(arguments), "cwd": str(Path.cwd()), "env": env, "fds": list(fds)}
         ).encode()
         try:
+            self._socket.settimeout(START_S)
             socket.send_fds(self._socket, [len(asked).to_bytes(4, "big")], [log.fileno(), *fds])
             self._socket.sendall(asked)
-            self._socket.settimeout(None)
-            return WarmChild(self, self._read())
+            return WarmChild(self, self._read(STARTED))
         except OSError:
-            raise OSError(self._explain()) from None
+            reason = self._explain()
+            self.close()
+            raise OSError(reason) from None
+        except BaseException:  # Ctrl-C: its answer would be taken for that of the next phase
+            self.close()
+            raise
 
     def wait(self, timeout: float | None) -> int:
         self._socket.settimeout(timeout or None if timeout != 0 else 1e-3)
         try:
-            return self._read()
+            return self._read(ENDED)
         except TimeoutError:
             raise subprocess.TimeoutExpired("ohlora.worker", timeout or 0.0) from None
         except OSError:
             return -signal.SIGKILL  # the server is gone, and its children with it
 
-    def close(self) -> None:
-        self._socket.close()
-        self._process.wait()
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
 
-    def _read(self) -> int:
-        answer = self._socket.recv(4)
-        if not answer:
+    def close(self) -> None:
+        """End the server; a phase that it has forked is not touched."""
+        self._socket.close()
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(GRACE_S)
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+    def _read(self, kind: bytes) -> int:
+        """The number of an answer of this kind; one of another kind breaks the connection."""
+        answer = self._socket.recv(5)
+        if answer[:1] != kind:
             raise ConnectionError
-        return int.from_bytes(answer, "big", signed=True)
+        return int.from_bytes(answer[1:], "big", signed=True)
 
     def _explain(self) -> str:
-        assert self._process.stderr is not None
-        lines = self._process.stderr.read().decode("utf-8", "replace").strip().splitlines()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(GRACE_S)  # it may still be writing why
+        self._log.seek(0)
+        lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
         return f"the process with the libraries ended: {lines[-1] if lines else 'it wrote nothing'}"
 
 
@@ -115,15 +139,22 @@ def find_server(backend: str, env: dict[str, str]) -> WarmServer | None:
     A process that has used the GPU cannot be forked, and libraries may use it when they are imported.
     """
     if any(Path(driver).exists() for driver in DRIVERS):
-        print("warning: launch.warm=true: this machine has a GPU, so each phase starts cold", file=sys.stderr)
+        _warn_of_gpu()
         return None
     per_run = (*PER_RUN, *(name for known in backends().values() for name in known.compile_caches))
     shared = {name: value for name, value in env.items() if not name.startswith(per_run)}
-    key = (backend, json.dumps(shared, sort_keys=True))
+    key = (backend, sha256_of(sorted(shared.items())))
+    if key in _servers and not _servers[key].is_alive:
+        _servers.pop(key)
     if key not in _servers:
         # Compiled code of all its runs goes where that of the first does: they follow each other.
         _servers[key] = WarmServer(backend, {name: value for name, value in env.items() if name not in PIPES})
     return _servers[key]
+
+
+@cache
+def _warn_of_gpu() -> None:
+    print("warning: launch.warm=true: this machine has a GPU, so each phase starts cold", file=sys.stderr)
 
 
 @atexit.register
@@ -142,16 +173,19 @@ def serve(backend: str, connection: socket.socket) -> None:
             return
         left, asked = int.from_bytes(size, "big"), b""
         while len(asked) < left:
-            asked += connection.recv(left - len(asked))
+            part = connection.recv(left - len(asked))
+            if not part:
+                return
+            asked += part
         child = os.fork()
         if child == 0:
             connection.close()
             _become(json.loads(asked), fds)
         for fd in fds:
             os.close(fd)
-        connection.sendall(child.to_bytes(4, "big"))
+        connection.sendall(STARTED + child.to_bytes(4, "big"))
         _, status = os.waitpid(child, 0)
-        connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, "big", signed=True))
+        connection.sendall(ENDED + os.waitstatus_to_exitcode(status).to_bytes(4, "big", signed=True))
 
 
 def _preload(backend: str) -> None:
@@ -176,8 +210,6 @@ def _become(asked: dict, fds: list[int]) -> None:
     os.environ.clear()
     os.environ |= asked["env"]
     os.chdir(asked["cwd"])
-    if "OMP_NUM_THREADS" in os.environ:
-        sys.modules["torch"].set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     sys.argv = ["ohlora.worker", *asked["arguments"]]
     code = 0
     try:

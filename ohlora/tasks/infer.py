@@ -100,10 +100,10 @@ def batch_generator(
     def report(size: int) -> None:
         print(f"warning: out of memory; answering {size} prompts at a time from here", file=sys.stderr)
 
-    own = made.has_own_kernels(loaded)
     return BatchGenerator(
-        loaded.model, min_new, max_new, tokens.stop_ids, tokens.pad_id, size=size, own=own, on_shortage=report
-    )
+        loaded.model, min_new, max_new, tokens.stop_ids, tokens.pad_id,
+        size=size, by_generate=made.has_own_kernels(loaded), on_shortage=report,
+    )  # fmt: skip
 
 
 def make_samples(rows: Iterable[Row], answers: Iterable[list[int]], tokenizer: Any, stops: list[int]) -> list[Sample]:

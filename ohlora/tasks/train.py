@@ -11,7 +11,7 @@ from ohlora.backends import Backend, Loaded
 from ohlora.backends.effective import adapter_dtypes, checkpointing, find_replaced, find_replaced_forwards
 from ohlora.config.schema import Schedule, Speed, TrainerConfig
 from ohlora.data.tokens import IGNORED, Tokens
-from ohlora.errors import UserError
+from ohlora.errors import Unsupported, UserError
 from ohlora.measure.matmul import matmul_peak
 from ohlora.records.samples import write_samples
 from ohlora.tasks.infer import batch_generator, make_samples
@@ -134,20 +134,39 @@ def _trainer(made: Backend, loaded: Loaded, tokens: Tokens, collator: Any, timer
         "processing_class": loaded.tokenizer,
         "callbacks": [timer.callback()],
     }
+    is_fast = job.config.trainer.speed is Speed.fast
+    if is_fast and made.has_own_kernels(loaded):
+        raise Unsupported(
+            "untried_speed",
+            f"trainer.speed=fast: backend={made.name} computes the loss in kernels of its own here, beside which ours "
+            "was never tried; use trainer.speed=plain",
+        )
     try:
-        if job.config.trainer.speed is Speed.fast:
-            from ohlora.training.fast import FastTrainer
-
-            lengths = [len(e.input_ids) for e in tokens.train]
-            trainer: Any = FastTrainer(settings, lengths, made.has_own_kernels(loaded), **arguments)
-        else:
-            from trl import SFTConfig, SFTTrainer
-
-            trainer = SFTTrainer(args=SFTConfig(**settings), **arguments)
+        args = _fast_settings(settings) if is_fast else _trl_settings(settings)
     except ValueError as error:
         raise UserError(f"trainer: {error}") from None
+    if is_fast:
+        from ohlora.training.fast import FastTrainer
+
+        trainer: Any = FastTrainer([len(e.input_ids) for e in tokens.train], args=args, **arguments)
+    else:
+        from trl import SFTTrainer
+
+        trainer = SFTTrainer(args=args, **arguments)
     job.record.arguments = trainer.args.to_dict()
     return trainer
+
+
+def _fast_settings(settings: dict[str, Any]) -> Any:
+    from ohlora.training.fast import fast_settings
+
+    return fast_settings(settings)
+
+
+def _trl_settings(settings: dict[str, Any]) -> Any:
+    from trl import SFTConfig
+
+    return SFTConfig(**settings)
 
 
 def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
@@ -175,9 +194,7 @@ def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
 
 def _loss_in_effect(trainer: Any) -> str:
     """TRL's name of its loss, or our own, which only the tokens with loss pass."""
-    loss = getattr(trainer.args, "loss_type", None)
-    if loss is None:
-        return "own_kernel" if trainer.own_loss else "head_loss"
+    loss = getattr(trainer.args, "loss_type", "head_loss")
     return str(getattr(loss, "value", loss))
 
 

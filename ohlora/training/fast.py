@@ -20,23 +20,23 @@ from ohlora.training.head_loss import LogitScaling, head_loss
 
 
 class FastTrainer(Trainer):
-    """transformers' Trainer with our loss. With `own_loss` the model computes its loss itself, in its own kernel.
+    """transformers' Trainer with our loss. `lengths`: tokens of each training row."""
 
-    `lengths`: tokens of each training row.
-    """
-
-    def __init__(self, settings: dict[str, Any], lengths: list[int], own_loss: bool, **arguments: Any) -> None:
-        known = {f.name for f in fields(TrainingArguments)}
-        args = TrainingArguments(**{key: value for key, value in settings.items() if key in known})
-        super().__init__(args=args, **arguments)
-        self.lengths, self.own_loss = lengths, own_loss
+    def __init__(self, lengths: list[int], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.lengths = lengths
         # The sum over the tokens with loss of all batches of a step, divided by their number, as in TRL.
         self.model_accepts_loss_kwargs = self._loss_shifts_labels = True
         base = self.model.get_base_model()
         self._decoder, self._head = base.base_model, base.get_output_embeddings()
         self._scaling = LogitScaling.of(base.config)
-        if self.accelerator.native_amp:
-            share_inputs(self.model)
+
+    def train(self, *given: Any, **named: Any) -> Any:
+        share_inputs(self.model, self.accelerator.native_amp)
+        try:
+            return super().train(*given, **named)
+        finally:
+            share_inputs(self.model, False)  # whatever follows may run outside autocast
 
     def compute_loss(
         self,
@@ -45,9 +45,7 @@ class FastTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        assert not return_outputs and num_items_in_batch is not None
-        if self.own_loss:
-            return super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
+        assert not return_outputs and num_items_in_batch is not None, "the number of tokens with loss is needed"
         with self.accelerator.autocast():
             hidden = self._decoder(
                 input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
@@ -64,10 +62,23 @@ class FastTrainer(Trainer):
         return LengthsWithinSteps(sampler.data_source, self.lengths, step, self.args.data_seed)
 
 
-def share_inputs(model: Any) -> None:
-    """Under autocast: let adapters take their layer's input, instead of a float32 copy that autocast converts back."""
+def share_inputs(model: Any, shared: bool) -> None:
+    """Under autocast: let adapters take their layer's input, instead of a float32 copy that autocast converts back.
+
+    Not with DoRA, which computes norms in the precision of its input.
+    """
     for layer in adapter_layers(model).values():
-        layer.cast_input_dtype_enabled = False
+        layer.cast_input_dtype_enabled = not shared or bool(layer.lora_variant)
+
+
+def fast_settings(settings: dict[str, Any]) -> TrainingArguments:
+    """Those of TRL's settings that transformers knows.
+
+    Raises:
+        ValueError: transformers refuses a value.
+    """
+    known = {f.name for f in fields(TrainingArguments)}
+    return TrainingArguments(**{key: value for key, value in settings.items() if key in known})
 
 
 class LengthsWithinSteps(SeedableRandomSampler):

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from ohlora.data.tokens import IGNORED
-from ohlora.estimate.parts import BLOCK_LOGITS, CHUNK_LOGITS
+from ohlora.estimate.parts import BLOCK_LOGITS, CHUNK_LOGITS, GPU_BLOCK_LOGITS
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,15 @@ class _HeadLoss(torch.autograd.Function):
         needs_gradient = ctx.needs_input_grad[0]
         states = states.to(weight.dtype)
         total = states.new_zeros((), dtype=torch.float32)
-        gradients, size = [], max(1, BLOCK_LOGITS // len(weight))
-        space = torch.empty(2, size, len(weight), dtype=torch.float32, device=weight.device)
+        blocks = BLOCK_LOGITS if weight.device.type == "cpu" else GPU_BLOCK_LOGITS
+        gradients, size = [], max(1, blocks // len(weight))
+        workspace = torch.empty(2, size, len(weight), dtype=torch.float32, device=weight.device)
         for part, wanted in zip(
             *(t.split(max(1, CHUNK_LOGITS // len(weight))) for t in (states, targets)), strict=True
         ):
             logits = linear(part, weight, bias)
             for block, ids in zip(logits.split(size), wanted.split(size), strict=True):
-                total += _lose(block, ids[:, None], scaling, needs_gradient, space[:, : len(ids)])
+                total += _loss_and_gradient(block, ids[:, None], scaling, needs_gradient, workspace[:, : len(ids)])
             if needs_gradient:
                 gradients.append(logits @ weight)  # they hold their gradients now
         if needs_gradient:
@@ -89,19 +90,27 @@ class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return (gradient * upstream[0]).to(gradient.dtype), None, None, None, None
+        wanted = gradient.float() * (upstream[0] / _enlargement(gradient))
+        return wanted.to(gradient.dtype), None, None, None, None
 
 
-def _lose(logits: Tensor, targets: Tensor, scaling: LogitScaling, needs_gradient: bool, space: Tensor) -> Tensor:
+def _loss_and_gradient(
+    logits: Tensor, targets: Tensor, scaling: LogitScaling, needs_gradient: bool, workspace: Tensor
+) -> Tensor:
     """The summed loss of some rows of logits, which are replaced by their gradient if that is needed.
 
-    `space`: (2, rows, vocabulary) in float32, overwritten.
+    `workspace`: (2, rows, vocabulary) in float32, overwritten.
     """
-    scaled = scaling.apply(space[0].copy_(logits))
-    logarithms = torch.log_softmax(scaled, 1, out=space[1])
+    scaled = scaling.apply(workspace[0].copy_(logits))
+    logarithms = torch.log_softmax(scaled, 1, out=workspace[1])
     loss = -logarithms.gather(1, targets).sum()
     if needs_gradient:
         gradient = logarithms.exp_()
         gradient.scatter_add_(1, targets, gradient.new_full(targets.shape, -1.0))
-        logits.copy_(scaling.back(gradient, scaled))
+        logits.copy_(scaling.back(gradient, scaled).mul_(_enlargement(logits)))
     return loss
+
+
+def _enlargement(values: Tensor) -> float:
+    """float16 cannot hold the gradient of an unlikely token before the loss scaler has enlarged it."""
+    return 2.0**10 if values.dtype == torch.float16 else 1.0

@@ -73,6 +73,13 @@ def commands(backend: str, path: Callable[[str], Path], own: Path) -> dict[str, 
         "methods": ["-m", some, "lora=dora,rslora,qlora"],
         "speeds": ["-m", f"model.path={every}", "lora=r16", "trainer.speed=plain,fast", ACCUMULATED],
         "fast-methods": ["-m", some, "lora=dora,qlora", "trainer.speed=plain,fast", ACCUMULATED],
+        "fast-16-bit": [
+            "-m",
+            f"model.path={path('rwkv')},{path('llama')}",
+            "lora=r16,dora",
+            "trainer.speed=plain,fast",
+            "model.dtype=bfloat16",
+        ],
         "dora-4-bit": ["-m", some, "lora=dora", "lora.quantization=nf4"],
         "rwkv-4-bit": [f"model.path={path('rwkv')}", "lora=qlora"],
         "attention": [f"model.path={path('rwkv')}", "model.attention=sdpa", "lora=r16"],
@@ -81,7 +88,12 @@ def commands(backend: str, path: Callable[[str], Path], own: Path) -> dict[str, 
         "one-target": [f"model.path={path('rwkv')}", "lora.targets=[receptance,q_proj]"],
     }
     fixed = [*QUICK, f"backend={backend}", "launch.isolate=false"]
-    return {name: [*these, *fixed, f"study={backend}-{name}"] for name, these in asked.items()}
+
+    def complete(name: str, these: list[str]) -> list[str]:
+        given = {one.partition("=")[0] for one in these}
+        return [*these, *(one for one in fixed if one.partition("=")[0] not in given), f"study={backend}-{name}"]
+
+    return {name: complete(name, these) for name, these in asked.items()}
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +223,24 @@ def test_fast_training_knows_the_methods(
     runs = [run for run in results(ran[0], f"{backend}-fast-methods") if chosen(run)]
     assert len(runs) == 2
     assert_same_updates(runs)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("cls", ["RwkvForCausalLM", "LlamaForCausalLM"])
+@pytest.mark.parametrize("method", ["lora", "dora"])
+def test_fast_training_in_16_bit(ran: tuple[Path, dict], backend: str, cls: str, method: str) -> None:
+    """It answers afterwards, outside autocast, and stays within the noise of bfloat16."""
+    runs = [
+        run
+        for run in results(ran[0], f"{backend}-fast-16-bit")
+        if (loaded(run)["model_class"], loaded(run)["lora_method"]) == (cls, method)
+    ]
+    assert sorted(loaded(run)["loss"] for run in runs) == ["chunked_nll", "head_loss"]
+    one, other = (run["parity"]["losses"] for run in runs)
+    assert one == pytest.approx(other, rel=1e-2)
+    for run in runs:
+        assert loaded(run)["dtype"] == "bfloat16"
+        assert len(read_jsonl(attempt(ran[0], f"{backend}-fast-16-bit", run) / "samples" / "train.jsonl")) == 1
 
 
 def test_the_sweeps_end_well(ran: tuple[Path, dict]) -> None:

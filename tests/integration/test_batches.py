@@ -41,7 +41,7 @@ def single(model: Any, least: int, most: int, stops: list[int]) -> list[list[int
 def batched(
     model: Any, least: int, most: int, stops: list[int], **other: Any
 ) -> tuple[list[list[int]], BatchGenerator]:
-    generate = BatchGenerator(model, least, most, stops, PAD, **{"size": "auto", "own": False, **other})
+    generate = BatchGenerator(model, least, most, stops, PAD, **{"size": "auto", "by_generate": False, **other})
     return generate(PROMPTS), generate
 
 
@@ -59,7 +59,7 @@ def test_answers_are_those_of_single_prompts(tiny_model: Callable[[str], Path], 
         assert generate.in_effect()["generation_batch"] == (1 if name == "rwkv" else {"auto": 32, "4": 4}[size])
     forced, _ = batched(model, 12, 12, stops)
     assert forced == single(model, 12, 12, stops) and all(len(answer) == 12 for answer in forced)
-    own, _ = batched(model, 0, 12, stops, own=True, size="1" if name == "rwkv" else "auto")
+    own, _ = batched(model, 0, 12, stops, by_generate=True, size="1" if name == "rwkv" else "auto")
     assert own == expected
 
 
@@ -75,7 +75,7 @@ def test_a_batch_without_memory_is_halved(tiny_model: Callable[[str], Path], mon
         return forward(self, input_ids=input_ids, **rest)
 
     monkeypatch.setattr(type(model), "forward", limited)
-    generate = BatchGenerator(model, 0, 6, [1], PAD, size="auto", own=False, on_shortage=told.append)
+    generate = BatchGenerator(model, 0, 6, [1], PAD, size="auto", by_generate=False, on_shortage=told.append)
     assert generate(PROMPTS, done.append) == expected
     assert told == [3, 1]
     assert done == [1, 2, 3, 4, 5, 6]
@@ -85,7 +85,7 @@ def test_one_prompt_without_memory_is_an_error(
     tiny_model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load(tiny_model("llama"))
-    generate = BatchGenerator(model, 0, 6, [1], PAD, size="auto", own=False)
+    generate = BatchGenerator(model, 0, 6, [1], PAD, size="auto", by_generate=False)
 
     def none(*_: Any) -> Any:
         raise MemoryError

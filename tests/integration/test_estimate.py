@@ -121,7 +121,7 @@ def test_activations_are_what_autograd_keeps(name: str, method: LoraMethod, dtyp
     models = [built(name, layers, dtype, attention, method) for layers in (4, 2)]
     if speed is Speed.fast:
         for model in models:
-            share_inputs(model)
+            share_inputs(model, True)
     several, fewer = (kept_bytes(model, dtype) for model in models)
     per_layer = (several - fewer) / 2
     about = replace(asked(name, dtype, attention, method), speed=speed)

@@ -54,6 +54,20 @@ def test_an_unlikely_token_has_a_finite_loss() -> None:
     assert head_loss(hidden, labels, weight).item() == 1000
 
 
+def test_float16_keeps_the_gradients_of_unlikely_tokens() -> None:
+    """Before the loss scaler has enlarged them, which float16 training does afterwards."""
+    torch.manual_seed(0)
+    weight, hidden = torch.randn(VOCABULARY, WIDTH).half(), torch.randn(1, 4, WIDTH).half() * 3
+    labels = torch.randint(0, VOCABULARY, (1, 4))
+    gradients = []
+    for dtype, scale in ((torch.float16, 2.0**16), (torch.float32, 1.0)):
+        states = hidden.to(dtype).requires_grad_()
+        loss = head_loss(states, labels, weight.to(dtype)) / 512
+        (found,) = torch.autograd.grad(loss * scale, states)
+        gradients.append(found.float() / scale)
+    torch.testing.assert_close(*gradients, rtol=1e-2, atol=1e-5)
+
+
 def test_a_batch_without_loss_is_zero() -> None:
     hidden = torch.randn(1, 3, WIDTH, requires_grad=True)
     loss = head_loss(hidden, torch.full((1, 3), IGNORED), torch.randn(VOCABULARY, WIDTH))

@@ -28,7 +28,7 @@ IDENTITIES = {
     ("experiment=model_selection",): "arm-r0-e80ddbca67",
     ("lora=dora",): "arm-r0-c2a7dc08c8",
     ("lora=r16", "trainer=smoke", "experiment=smoke"): "arm-r0-e555891971",
-    ("task=infer", "lora=none"): "arm-r0-5ebc0b661d",
+    ("task=infer", "lora=none", "generation.batch=1"): "arm-r0-5ebc0b661d",
     ("lora=rslora",): "arm-r0-5bd5acbf58",
     ("lora=qlora", "generation=selection"): "arm-r0-2f8218ad31",
 }

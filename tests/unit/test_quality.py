@@ -175,29 +175,29 @@ def test_the_fine_tuned_model_answers_and_is_graded(tmp_path: Path, monkeypatch:
     config = configured(write_rows(tmp_path / "rows.csv", "train validation test test"))
     tokens = SimpleNamespace(stop_ids=[9], validation=[Example("1", [1, 2, 3, 9], [-100, 2, 3, 9])], truncated=[])
     asked: list[Any] = []
+    model = SimpleNamespace(modules=list)
+    tokenizer = SimpleNamespace(decode=lambda ids, skip_special_tokens: "답변 2" if 9 in ids else "…")
 
     def load(job: Job, mode: str, adapter: Path) -> Any:
         asked.append((adapter, mode))
         job.record.effective = {"device": "cpu", job.phase: {}}
         memory = SimpleNamespace(phase=lambda _: SimpleNamespace(__enter__=None))
         memory.phase = __import__("contextlib").nullcontext
-        return None, SimpleNamespace(model=None, tokenizer=None), tokens, memory
+        return None, SimpleNamespace(model=model, tokenizer=tokenizer), tokens, memory
 
     class Generator:
         def __init__(self, *given: Any) -> None:
             asked.append(given[-2:])
 
-        def __call__(self, ids: list[int]) -> Any:
-            ended = ids == [0]
-            return SimpleNamespace(
-                text=lambda _: "답변 2" if ended else "…", ended=lambda stops: ended and stops == [9]
-            )
+        def __call__(self, prompts: list[list[int]], advance: Any) -> list[list[int]]:
+            advance(len(prompts))
+            return [[5, 9] if ids == [0] else [6] for ids in prompts]
 
         def in_effect(self) -> dict[str, Any]:
             return {"generation": {"max_new_tokens": asked[-1][1]}}
 
     monkeypatch.setattr(answer, "load", load)
-    monkeypatch.setattr(answer, "Generator", Generator)
+    monkeypatch.setattr(answer, "batch_generator", Generator)
     monkeypatch.setattr(answer, "_encode_prompts", lambda plan, rows: [[i] for i in range(len(rows))])
     monkeypatch.setattr(answer, "record_memory", lambda *_: None)
     validation = [Row("1", "validation", "", "질문 1", "답변 1")]

@@ -9,11 +9,19 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from conftest import Ran
 
+from ohlora.backends import Loaded
+from ohlora.config.compose import compose_config
 from ohlora.config.identity import run_id, select_measured
+from ohlora.data.tokens import Example, Tokens
+from ohlora.errors import Unsupported
+from ohlora.planning.validate import validate
+from ohlora.tasks.train import _trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +37,7 @@ def test_earlier_runs_keep_their_identity() -> None:
     assert select_measured(now) == before and now["trainer"]["speed"] == "plain"  # left as it was
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "01"])
 def test_a_batch_is_a_number_or_auto(ohlora: Callable[..., Ran], value: str) -> None:
     ran = ohlora("task=infer", f"generation.batch={value}")
     assert ran.code == 2 and f"generation.batch={value}: must be auto, or a number >= 1" in ran.err
@@ -38,6 +46,19 @@ def test_a_batch_is_a_number_or_auto(ohlora: Callable[..., Ran], value: str) -> 
 def test_fast_training_has_a_loss_of_its_own(ohlora: Callable[..., Ran]) -> None:
     ran = ohlora("task=train", "trainer.speed=fast", "trainer.loss=nll")
     assert ran.code == 2 and "trainer.loss=nll: trainer.speed=fast has a loss of its own" in ran.err
+
+
+def test_fast_training_is_refused_beside_kernels_of_a_back_end(tmp_path: Path) -> None:
+    config = validate(compose_config(["task=train", "trainer.speed=fast", "backend=unsloth"]))
+    record = SimpleNamespace(effective={"device": "cuda"})
+    job: Any = SimpleNamespace(config=config, record=record, attempt=tmp_path)
+    made: Any = SimpleNamespace(name="unsloth", has_own_kernels=lambda loaded: True)
+    timer = SimpleNamespace(callback=lambda: None)
+    tokens = Tokens([Example("a", [1, 2], [-100, 2])], [], [], [1], 0, [], "")
+    with pytest.raises(
+        Unsupported, match="trainer.speed=fast: backend=unsloth computes the loss in kernels of its own"
+    ):
+        _trainer(made, Loaded(None, None, {"dtype": "bfloat16"}), tokens, None, timer, job)
 
 
 def test_a_speed_is_plain_or_fast(ohlora: Callable[..., Ran]) -> None:
