@@ -116,7 +116,8 @@ def main() -> None:
     if not (model / "config.json").is_file():
         sys.exit(f"error: {model} is missing; run: python -m ohlora.run task=prepare")
     group, file = {"train": TRAIN, "infer": INFER}.get(given.only), given.folder / "speed.json"
-    runs = [run for run in read_json(file)["runs"] if run["group"] != group] if group else []
+    device = describe("cpu")
+    runs = _read_others(file, group, device) if group else []
     with tempfile.TemporaryDirectory() as folder:
         cwd, commit = Path(folder), code_version()["commit"]
         _write_inputs(cwd)
@@ -124,14 +125,29 @@ def main() -> None:
         planned = [*whole, *((number, one) for number in range(given.growth_rounds) for one in grown())]
         planned = [(number, one) for number, one in planned if group in (None, one.group)]
         for count, (number, contender) in enumerate(planned, 1):
-            runs.append({"round": number, "code": commit, **_run(contender, model, cwd)})
+            runs.append(
+                {"round": number, "code": commit, "date": time.strftime("%Y-%m-%d"), **_run(contender, model, cwd)}
+            )
+            _write(given.folder, {"device": device, "runs": runs})  # a contender that fails later loses no other
             print(f"[{count}/{len(planned)}] {contender.name}: {_said(runs[-1])}", flush=True)
-    record = {"device": describe("cpu"), "date": time.strftime("%Y-%m-%d"), "runs": runs}
-    given.folder.mkdir(parents=True, exist_ok=True)
-    write_json(file, record)
-    text = write_table(record)
+    text = write_table({"device": device, "runs": runs})
     write_atomic(given.folder / "speed.md", text)
     print(f"\n{text}")
+
+
+def _write(folder: Path, record: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "speed.json", record)
+
+
+def _read_others(file: Path, group: str, device: dict[str, Any]) -> list[dict[str, Any]]:
+    """The stored runs of the other group, which must be of this machine."""
+    if not file.is_file():
+        sys.exit(f"error: {file} is missing; run it without --only first")
+    stored = read_json(file)
+    if stored["device"]["name"] != device["name"]:
+        sys.exit(f"error: {file} was measured on {stored['device']['name']}; run it without --only")
+    return [run for run in stored["runs"] if run["group"] != group]
 
 
 def _write_inputs(cwd: Path) -> None:
@@ -203,11 +219,14 @@ def _said(run: dict[str, Any]) -> str:
 
 def write_table(record: dict[str, Any]) -> str:
     """The tables in Markdown, from the runs alone. Disturbed runs are left out of every figure."""
-    device, commits = record["device"], sorted({run["code"] for run in record["runs"]})
+    device, (commits, dates) = (
+        record["device"],
+        (sorted({run[key] for run in record["runs"]}) for key in ("code", "date")),
+    )
     lines = [
         "# Speed",
         "",
-        f"Device: {device['name']}, {record['date']}; code {', '.join(commits)}. Written by `make bench`;"
+        f"Device: {device['name']}, {', '.join(dates)}; code {', '.join(commits)}. Written by `make bench`;"
         " ratios are geometric means over rounds, with 95 % paired intervals; below 1 is faster or less.",
         "",
         "## Training",
