@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -96,7 +97,7 @@ def _steps(model: Any, rows: int, length: int, loss: Loss) -> list[list[float]]:
         optimizer.step()
         optimizer.zero_grad()
         times.append(time.perf_counter())
-        found.append([after - before for before, after in zip(times, times[1:], strict=False)])
+        found.append([after - before for before, after in pairwise(times)])
     return found
 
 
