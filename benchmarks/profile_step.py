@@ -22,11 +22,11 @@ from trl.trainer import sft_trainer
 
 from ohlora.files import write_atomic
 from ohlora.measure.device import describe
+from ohlora.models.architectures import ARCHITECTURES
 from ohlora.report.provenance import code_version
 from ohlora.training.fast import share_inputs
 from ohlora.training.head_loss import head_loss
 
-TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 SIZES = ((2, 46), (8, 128))
 STEPS, LEFT_OUT = 11, 3
 PARTS = ("decoder forward", "LM head and loss", "backward", "optimizer")
@@ -42,8 +42,9 @@ def main() -> None:
     if not (folder / "config.json").is_file():
         sys.exit(f"error: {folder} is missing; run: python -m ohlora.run task=prepare")
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, local_files_only=True)
+    targets = list(ARCHITECTURES[type(model).__name__].targets)
     model = get_peft_model(
-        model, LoraConfig(r=64, lora_alpha=64, target_modules=TARGETS, task_type="CAUSAL_LM")
+        model, LoraConfig(r=64, lora_alpha=64, target_modules=targets, task_type="CAUSAL_LM")
     ).train()
     losses: dict[str, tuple[Loss, bool]] = {"TRL's chunked_nll": (_trl_loss, False), "ours (fast)": (_our_loss, True)}
     lines = [

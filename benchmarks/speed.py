@@ -47,8 +47,8 @@ class Contender:
     ours: bool
 
 
-def bare(name: str, *flags: str) -> Contender:
-    command = [sys.executable, str(HERE / "bare_sft.py"), "MODEL", "bare", "rows.json", "--dtype", "bfloat16", *flags]
+def bare(name: str, *flags: str, rows: str = "rows.json") -> Contender:
+    command = [sys.executable, str(HERE / "bare_sft.py"), "MODEL", "bare", rows, "--dtype", "bfloat16", *flags]
     return Contender(name, TRAIN, command, False)
 
 
@@ -87,17 +87,7 @@ def grown() -> list[Contender]:
     """Bare TRL without checkpointing and ours, for each change."""
     found = []
     for name, (flags, overrides) in GROWTH.items():
-        script = [
-            sys.executable,
-            str(HERE / "bare_sft.py"),
-            "MODEL",
-            "bare",
-            f"{name}.json",
-            "--dtype",
-            "bfloat16",
-            *flags,
-        ]
-        found.append(Contender(f"{name}: bare TRL", TRAIN, script, False))
+        found.append(bare(f"{name}: bare TRL", *flags, rows=f"{name}.json"))
         found.append(ours(f"{name}: fast", TRAIN, "trainer.speed=fast", *overrides))
     return found
 

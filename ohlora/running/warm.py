@@ -32,10 +32,9 @@ from ohlora.files import encode_json, sha256_of
 DRIVERS = ("/proc/driver/nvidia", "/dev/dxg")  # of an NVIDIA GPU; the second on WSL2
 STARTED, ENDED = b"s", b"e"  # the server's answers, each with a number: a process id, an exit code
 START_S, GRACE_S = 600.0, 5.0
-PIPES = ("OHLORA_EVENT_FD", "OHLORA_LIFE_FD")
 HEAVY = ("trl", "datasets", "transformers.models.auto.modeling_auto")
 LAZY = {"transformers": ("AutoModelForCausalLM", "AutoTokenizer", "Trainer"), "trl": ("SFTConfig", "SFTTrainer")}
-PER_RUN = ("OHLORA_", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")  # what may differ between runs
+PER_RUN = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")  # what may differ between runs
 
 
 class WarmChild:
@@ -148,7 +147,7 @@ def find_server(backend: str, env: dict[str, str]) -> WarmServer | None:
         _servers.pop(key)
     if key not in _servers:
         # Compiled code of all its runs goes where that of the first does: they follow each other.
-        _servers[key] = WarmServer(backend, {name: value for name, value in env.items() if name not in PIPES})
+        _servers[key] = WarmServer(backend, env)
     return _servers[key]
 
 

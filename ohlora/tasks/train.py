@@ -1,4 +1,4 @@
-"""python -m ohlora.run task=train trainer=sft: LoRA SFT on the responses, by TRL's SFTTrainer for every back end."""
+"""python -m ohlora.run task=train trainer=sft: LoRA SFT on the responses, by one trainer for all back ends."""
 
 from __future__ import annotations
 
