@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ohlora.backends.imports import keep_out
 from ohlora.config.tasks import PHASES
 from ohlora.entry import refuse_windows, replace_unprintable
 from ohlora.errors import UserError
@@ -61,7 +62,9 @@ def main() -> int:
         if life is not None:
             die_with_parent(int(life))
         (given.directory / "phases").mkdir(exist_ok=True)
-        narrow_process(read_config(given.directory).device)
+        config = read_config(given.directory)
+        narrow_process(config.device)
+        keep_out(config.lora.quantization)
         run_phase(given.directory.resolve(), given.phase, _event_writer())
         return 0
     from ohlora.running.rerun import rerun

@@ -12,7 +12,7 @@ class HFBackend(Backend):
     name = "hf"
     label = "**w/o** Unsloth"
     title = "transformers + PEFT + TRL"
-    libraries_mib = 1025.0
+    libraries_mib = 940.0
     estimated_on = ("cpu", "cuda")
 
     def prepare(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ohlora.config.schema import Config
 
 Mode = Literal["train", "infer"]
+AUTO = "auto"  # of trainer.gradient_checkpointing: none if the estimate says that the memory allows, else standard
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Backend(ABC):
     label: ClassVar[str]
     title: ClassVar[str]
     route_notes: ClassVar[Mapping[str, Mapping[str, str]]] = {}
-    libraries_mib: ClassVar[float] = 1025.0
+    libraries_mib: ClassVar[float] = 940.0
     estimated_on: ClassVar[tuple[str, ...]] = ()
     least_capability: ClassVar[tuple[int, int]] = (0, 0)
     checkpointing: ClassVar[tuple[str, ...]] = ("none", "standard")
@@ -119,8 +120,8 @@ class Backend(ABC):
     def problems(self, config: Config) -> Iterator[str]:
         """Settings of this configuration that the back end does not support. Uses no file and no device."""
         asked = config.trainer.gradient_checkpointing
-        if asked not in self.checkpointing:
-            allowed = ", ".join(self.checkpointing)
+        if asked not in (AUTO, *self.checkpointing):
+            allowed = ", ".join([AUTO, *self.checkpointing])
             yield (f"trainer.gradient_checkpointing={asked}: backend={self.name} lacks it; choose from {allowed}")
 
     def warnings(self, setting: Setting) -> Iterator[str]:

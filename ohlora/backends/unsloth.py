@@ -33,7 +33,7 @@ class UnslothBackend(Backend):
             "ko": "Unsloth는 GPU 커널을 쓰지 않는 CPU 백엔드(unsloth-cpu)로 실행되었습니다",
         }
     }
-    libraries_mib = 1065.0
+    libraries_mib = 980.0
     estimated_on = ("cpu",)  # its GPU kernels keep fewer activations than autograd
     least_capability = (7, 0)  # the minimum of Triton; Unsloth itself checks nothing at import
     checkpointing = ("none", "standard", "unsloth")

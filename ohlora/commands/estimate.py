@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ohlora.backends.interface import AUTO
 from ohlora.config.schema import Config, ModelConfig
 from ohlora.data.run_rows import RunRows
 from ohlora.errors import UserError
@@ -45,11 +46,12 @@ def show(config: Config) -> tuple[int, str]:
 
 def _settings(config: Config, found: Estimate, rows: RunRows) -> str:
     work = found.work
+    chosen = " (auto)" if config.trainer.gradient_checkpointing == AUTO else ""
     how = "counted" if work.exact else "guessed from the text"
     return (
         f"rank {config.lora.rank}, {len(rows.train)} rows to train on, batch {work.batch} rows of up to {work.row} "
         f"tokens, prompts of up to {work.prompt} and answers of {work.answer} ({how}); checkpointing "
-        f"{config.trainer.gradient_checkpointing}, {config.trainer.optimizer}, loss {config.trainer.loss.value}, "
+        f"{found.settings.checkpointing}{chosen}, {config.trainer.optimizer}, loss {config.trainer.loss.value}, "
         f"quantisation {config.lora.quantization.value}"
     )
 

@@ -199,7 +199,7 @@ class TrainerConfig:
     optimizer: str = "adamw_torch_fused"
     loss: Loss = Loss.chunked_nll
     speed: Speed = Speed.plain
-    gradient_checkpointing: str = "none"  # one of the values in the back end's `checkpointing`
+    gradient_checkpointing: str = "none"  # one of the back end's `checkpointing`, or auto: none if the memory allows
     max_length: int = MISSING
     warm_steps: int = MISSING
     samples: int = 0

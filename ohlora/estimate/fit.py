@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 from typing import Literal
 
+from ohlora.backends.interface import AUTO
 from ohlora.config.schema import LoraMethod, Loss, Quantization, TrainerConfig
 from ohlora.estimate.capacity import Capacity
 from ohlora.estimate.parts import Parts, Settings, phases, sum_parts
@@ -63,6 +64,14 @@ class Estimate:
         return "tight" if self.needed * (1 + ERROR) > self.there.mib else "fits"
 
 
+def choose_checkpointing(asked: Estimate) -> Estimate:
+    """Replace trainer.gradient_checkpointing=auto: none if the whole run surely fits without, else standard."""
+    if asked.settings.checkpointing != AUTO:
+        return asked
+    plain = _with(asked, checkpointing="none")
+    return plain if plain.verdict == "fits" else _with(asked, checkpointing="standard")
+
+
 @dataclass(frozen=True)
 class FitProblem:
     """A run that does not fit or may not fit, with what would help, in one line; `stops`: it is not started."""
@@ -103,10 +112,11 @@ def find_remedy(found: Estimate, trainer: TrainerConfig, others: Iterable[Estima
     For a run that may fit: the change that makes it certain.
     """
     options = list(_changes(found, trainer))
-    singly = [([text], change) for text, change in options]
+    singly = [([text], change) for steps in options for text, change in steps]
+    furthest = [steps[-1] for steps in options]
     together = [
-        ([text for text, _ in options[: count + 1]], change)
-        for count, change in enumerate(accumulate((c for _, c in options), lambda a, b: lambda x: b(a(x))))
+        ([text for text, _ in furthest[: count + 1]], change)
+        for count, change in enumerate(accumulate((c for _, c in furthest), lambda a, b: lambda x: b(a(x))))
     ]
     tried = [(" ".join(texts), change(found)) for texts, change in [*singly, *together]]
     sure = "make it fit" if found.verdict == "too large" else "make it sure"
@@ -126,27 +136,47 @@ def _smaller(others: Iterable[Estimate | None]) -> str:
     return f"model={max(fitting)[1]} would fit as it is" if fitting else "every model of the group needs more"
 
 
-def _changes(found: Estimate, trainer: TrainerConfig) -> Iterator[tuple[str, Callable[[Estimate], Estimate]]]:
-    """Possible changes as overrides, the least costly first."""
+Change = tuple[str, Callable[[Estimate], Estimate]]  # overrides, and what they do to the estimate
+
+
+def _changes(found: Estimate, trainer: TrainerConfig) -> Iterator[list[Change]]:
+    """Possible changes, the least costly first; each in steps from the smallest to the largest."""
     s = found.settings
     if found.work.prompts_at_once > 1:
-        yield "generation.batch=1", lambda e: replace(e, work=replace(e.work, prompts_at_once=1))
+        yield [
+            (f"generation.batch={size}", partial(_answering, size))
+            for size in _smaller_sizes(found.work.prompts_at_once)
+        ]
     if found.trains and s.loss is Loss.nll:
-        yield "trainer.loss=chunked_nll", lambda e: _with(e, loss=Loss.chunked_nll)
+        yield [("trainer.loss=chunked_nll", partial(_with, loss=Loss.chunked_nll))]
     if found.trains and s.checkpointing == "none" and "standard" in s.backend.checkpointing:
-        yield "trainer.gradient_checkpointing=standard", lambda e: _with(e, checkpointing="standard")
+        yield [("trainer.gradient_checkpointing=standard", partial(_with, checkpointing="standard"))]
     if found.trains and trainer.batch_size > 1:
-        steps = trainer.batch_size * trainer.gradient_accumulation
-        yield (
-            f"trainer.batch_size=1 trainer.gradient_accumulation={steps}",
-            lambda e: replace(e, work=replace(e.work, batch=1)),
-        )
+        rows = trainer.batch_size * trainer.gradient_accumulation  # of one update; it stays the same
+        yield [
+            (f"trainer.batch_size={size} trainer.gradient_accumulation={rows // size}", partial(_training, size))
+            for size in _smaller_sizes(trainer.batch_size)
+            if rows % size == 0
+        ]
     if s.quantization is Quantization.none and s.method is not LoraMethod.dora:
-        yield "lora.quantization=nf4", lambda e: _with(e, quantization=Quantization.nf4)
+        yield [("lora.quantization=nf4", partial(_with, quantization=Quantization.nf4))]
     if found.trains and s.rank > SMALL_RANK:
-        yield f"lora.rank={SMALL_RANK}", lambda e: _with(e, rank=SMALL_RANK)
+        yield [(f"lora.rank={SMALL_RANK}", partial(_with, rank=SMALL_RANK))]
     if found.trains and s.optimizer != "adamw_8bit":
-        yield "trainer.optimizer=adamw_8bit", lambda e: _with(e, optimizer="adamw_8bit")
+        yield [("trainer.optimizer=adamw_8bit", partial(_with, optimizer="adamw_8bit"))]
+
+
+def _smaller_sizes(size: int) -> list[int]:
+    """Halves of it down to 1."""
+    return [half, *_smaller_sizes(half)] if (half := size // 2) else []
+
+
+def _answering(size: int, found: Estimate) -> Estimate:
+    return replace(found, work=replace(found.work, prompts_at_once=size))
+
+
+def _training(size: int, found: Estimate) -> Estimate:
+    return replace(found, work=replace(found.work, batch=min(size, found.work.batch)))
 
 
 def _with(found: Estimate, **changes: object) -> Estimate:

@@ -26,6 +26,7 @@ OPTIMIZER_BYTES = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor"
 
 # Resident memory besides the model and the back end's libraries: TRL, and what oneDNN builds while computing.
 TRAINER_MIB = 45.0
+QUANTISED_MIB = 46.0  # bitsandbytes, imported for 4-bit weights only (ohlora.backends.imports)
 # Freed temporaries that the C library's heap keeps, as a share of the activations, fitted on a CPU.
 # Equal row lengths: from one forward pass, returned before large logits. Varied lengths: fragmented, never returned.
 HEAP_SHARE, HEAP_SHARE_VARIED = 0.7, 1.0
@@ -105,7 +106,7 @@ def _fixed(shape: Shape, settings: Settings) -> Parts:
     packed = shape.layer_matrices if settings.quantization is Quantization.nf4 else 0
     parts = {"weights": ((shape.parameters - packed) * size + packed * NF4_BYTES) / MIB}
     if settings.device == "cpu":
-        parts["libraries"] = settings.backend.libraries_mib
+        parts["libraries"] = settings.backend.libraries_mib + (QUANTISED_MIB if packed else 0.0)
         parts["tokenizer"] = shape.vocab * TOKENIZER_BYTES / MIB
     else:
         parts["cuda_context"] = CUDA_CONTEXT_MIB

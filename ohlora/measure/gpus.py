@@ -16,6 +16,7 @@ from typing import Any
 
 MIB = 2**20
 VISIBLE, ORDER, CHOSEN = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "OHLORA_GPU"
+DRIVERS = ("/proc/driver/nvidia", "/dev/dxg")  # of an NVIDIA GPU; the second on WSL2
 NUMBERED = re.compile(r"auto|cpu|cuda(?::(\d+))?")
 
 
@@ -62,6 +63,11 @@ def list_gpus() -> list[Gpu]:
         return []
     finally:
         pynvml.nvmlShutdown()
+
+
+def has_driver() -> bool:
+    """Is the driver of an NVIDIA GPU here, in use or not?"""
+    return any(os.path.exists(path) for path in DRIVERS)  # noqa: PTH110
 
 
 def driver_problem() -> str:

@@ -24,7 +24,7 @@ from ohlora.data.run_rows import RunRows, select_held_out, select_rows
 from ohlora.data.tokens import Tokens, load_tokens, tokens_path
 from ohlora.errors import UserError
 from ohlora.estimate.capacity import Capacity, capacity
-from ohlora.estimate.fit import Estimate, FitProblem, judge_fit
+from ohlora.estimate.fit import Estimate, FitProblem, choose_checkpointing, judge_fit
 from ohlora.estimate.parts import Settings
 from ohlora.estimate.shape import Shape, shape_of
 from ohlora.estimate.work import Work, count_work, guess_work
@@ -243,7 +243,7 @@ class Plan:
         )
         work = count_work(tokens, c.trainer, c.generation) if tokens else self.work
         trains = self.task.trains or not self.task.phases
-        return Estimate(c.model.name, self.shape, work, settings, there, trains)
+        return choose_checkpointing(Estimate(c.model.name, self.shape, work, settings, there, trains))
 
     def other_models(self) -> Iterator[Plan]:
         """The same run with each model of the group, starting with its own."""

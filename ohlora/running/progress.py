@@ -61,6 +61,8 @@ class _Bars:
         elif kind == "progress" and self.task is not None:
             note = f"loss {float(event['loss']):.3f}" if "loss" in event else ""
             self.progress.update(self.task, completed=event["done"], note=note)
+        elif kind == "note":
+            self.line(f"{self.phase}: {event['text']}")
         elif kind == "end":
             self._finish()
             if event["status"] != "finished":
@@ -104,6 +106,8 @@ class _Lines:
             self.said = time.monotonic()
             loss = f", loss {float(event['loss']):.3f}" if "loss" in event else ""
             self._print(f"  {self.phase}: {self.stage} {event['done']}/{self.total}{loss}")
+        elif kind == "note":
+            self._print(f"  {self.phase}: {event['text']}")
         elif kind == "end":
             self._print(f"  {_ending(event)}")
 

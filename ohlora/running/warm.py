@@ -28,8 +28,8 @@ from typing import IO
 from ohlora.backends import backend as find_backend
 from ohlora.backends import backends
 from ohlora.files import encode_json, sha256_of
+from ohlora.measure.gpus import has_driver
 
-DRIVERS = ("/proc/driver/nvidia", "/dev/dxg")  # of an NVIDIA GPU; the second on WSL2
 STARTED, ENDED = b"s", b"e"  # the server's answers, each with a number: a process id, an exit code
 START_S, GRACE_S = 600.0, 5.0
 HEAVY = ("trl", "datasets", "transformers.models.auto.modeling_auto")
@@ -137,7 +137,7 @@ def find_server(backend: str, env: dict[str, str]) -> WarmServer | None:
 
     A process that has used the GPU cannot be forked, and libraries may use it when they are imported.
     """
-    if any(Path(driver).exists() for driver in DRIVERS):
+    if has_driver():
         _warn_of_gpu()
         return None
     per_run = (*PER_RUN, *(name for known in backends().values() for name in known.compile_caches))

@@ -30,7 +30,7 @@ def run(job: Job) -> None:
     rows = plan.held_out
     made, loaded, tokens, memory = load(job, "infer", adapter)
     merged = merge_adapter(loaded.model)
-    generator = batch_generator(made, loaded, tokens, 0, plan.config.generation.max_new_tokens)
+    generator = batch_generator(job, made, loaded, tokens, 0, plan.config.generation.max_new_tokens)
     job.stage("answering", total=len(rows), unit="prompt")
     with memory.phase("answer"):
         answers = generator(_encode_prompts(plan, rows), job.advance)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from statistics import median
 from typing import Any
@@ -80,7 +79,7 @@ def _answer_in_batches(job: Job, made: Backend, loaded: Loaded, tokens: Tokens) 
     merged = merge_adapter(loaded.model)
     generation = job.config.generation
     generator = batch_generator(
-        made, loaded, tokens, generation.min_new_tokens, generation.max_new_tokens, generation.batch
+        job, made, loaded, tokens, generation.min_new_tokens, generation.max_new_tokens, generation.batch
     )
     if generation.warmup:
         job.stage("warming up")
@@ -93,12 +92,12 @@ def _answer_in_batches(job: Job, made: Backend, loaded: Loaded, tokens: Tokens) 
 
 
 def batch_generator(
-    made: Backend, loaded: Loaded, tokens: Tokens, min_new: int, max_new: int, size: str = AUTO
+    job: Job, made: Backend, loaded: Loaded, tokens: Tokens, min_new: int, max_new: int, size: str = AUTO
 ) -> BatchGenerator:
-    """For a model that this back end loaded; reports on stderr when a batch has to be halved."""
+    """For a model that this back end loaded; says on screen when a batch has to be halved."""
 
     def report(size: int) -> None:
-        print(f"warning: out of memory; answering {size} prompts at a time from here", file=sys.stderr)
+        job.note(f"out of memory: {size} prompts at once from here (generation.batch={size})")
 
     return BatchGenerator(
         loaded.model, min_new, max_new, tokens.stop_ids, tokens.pad_id,

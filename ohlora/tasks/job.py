@@ -45,6 +45,10 @@ class Job:
         """Report the current stage; with `total` it is shown as a bar."""
         self.emit({"event": "stage", "name": name, "total": total, "unit": unit})
 
+    def note(self, text: str) -> None:
+        """Show one line that the user should see while the phase goes on."""
+        self.emit({"event": "note", "text": text})
+
     def advance(self, done: int, **shown: float) -> None:
         self.emit({"event": "progress", "done": done, **shown})
 

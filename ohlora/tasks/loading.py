@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ohlora.backends import Backend, Loaded, LoadSpec, LoraSpec, Mode, backend
+from ohlora.backends.interface import AUTO
 from ohlora.config.schema import Attention, Speed
 from ohlora.data.tokens import Tokens, load_tokens
 from ohlora.errors import Unsupported, UserError
 from ohlora.estimate.capacity import Capacity
+from ohlora.estimate.fit import Estimate
 from ohlora.measure.clock import process_age_s
 from ohlora.measure.device import describe, resolve_device, resolve_dtype
 from ohlora.measure.memory import PhaseMemory
@@ -50,7 +52,9 @@ def load(job: Job, mode: Mode, adapter: Path | None = None) -> tuple[Backend, Lo
         except NotImplementedError as error:  # libraries raise any class for what they do not support
             raise _make_unsupported(config.backend.name, "import_refused", error) from None
         imported = process_age_s()
-        _estimate(job, device, tokens, there)
+        estimate = _record_estimate(job, device, tokens, there)
+        if mode == "train" and config.trainer.gradient_checkpointing == AUTO:
+            _choose_checkpointing(job, estimate)
         job.stage("loading the model")
         spec = make_spec(job.plan, device, mode, tokens, adapter)
         _seed(config.seed)
@@ -116,16 +120,31 @@ def make_spec(plan: Plan, device: str, mode: Mode, tokens: Tokens, adapter: Path
     )
 
 
-def _estimate(job: Job, device: str, tokens: Tokens, there: Capacity) -> None:
-    """Record the estimate for this process before anything is loaded, to be compared with the measurement."""
+def _record_estimate(job: Job, device: str, tokens: Tokens, there: Capacity) -> Estimate | None:
+    """Record the estimate for this process before anything is loaded, to be compared with the measurement; None if the
+    model's shape is unknown."""
     dtype = resolve_dtype(job.config.model.dtype, device)
     there = replace(there, device=device, dtype=dtype)
     found = job.plan.estimate_on(there, tokens)
     if found is None or job.phase not in found.phases:
-        return
+        return found
     parts = {name: round(size, 1) for name, size in found.phases[job.phase].items()}
     job.metric(f"estimate/{job.phase}/peak_mib", found.peak(job.phase))
     job.record.estimate[job.phase] = {"parts_mib": parts, "device_mib": there.mib, "verdict": found.verdict}
+    return found
+
+
+def _choose_checkpointing(job: Job, estimate: Estimate | None) -> None:
+    """Put the choice in the place of `auto` in this process's plan, and say it with its reason."""
+    if estimate is None:
+        chosen, why = "standard", "the memory needed is unknown"
+    else:
+        chosen = estimate.settings.checkpointing
+        needed, there = estimate.needed, estimate.there
+        why = f"the run then needs about {needed:,.0f} MiB; available: {there.said}"
+    trainer = replace(job.config.trainer, gradient_checkpointing=chosen)
+    job.plan = replace(job.plan, config=replace(job.config, trainer=trainer))
+    job.note(f"trainer.gradient_checkpointing=auto: {chosen}; {why}")
 
 
 def record_memory(job: Job, memory: PhaseMemory) -> None:

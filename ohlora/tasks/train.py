@@ -228,7 +228,7 @@ def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens) -> None:
         return
     made.set_mode(loaded, "infer")
     job.stage("answering", total=len(rows), unit="prompt")
-    generator = batch_generator(made, loaded, tokens, 0, SAMPLE_TOKENS)
+    generator = batch_generator(job, made, loaded, tokens, 0, SAMPLE_TOKENS)
     prompts = [
         [i for i, label in zip(example.input_ids, example.labels, strict=True) if label == IGNORED]
         for example in tokens.validation[: len(rows)]

@@ -72,12 +72,13 @@ def share_inputs(model: Any, shared: bool) -> None:
 
 
 def fast_settings(settings: dict[str, Any]) -> TrainingArguments:
-    """Those of TRL's settings that transformers knows.
+    """Those of TRL's settings that transformers knows, with batches in pinned memory on a GPU.
 
     Raises:
         ValueError: transformers refuses a value.
     """
     known = {f.name for f in fields(TrainingArguments)}
+    settings = settings | {"dataloader_pin_memory": not settings["use_cpu"]}
     return TrainingArguments(**{key: value for key, value in settings.items() if key in known})
 
 

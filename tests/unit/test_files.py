@@ -73,11 +73,13 @@ def test_a_child_writes_valid_lines_and_the_screen_shows_them(
         job.metric("train/loss", math.nan, step=1)
         job.stage("training", total=1, unit="step")
         job.advance(1, loss=math.nan)
+        job.note("out of memory: 4 prompts at once from here")
     assert strict((tmp_path / "metrics.jsonl").read_text("utf-8"))["value"] == "NaN"  # type: ignore[index]
     with show_progress("run") as show:
         for event in events:
             show.event(strict(event))  # type: ignore[arg-type]
-    assert "training 1/1, loss nan" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "training 1/1, loss nan" in said and "  : out of memory: 4 prompts at once from here\n" in said
 
 
 def test_nothing_else_encodes_json() -> None:

@@ -14,7 +14,7 @@ from ohlora.config.paths import options
 from ohlora.config.schema import Config
 from ohlora.estimate import capacity as capacities
 from ohlora.estimate.capacity import Capacity
-from ohlora.estimate.fit import ERROR, Estimate
+from ohlora.estimate.fit import ERROR, Estimate, find_remedy
 from ohlora.estimate.parts import sum_parts
 from ohlora.estimate.shape import shape_of
 from ohlora.planning.plan import Plan
@@ -213,3 +213,34 @@ def test_a_control_group_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Plan(config("device=cpu")).capacity
     assert found.mib == 1024
     assert found.said == "1,024 MiB left of the 3,072 that the control group allows"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "trainer.batch_size=8 trainer.gradient_accumulation=2",
+        "trainer.batch_size=2 trainer.gradient_accumulation=8",
+    ],
+)
+def test_the_largest_batch_that_fits_is_named(change: str) -> None:
+    asked = ("trainer=sft", "trainer.batch_size=16", "trainer.gradient_checkpointing=standard")
+    plenty = Capacity("cpu", 2**20, "some memory", "bfloat16")
+    there = replace(plenty, mib=on(plenty, *asked, *change.split()).needed * (1 + ERROR) + 1)
+    remedy = find_remedy(on(there, *asked), config(*asked).trainer, [])
+    assert remedy.startswith(f"{change} would make it")
+
+
+def test_a_smaller_batch_of_prompts_is_named() -> None:
+    asked = ("task=infer", "adapter=outputs/some", "generation=natural", "model=gemma2-2b-it", "model.dtype=float32")
+    needed = on(Capacity("cpu", 2**20, "", "float32"), *asked).needed
+    found = on(Capacity("cpu", needed * (1 + ERROR) - 1, "", "float32"), *asked)
+    assert find_remedy(found, config(*asked).trainer, []).startswith("generation.batch=5 would make it")
+
+
+def test_recomputation_is_chosen_by_the_estimate() -> None:
+    asked = ("trainer=sft", "trainer.gradient_checkpointing=auto")
+    roomy, small = (Capacity("cpu", gib * 1024, "", "bfloat16") for gib in (16, 3))
+    assert on(roomy, *asked).settings.checkpointing == "none"
+    assert on(small, *asked).settings.checkpointing == "standard"
+    assert on(Capacity("cpu", None, "", "bfloat16"), *asked).settings.checkpointing == "standard"
+    assert on(small, "trainer=sft", "trainer.gradient_checkpointing=none").settings.checkpointing == "none"
