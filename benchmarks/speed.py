@@ -14,7 +14,9 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,14 +29,16 @@ from ohlora.measure.device import describe
 from ohlora.measure.disturbance import DisturbanceWatch, Ticks, reasons
 from ohlora.measure.statistics import compare_pairs
 from ohlora.planning.plan import plan_run
+from ohlora.report.markdown import markdown
 from ohlora.report.provenance import code_version
 
 HERE = Path(__file__).resolve().parent
 SEEN = ("wall_s", "processors", "others_cpu_share", "stolen_share", "swapped_in_mib")
 REDO = 2  # repeats of a disturbed run, at most
-TRAIN, INFER = "train_s", "infer_s"
+TRAIN, INFER, SWEEP = "train_s", "infer_s", "job_s"
 OURS = ["device=cpu", "model.dtype=bfloat16", "tracking=none"]
 TASKS = {TRAIN: ["task=train", "trainer.eval_rows=0", "trainer.samples=0"], INFER: ["task=infer", "generation=timed"]}
+TASKS[SWEEP] = ["-m", *TASKS[TRAIN], "trainer.speed=fast", "trainer.learning_rate=1e-4,2e-4,3e-4"]
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,15 @@ CONTENDERS = [
         "a generate loop, one by one", INFER,
         [sys.executable, str(HERE / "bare_generate.py"), "MODEL", "prompts.json"], False,
     ),
+    Contender(
+        "transformers' continuous batching", INFER,
+        [sys.executable, str(HERE / "bare_generate.py"), "MODEL", "prompts.json", "--continuous"], False,
+    ),
     ours("ours, one by one", INFER),
     ours("ours, generation.batch=8", INFER, "generation.batch=8"),
     ours("ours, generation.batch=auto", INFER, "generation.batch=auto"),
+    ours("a job in a sweep", SWEEP),
+    ours("a job in a sweep, launch.warm=true", SWEEP, "launch.warm=true"),
 ]  # fmt: skip
 # How the gain changes: flags of the script, overrides of ours; FILE is a table of rows of twice the length.
 GROWTH = {
@@ -96,16 +106,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(": ", 1)[1].splitlines()[0])
     parser.add_argument("folder", type=Path, help="where speed.md and speed.json are written")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--growth-rounds", type=int, default=1)
+    parser.add_argument("--growth-rounds", type=int, default=2)
     parser.add_argument(
-        "--only", choices=["train", "infer"], help="measure these anew, keep the other runs of speed.json"
+        "--only", choices=["train", "infer", "sweep"], help="measure these anew, keep the other runs of speed.json"
     )
     parser.add_argument("--models", type=Path, default=Path("models"), help="where gemma3-270m was prepared")
     given = parser.parse_args()
     model = (given.models / "gemma3-270m").resolve()
     if not (model / "config.json").is_file():
         sys.exit(f"error: {model} is missing; run: python -m ohlora.run task=prepare")
-    group, file = {"train": TRAIN, "infer": INFER}.get(given.only), given.folder / "speed.json"
+    group, file = {"train": TRAIN, "infer": INFER, "sweep": SWEEP}.get(given.only), given.folder / "speed.json"
     device = describe("cpu")
     runs = _read_others(file, group, device) if group else []
     with tempfile.TemporaryDirectory() as folder:
@@ -174,7 +184,10 @@ def _run(contender: Contender, model: Path, cwd: Path) -> dict[str, Any]:
         watch.enter("command")
         wall, peak, out = measured([*command, *([f"study={study}"] if contender.ours else [])], cwd)
         watch.leave("command", Ticks(0))
-        found = _read_result(cwd / "outputs" / study) if contender.ours else json.loads(out.splitlines()[-1])
+        if contender.group == SWEEP:
+            found = _read_sweep(cwd / "outputs" / study)
+        else:
+            found = _read_result(cwd / "outputs" / study) if contender.ours else json.loads(out.splitlines()[-1])
         # The threads' waiting and pauses are not those of the command here; what others used and the host took are.
         seen = watch.records()["command"]
         disturbed = reasons({key: seen[key] for key in SEEN if key in seen})
@@ -200,6 +213,14 @@ def _read_result(study: Path) -> dict[str, Any]:
     (samples,) = path.parent.glob("attempt-*/samples/infer.jsonl")
     answers = [json.loads(line)["answer"] for line in samples.read_text("utf-8").splitlines()]
     return found | {INFER: m["infer/infer_time_s"], "answers": answers}
+
+
+def _read_sweep(study: Path) -> dict[str, Any]:
+    """Seconds of a job after the first, from the end of the one before it, besides its optimizer steps."""
+    jobs = sorted((read_json(path) for path in study.glob("*/result.json")), key=lambda job: job["timings"]["ended"])
+    ends = [job["timings"]["ended"] for job in jobs]
+    taken = [after - before for before, after in pairwise(ends)]
+    return {SWEEP: median(s - job["metrics"]["train/train_time_s"] for s, job in zip(taken, jobs[1:], strict=True))}
 
 
 def _said(run: dict[str, Any]) -> str:
@@ -237,6 +258,13 @@ def write_table(record: dict[str, Any]) -> str:
         "",
         *_inference(record["runs"]),
         "",
+        "## Start-up",
+        "",
+        "Seconds of a command, or of a job in a sweep, besides its optimizer steps or answers: processes, imports, "
+        "tokens, weights; of ours also the record of the run.",
+        "",
+        *_start_up(record["runs"]),
+        "",
     ]
     kept_out = [run for run in record["runs"] if run["disturbed"]]
     lines += [f"Left out as disturbed: {len(kept_out)} of {len(record['runs'])} runs.", ""]
@@ -247,76 +275,85 @@ def _training(runs: list[dict[str, Any]]) -> list[str]:
     names = [one.name for one in CONTENDERS if one.group == TRAIN]
     some = next(run for run in runs if "tflop" in run)  # the same rows for all
     peak = median(run["peak_gflops"] for run in runs if "peak_gflops" in run)
-    lines = [
+
+    def cells(name: str, own: Runs) -> list[str]:
+        seconds = _median(own, TRAIN)
+        return [
+            f"{seconds:.1f}", *(_ratio(runs, baseline, name, TRAIN) for baseline in names[:2]),
+            f"{some['tflop'] * 1000 / (seconds * peak):.2f}", f"{_median(own, 'wall_s'):.1f}",
+            f"{_median(own, 'peak_mib'):,.0f}", *(f"{_median(own, key):.4f}" for key in ("first_loss", "last_loss")),
+        ]  # fmt: skip
+
+    header = ["", "s", "ratio to defaults", "ratio to checkpointing off", "share", "whole command, s", "peak MiB",
+              "first loss", "last loss"]  # fmt: skip
+    return [
         f"Share: of this processor's measured matmul speed, {peak:,.0f} GFLOP/s in bfloat16, reached with the least "
         f"work that the training needs ({some['tflop']:.2f} TFLOP).",
         "",
-        "| | s | ratio to defaults | ratio to checkpointing off | share | whole command, s | peak MiB | first loss "
-        "| last loss |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        _table(runs, header, names, cells),
     ]
-    for name in names:
-        own = _undisturbed(runs, name)
-        if not own:
-            lines.append(f"| {name} | all disturbed |")
-            continue
-        seconds = median(run[TRAIN] for run in own.values())
-        share = some["tflop"] * 1000 / (seconds * peak)
-        lines.append(
-            f"| {name} | {seconds:.1f} | {_ratio(runs, names[0], name, TRAIN)} | {_ratio(runs, names[1], name, TRAIN)} "
-            f"| {share:.2f} | {_median(own, 'wall_s'):.1f} | {_median(own, 'peak_mib'):,.0f} "
-            f"| {_median(own, 'first_loss'):.4f} | {_median(own, 'last_loss'):.4f} |"
-        )
-    return lines
 
 
 def _growth(runs: list[dict[str, Any]]) -> list[str]:
-    lines = [
-        "| | bare TRL, s | fast, s | ratio | peak MiB, bare | peak MiB, fast |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for name in GROWTH:
-        pair = [_undisturbed(runs, f"{name}: {which}") for which in ("bare TRL", "fast")]
-        if not all(pair):
-            lines.append(f"| {name} | disturbed |")
-            continue
-        script, fast = pair
-        lines.append(
-            f"| {name} | {_median(script, TRAIN):.1f} | {_median(fast, TRAIN):.1f} "
-            f"| {_ratio(runs, f'{name}: bare TRL', f'{name}: fast', TRAIN)} "
-            f"| {_median(script, 'peak_mib'):,.0f} | {_median(fast, 'peak_mib'):,.0f} |"
-        )
-    return lines
+    def cells(name: str, script: Runs) -> list[str]:
+        change, which = name.removesuffix(": bare TRL"), name.replace("bare TRL", "fast")
+        fast = _undisturbed(runs, which)
+        if not fast:
+            return [change, "disturbed"]
+        return [
+            change, f"{_median(script, TRAIN):.1f}", f"{_median(fast, TRAIN):.1f}", _ratio(runs, name, which, TRAIN),
+            f"{_median(script, 'peak_mib'):,.0f}", f"{_median(fast, 'peak_mib'):,.0f}",
+        ]  # fmt: skip
+
+    header = ["", "bare TRL, s", "fast, s", "ratio", "peak MiB, bare", "peak MiB, fast"]
+    return [_table(runs, header, [f"{name}: bare TRL" for name in GROWTH], cells, named=False)]
 
 
 def _inference(runs: list[dict[str, Any]]) -> list[str]:
     names = [one.name for one in CONTENDERS if one.group == INFER]
     expected = next(iter(_undisturbed(runs, names[0]).values()), {}).get("answers", [])
-    lines = [
-        "| | s | ratio to the loop | whole command, s | peak MiB | the same answers as the loop |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for name in names:
-        own = _undisturbed(runs, name)
-        if not own:
-            lines.append(f"| {name} | all disturbed |")
-            continue
+
+    def cells(name: str, own: Runs) -> list[str]:
         answers = next(iter(own.values()))["answers"]
         assert len(answers) == len(expected), f"{name} answered {len(answers)} prompts, not {len(expected)}"
         same = sum(a == b for a, b in zip(answers, expected, strict=True))
-        lines.append(
-            f"| {name} | {_median(own, INFER):.1f} | {_ratio(runs, names[0], name, INFER, digits=3)} "
-            f"| {_median(own, 'wall_s'):.1f} | {_median(own, 'peak_mib'):,.0f} | {same} of {len(answers)} |"
-        )
-    return lines
+        return [
+            f"{_median(own, INFER):.1f}", _ratio(runs, names[0], name, INFER, digits=3),
+            f"{_median(own, 'wall_s'):.1f}", f"{_median(own, 'peak_mib'):,.0f}", f"{same} of {len(answers)}",
+        ]  # fmt: skip
+
+    header = ["", "s", "ratio to the loop", "whole command, s", "peak MiB", "the same answers as the loop"]
+    return [_table(runs, header, names, cells)]
 
 
-def _undisturbed(runs: list[dict[str, Any]], name: str) -> dict[int, dict[str, Any]]:
-    """Round -> run."""
+def _start_up(runs: list[dict[str, Any]]) -> list[str]:
+    def cells(name: str, own: Runs) -> list[str]:
+        group = next(iter(own.values()))["group"]
+        return [f"{median(r[SWEEP] if group == SWEEP else r['wall_s'] - r[group] for r in own.values()):.1f}"]
+
+    return [_table(runs, ["", "s"], [one.name for one in CONTENDERS], cells)]
+
+
+Runs = dict[int, dict[str, Any]]  # round -> run
+
+
+def _table(
+    runs: list[dict[str, Any]], header: list[str], names: list[str], cells: Callable[[str, Runs], list[str]],
+    named: bool = True,
+) -> str:  # fmt: skip
+    """A row for each of these names, with the `cells` of its undisturbed runs."""
+    rows = []
+    for name in names:
+        own = _undisturbed(runs, name)
+        rows.append([*([name] if named else []), *cells(name, own)] if own else [name, "all disturbed"])
+    return markdown(header, [[*row, *[""] * (len(header) - len(row))] for row in rows])
+
+
+def _undisturbed(runs: list[dict[str, Any]], name: str) -> Runs:
     return {run["round"]: run for run in runs if run["name"] == name and not run["disturbed"]}
 
 
-def _median(own: dict[int, dict[str, Any]], key: str) -> float:
+def _median(own: Runs, key: str) -> float:
     return median(run[key] for run in own.values())
 
 
