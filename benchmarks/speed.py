@@ -201,7 +201,7 @@ def _read_result(study: Path) -> dict[str, Any]:
     (path,) = study.glob("*/result.json")
     result = json.loads(path.read_text("utf-8"))
     m = result["metrics"]
-    found = {"load_s": m.get("load/load_s")}
+    found = {"import_s": m["load/import_s"]}
     if "train/train_time_s" in m:
         return found | {
             TRAIN: m["train/train_time_s"],
@@ -220,7 +220,9 @@ def _read_sweep(study: Path) -> dict[str, Any]:
     jobs = sorted((read_json(path) for path in study.glob("*/result.json")), key=lambda job: job["timings"]["ended"])
     ends = [job["timings"]["ended"] for job in jobs]
     taken = [after - before for before, after in pairwise(ends)]
-    return {SWEEP: median(s - job["metrics"]["train/train_time_s"] for s, job in zip(taken, jobs[1:], strict=True))}
+    later = [job["metrics"] for job in jobs[1:]]
+    besides = median(s - m["train/train_time_s"] for s, m in zip(taken, later, strict=True))
+    return {SWEEP: besides, "import_s": median(m["load/import_s"] for m in later)}
 
 
 def _said(run: dict[str, Any]) -> str:
@@ -329,9 +331,13 @@ def _inference(runs: list[dict[str, Any]]) -> list[str]:
 def _start_up(runs: list[dict[str, Any]]) -> list[str]:
     def cells(name: str, own: Runs) -> list[str]:
         group = next(iter(own.values()))["group"]
-        return [f"{median(r[SWEEP] if group == SWEEP else r['wall_s'] - r[group] for r in own.values()):.1f}"]
+        seconds = median(r[SWEEP] if group == SWEEP else r["wall_s"] - r[group] for r in own.values())
+        return [
+            f"{seconds:.1f}",
+            *([f"{_median(own, 'import_s'):.1f}"] if "import_s" in next(iter(own.values())) else []),
+        ]
 
-    return [_table(runs, ["", "s"], [one.name for one in CONTENDERS], cells)]
+    return [_table(runs, ["", "s", "until the libraries are imported, s"], [one.name for one in CONTENDERS], cells)]
 
 
 Runs = dict[int, dict[str, Any]]  # round -> run
