@@ -19,7 +19,7 @@ def test_it_can_be_chosen_and_states_its_limits(package: Path, tmp_path: Path) -
     assert ran.code == 2 and "choose from hf, toy, unsloth (did you mean toy?)" in ran.err
     ran = run_with_toy(package, "backend=toy", "trainer.gradient_checkpointing=standard", cwd=tmp_path)
     assert ran.code == 2 and ran.err.strip() == (
-        "error: trainer.gradient_checkpointing=standard: backend=toy lacks it; choose from none, toy"
+        "error: trainer.gradient_checkpointing=standard: backend=toy lacks it; choose from auto, none, toy"
     )
 
 
