@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ohlora.config.schema import Quantization
+from ohlora.config.choices import Quantization
 from ohlora.measure.gpus import has_driver
 
 UNUSED = ("sklearn", "torchao")

@@ -13,8 +13,8 @@ VOLATILE = frozenset(
 )
 MEASURED_LAUNCH = ("prefix", "threads")  # of `launch`: numactl or another number of threads changes the measurement
 
-# (group, key, default): keys added later, left out of the hash at their default, so that earlier run_ids stay.
-LATER_KEYS = (("trainer", "speed", "plain"), ("generation", "batch", "1"))
+# Keys added later and their defaults: left out of the hash at their default, so that earlier run_ids stay.
+LATER_KEYS: dict[str, Any] = {"trainer.speed": "plain", "generation.batch": "1"}
 
 
 def run_id(resolved: dict[str, Any], arm: str, repeat: int) -> str:
@@ -34,10 +34,23 @@ def select_measured(resolved: dict[str, Any]) -> dict[str, Any]:
         kept["model"] = {key: value for key, value in kept["model"].items() if key != "accept_license"}
     if isinstance(kept.get("launch"), dict):
         kept["launch"] = {key: value for key, value in kept["launch"].items() if key in MEASURED_LAUNCH}
-    for group, key, default in LATER_KEYS:
-        if isinstance(kept.get(group), dict) and kept[group].get(key) == default:
-            kept[group] = {name: value for name, value in kept[group].items() if name != key}
+    for path, default in LATER_KEYS.items():
+        kept = _drop_default(kept, path.split("."), default)
     return kept
+
+
+def _drop_default(tree: dict[str, Any], path: list[str], default: Any) -> dict[str, Any]:
+    """Leave out the key at `path` where it has this value, and a group that has no other key."""
+    key, rest = path[0], path[1:]
+    without = {name: value for name, value in tree.items() if name != key}
+    if key not in tree:
+        return tree
+    if not rest:
+        return without if tree[key] == default else tree
+    if not isinstance(tree[key], dict):
+        return tree
+    group = _drop_default(tree[key], rest, default)
+    return {**tree, key: group} if group else without
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ohlora.config.schema import ColumnsConfig, DataConfig, Split
+from ohlora.config.choices import Split
+from ohlora.config.schema import ColumnsConfig, DataConfig
 from ohlora.errors import UserError, suggest
 from ohlora.files import sha256_file
 

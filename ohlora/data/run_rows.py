@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ohlora.config.schema import GenerationConfig, Split, TrainerConfig
+from ohlora.config.choices import Split
+from ohlora.config.schema import GenerationConfig, TrainerConfig
 from ohlora.data.rows import Row
 from ohlora.errors import UserError
 

@@ -10,7 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import ModelConfig, PromptFormat
+from ohlora.config.choices import PromptFormat
+from ohlora.config.schema import ModelConfig
 from ohlora.data.rows import Row
 from ohlora.data.run_rows import RunRows
 from ohlora.errors import UserError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ohlora.config.schema import Dtype
+from ohlora.config.choices import Dtype
 from ohlora.measure.cgroup import free_bytes, limit_bytes, memory_folder
 from ohlora.measure.device import BF16_CAPABILITY, cpu_dtype
 from ohlora.measure.gpus import Gpu, chosen_gpu

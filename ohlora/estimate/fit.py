@@ -9,7 +9,8 @@ from itertools import accumulate
 from typing import Literal
 
 from ohlora.backends.interface import AUTO
-from ohlora.config.schema import LoraMethod, Loss, Quantization, TrainerConfig
+from ohlora.config.choices import LoraMethod, Loss, Quantization
+from ohlora.config.schema import TrainerConfig
 from ohlora.estimate.capacity import Capacity
 from ohlora.estimate.parts import Parts, Settings, phases, sum_parts
 from ohlora.estimate.shape import Shape

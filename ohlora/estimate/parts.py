@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from ohlora.backends import Backend
-from ohlora.config.schema import Attention, LoraMethod, Loss, Quantization, Speed
+from ohlora.config.choices import Attention, LoraMethod, Loss, Quantization, Speed
 from ohlora.estimate.shape import Shape
 from ohlora.estimate.work import Work
 

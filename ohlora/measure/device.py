@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Dtype
+from ohlora.config.choices import Dtype
 from ohlora.errors import Unsupported
 from ohlora.measure.gpus import VISIBLE, Gpu, chosen_gpu, driver_problem, list_gpus
 from ohlora.measure.kernels import explain_missing, has_kernels

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Attention, ModelConfig
+from ohlora.config.choices import Attention
+from ohlora.config.schema import ModelConfig
 from ohlora.errors import UserError, choose_from
 from ohlora.files import read_json
 

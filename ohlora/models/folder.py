@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import ModelConfig, Source, Weights
+from ohlora.config.choices import Source, Weights
+from ohlora.config.schema import ModelConfig
 from ohlora.files import read_json, sha256_file, sha256_of, write_json
 from ohlora.models.weights import is_safe, parameters_m
 

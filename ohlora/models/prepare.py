@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from ohlora.config.schema import Source
+from ohlora.config.choices import Source
 from ohlora.errors import UserError
 from ohlora.models import sources
 from ohlora.models.checks import check_loadable, folder_problems, subject

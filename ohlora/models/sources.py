@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ohlora.config.schema import Source, Weights
+from ohlora.config.choices import Source, Weights
 from ohlora.errors import UserError
 from ohlora.models import acceptance, embedded, hub, pickled
 from ohlora.models.checks import check_loadable, code_files, code_problems, small_problems, subject

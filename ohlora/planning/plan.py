@@ -15,9 +15,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ohlora.backends import backends
+from ohlora.config.choices import Attention, Preflight
 from ohlora.config.group import list_models
 from ohlora.config.identity import flatten, run_id, select_measured
-from ohlora.config.schema import Attention, Config, Preflight
+from ohlora.config.schema import Config
 from ohlora.config.tasks import PREPARE, TASKS, TOKENIZE, Phase, Task
 from ohlora.data.rows import DataFiles, Row
 from ohlora.data.run_rows import RunRows, select_held_out, select_rows

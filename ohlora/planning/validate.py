@@ -10,8 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ohlora.backends import backend, backends
+from ohlora.config.choices import LoraMethod, Loss, Quantization, Source, Speed
 from ohlora.config.keys import missing_keys, unknown_keys
-from ohlora.config.schema import Config, LoraMethod, Loss, Quantization, Source, Speed
+from ohlora.config.schema import Config
 from ohlora.config.tasks import TASKS
 from ohlora.errors import UserError, choose_from
 from ohlora.measure.gpus import is_device

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ohlora.backends import Setting, backend
-from ohlora.config.schema import LoraMethod
+from ohlora.config.choices import LoraMethod
 from ohlora.errors import UserError
 from ohlora.measure.gpus import device_problems
 from ohlora.models import adapters

@@ -9,7 +9,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from ohlora.config.schema import Config, LoraMethod, Quantization, Source
+from ohlora.config.choices import LoraMethod, Quantization, Source
+from ohlora.config.schema import Config
 from ohlora.measure.disturbance import find_disturbances
 from ohlora.models.acceptance import explain_refusal, will_accept
 from ohlora.models.folder import is_prepared

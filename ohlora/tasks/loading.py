@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ohlora.backends import Backend, Loaded, LoadSpec, LoraSpec, Mode, backend
 from ohlora.backends.interface import AUTO
-from ohlora.config.schema import Attention, Speed
+from ohlora.config.choices import Attention, Speed
 from ohlora.data.tokens import Tokens, load_tokens
 from ohlora.errors import Unsupported, UserError
 from ohlora.estimate.capacity import Capacity

@@ -9,7 +9,8 @@ from typing import Any
 
 from ohlora.backends import Backend, Loaded
 from ohlora.backends.effective import adapter_dtypes, checkpointing, find_replaced, find_replaced_forwards
-from ohlora.config.schema import Schedule, Speed, TrainerConfig
+from ohlora.config.choices import Schedule, Speed
+from ohlora.config.schema import TrainerConfig
 from ohlora.data.tokens import IGNORED, Tokens
 from ohlora.errors import Unsupported, UserError
 from ohlora.measure.matmul import matmul_peak

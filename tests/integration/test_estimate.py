@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ohlora.backends.hf import HFBackend
-from ohlora.config.schema import Attention, LoraMethod, Loss, Quantization, ShapeConfig, Speed
+from ohlora.config.choices import Attention, LoraMethod, Loss, Quantization, Speed
+from ohlora.config.schema import ShapeConfig
 from ohlora.estimate.parts import Settings, adapter_parameters, kept_per_layer, kept_per_token
 from ohlora.estimate.shape import BUILDERS, Shape
 from ohlora.estimate.work import Work

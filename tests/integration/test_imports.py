@@ -13,7 +13,7 @@ IMPORT = """
 import sys
 from ohlora.backends import backend
 from ohlora.backends.imports import keep_out
-from ohlora.config.schema import Quantization
+from ohlora.config.choices import Quantization
 keep_out(Quantization(sys.argv[1]))
 backend("hf").prepare()
 from transformers import AutoModelForCausalLM, Trainer

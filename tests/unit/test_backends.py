@@ -12,8 +12,8 @@ import torch
 
 from ohlora.backends import Setting, backend, backends, label
 from ohlora.backends.unsloth import NO_FLOAT16
+from ohlora.config.choices import Dtype
 from ohlora.config.paths import options
-from ohlora.config.schema import Dtype
 from ohlora.measure.device import resolve_dtype
 
 LOCKED = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]  # torch 2.14.1, CUDA 13.0

@@ -10,8 +10,8 @@ import torch
 from fake_gpu import Board, FakeBoards, NVMLError, NVMLError_DriverNotLoaded, NVMLError_LibraryNotFound
 
 from ohlora import worker
+from ohlora.config.choices import Dtype
 from ohlora.config.compose import compose_config
-from ohlora.config.schema import Dtype
 from ohlora.errors import Unsupported, UserError
 from ohlora.estimate.capacity import capacity
 from ohlora.measure import gpus

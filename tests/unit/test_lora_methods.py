@@ -21,7 +21,7 @@ from ohlora.backends import effective as read_back
 from ohlora.backends.effective import adapter_layers, adapter_parameters, in_effect, lora_places, require_requested
 from ohlora.backends.hf import HFBackend
 from ohlora.backends.unsloth import UnslothBackend
-from ohlora.config.schema import LoraMethod
+from ohlora.config.choices import LoraMethod
 from ohlora.errors import Unsupported, UserError
 from ohlora.models.architectures import ARCHITECTURES
 from ohlora.training.adapter import adapter_hash, initialise_adapter, keep_float32

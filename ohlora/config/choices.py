@@ -1,0 +1,98 @@
+"""The keys of `conf/` that choose one of a few words: one Enum each."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Dtype(Enum):
+    """Precision of the frozen weights. `auto`: the fastest that the device supports in hardware."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class Quantization(Enum):
+    """`nf4` is 4-bit NormalFloat with double quantisation (QLoRA)."""
+
+    none = "none"
+    nf4 = "nf4"
+
+
+class Attention(Enum):
+    auto = "auto"
+    eager = "eager"
+    sdpa = "sdpa"
+
+
+class Source(Enum):
+    """Where the weights come from."""
+
+    embedded = "embedded"
+    hub = "hub"
+    local = "local"
+
+
+class Weights(Enum):
+    """`safetensors`, or `bin`: pickled weights, read with `weights_only=True` and rewritten as safetensors."""
+
+    safetensors = "safetensors"
+    bin = "bin"
+
+
+class Preflight(Enum):
+    """If the estimate does not fit: `stop` refuses the run, `warn` prints a warning, `off` skips the estimate."""
+
+    stop = "stop"
+    warn = "warn"
+    off = "off"
+
+
+class LoraMethod(Enum):
+    """`dora` learns a magnitude per output too; `rslora` scales by α/√r, not α/r; `none`: no adapter."""
+
+    lora = "lora"
+    dora = "dora"
+    rslora = "rslora"
+    none = "none"
+
+
+class PromptFormat(Enum):
+    """`chat`: the tokenizer's own chat template. `plain`: `model.prompt_template`. `auto`: chat where there is one."""
+
+    auto = "auto"
+    chat = "chat"
+    plain = "plain"
+
+
+class Loss(Enum):
+    """TRL's loss. It selects the code path; `chunked_nll` is TRL's default, `nll` materialises all logits."""
+
+    chunked_nll = "chunked_nll"
+    nll = "nll"
+
+
+class Speed(Enum):
+    """`plain`: TRL's SFTTrainer. `fast`: the same updates with less work for each (docs/speed.md)."""
+
+    plain = "plain"
+    fast = "fast"
+
+
+class Lang(Enum):
+    en = "en"
+    ko = "ko"
+
+
+class Schedule(Enum):
+    linear = "linear"
+    cosine = "cosine"
+    constant = "constant"
+
+
+class Split(Enum):
+    train = "train"
+    validation = "validation"
+    test = "test"
