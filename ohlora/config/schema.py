@@ -121,6 +121,7 @@ class TrainerConfig:
     optimizer: str = "adamw_torch_fused"
     loss: Loss = Loss.chunked_nll
     speed: Speed = Speed.plain
+    compile: bool = False
     gradient_checkpointing: str = "none"  # one of the back end's `checkpointing`, or auto: none if the memory allows
     max_length: int = MISSING
     warm_steps: int = MISSING

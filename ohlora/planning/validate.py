@@ -79,6 +79,8 @@ def _choices(c: Config) -> Iterator[str]:
         yield f"device={c.device}: choose from auto, cpu, cuda, or cuda:<number> (with several GPUs)"
     if c.trainer.speed is Speed.fast and c.trainer.loss is Loss.nll:
         yield "trainer.loss=nll: trainer.speed=fast has a loss of its own; remove one of them"
+    if c.trainer.compile and c.trainer.speed is not Speed.fast:
+        yield "trainer.compile=true: only trainer.speed=fast compiles; give it too, or remove trainer.compile"
     if c.data.format not in DATA_FORMATS:
         yield choose_from("data.format", c.data.format, DATA_FORMATS)
     if c.tracking.name not in TRACKERS:

@@ -149,7 +149,9 @@ def _trainer(made: Backend, loaded: Loaded, tokens: Tokens, collator: Any, timer
     if is_fast:
         from ohlora.training.fast import FastTrainer
 
-        trainer: Any = FastTrainer([len(e.input_ids) for e in tokens.train], args=args, **arguments)
+        trainer: Any = FastTrainer(
+            [len(e.input_ids) for e in tokens.train], job.config.trainer.compile, args=args, **arguments
+        )
     else:
         from trl import SFTTrainer
 
@@ -180,6 +182,7 @@ def _in_effect(trainer: Any, loaded: Loaded) -> dict[str, Any]:
         "optimizer": type(optimizer).__name__,
         "optimizer_fused": bool(optimizer.defaults.get("fused")),
         "loss": _loss_in_effect(trainer),
+        "layers_compiled": bool(getattr(trainer, "compiled", False)),
         "mixed_precision": str(trainer.accelerator.mixed_precision),
         "adapter_dtype": adapter_dtypes(loaded.model),
         "gradient_checkpointing": checkpointing(loaded.model),

@@ -16,25 +16,34 @@ from torch.utils.data import RandomSampler
 from transformers import Trainer, TrainingArguments
 
 from ohlora.backends.effective import adapter_layers
+from ohlora.training.compiling import compile_layers, require_compilable
 from ohlora.training.head_loss import LogitScaling, head_loss
 
 
 class FastTrainer(Trainer):
-    """transformers' Trainer with our loss. `lengths`: tokens of each training row."""
+    """transformers' Trainer with our loss. `lengths`: tokens of each training row; `compiled`: the layers of its steps.
 
-    def __init__(self, lengths: list[int], **arguments: Any) -> None:
+    Raises:
+        Unsupported: they are to be compiled and cannot be.
+    """
+
+    def __init__(self, lengths: list[int], compiled: bool, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.lengths = lengths
         # The sum over the tokens with loss of all batches of a step, divided by their number, as in TRL.
         self.model_accepts_loss_kwargs = self._loss_shifts_labels = True
         base = self.model.get_base_model()
+        self.compiled = compiled
+        if compiled:
+            require_compilable(base)
         self._decoder, self._head = base.base_model, base.get_output_embeddings()
         self._scaling = LogitScaling.of(base.config)
 
     def train(self, *given: Any, **named: Any) -> Any:
         share_inputs(self.model, self.accelerator.native_amp)
         try:
-            return super().train(*given, **named)
+            with compile_layers(self._decoder, self.compiled):
+                return super().train(*given, **named)
         finally:
             share_inputs(self.model, False)  # whatever follows may run outside autocast
 

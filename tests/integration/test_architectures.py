@@ -80,6 +80,13 @@ def commands(backend: str, path: Callable[[str], Path], own: Path) -> dict[str, 
             "trainer.speed=plain,fast",
             "model.dtype=bfloat16",
         ],
+        "compiled": [
+            "-m",
+            f"model.path={path('llama')},{path('rwkv')}",
+            "lora=r16",
+            "trainer.speed=fast",
+            "trainer.compile=false,true",
+        ],
         "dora-4-bit": ["-m", some, "lora=dora", "lora.quantization=nf4"],
         "rwkv-4-bit": [f"model.path={path('rwkv')}", "lora=qlora"],
         "attention": [f"model.path={path('rwkv')}", "model.attention=sdpa", "lora=r16"],
@@ -241,6 +248,23 @@ def test_fast_training_in_16_bit(ran: tuple[Path, dict], backend: str, cls: str,
     for run in runs:
         assert loaded(run)["dtype"] == "bfloat16"
         assert len(read_jsonl(attempt(ran[0], f"{backend}-fast-16-bit", run) / "samples" / "train.jsonl")) == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_compiled_layers_make_the_same_updates(ran: tuple[Path, dict], backend: str) -> None:
+    """Only in the steps: evaluation and samples stay plain. What transformers does not compile is refused."""
+    runs = results(ran[0], f"{backend}-compiled")
+    plain, compiled = sorted(
+        (run for run in runs if run["status"] == "finished" and loaded(run)["model_class"] == "LlamaForCausalLM"),
+        key=lambda run: loaded(run)["layers_compiled"],
+    )
+    assert [loaded(run)["layers_compiled"] for run in (plain, compiled)] == [False, True]
+    for key, closeness in (("losses", 1e-5), ("grad_norms", 1e-4)):
+        assert compiled["parity"][key] == pytest.approx(plain["parity"][key], rel=closeness), key
+    assert compiled["metrics"]["eval/eval_loss"] == pytest.approx(plain["metrics"]["eval/eval_loss"], rel=1e-5)
+    assert not [patch for patch in loaded(compiled)["patches"] if patch not in loaded(plain)["patches"]]
+    (refused,) = [run for run in runs if run["status"] != "finished"]
+    assert refused["status"] == "unsupported" and "RwkvForCausalLM" in refused["reason"]["text"]
 
 
 def test_the_sweeps_end_well(ran: tuple[Path, dict]) -> None:
