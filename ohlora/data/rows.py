@@ -1,28 +1,41 @@
-"""Read a file of question–answer pairs."""
+"""The rows of data files: read by `records`, brought into one shape, cleaned, split, each with its place."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ohlora.config.choices import Split
 from ohlora.config.schema import ColumnsConfig, DataConfig
+from ohlora.data.notes import Notes, Place
+from ohlora.data.records import Record, read_records
+from ohlora.data.shapes import PROMPTS, RESPONSES, Shape, Turn, find_shape, read_conversation
+from ohlora.data.sources import data_files
+from ohlora.data.splits import draw_validation, explain_split, name_splits
+from ohlora.data.texts import clean_text
 from ohlora.errors import UserError, suggest
-from ohlora.files import sha256_file
+from ohlora.files import sha256_file, sha256_of
 
-PACKAGED = Path(__file__).with_name("ohlora.csv")
-SPLITS = tuple(split.value for split in Split)
-VALIDATION_SHARE = 0.2  # the last rows of a file without a split column
+SHOWN = 10  # problems of one data set
+# What a good answer shows, as the judge reads it, and the type of each value.
+CHECKS: dict[str, type] = {
+    "fact": str, "writes": str, "uses": str, "ignores": str, "refuses": bool, "crisis": bool, "emergency": str,
+    "contains": str, "unknown": bool,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Row:
-    """One pair. `memory` is text before the prompt, '' or '[key: value]'."""
+    """One question and its answer. `memory`: '' or one or more '[key: value]', text before the prompt.
+
+    `response` is '' for a held-out row that is only asked. `history`: the turns before the prompt, oldest first.
+    `checks`: what a good answer shows. `file` and `line`: where the row begins.
+    """
 
     id: str
     split: str
@@ -30,133 +43,211 @@ class Row:
     prompt: str
     response: str
     memory: str = ""
+    system: str = ""
+    history: tuple[Turn, ...] = ()
+    checks: Mapping[str, Any] = field(default_factory=dict)
+    file: str = ""
+    line: int = 0
 
     @property
     def question(self) -> str:
-        """The text for the model: the memory, if any, then the prompt."""
+        """The text of the last user turn for the model: the memory, if any, then the prompt."""
         return f"{self.memory} {self.prompt}".strip()
+
+    @property
+    def place(self) -> Place:
+        return Place(self.file, self.line)
+
+    def tokenised(self) -> tuple[Any, ...]:
+        """What decides this row's tokens."""
+        turns = tuple((turn.role, turn.text) for turn in self.history)
+        return (self.id, self.question, self.response, self.system, turns)
 
 
 class DataFiles:
-    """Data files, each read and hashed once for all runs of a command."""
+    """Data sets, each read and hashed once for all runs of a command."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, list[Row]] = {}
-        self._hashes: dict[Path, str] = {}
+        self._rows: dict[str, tuple[list[Row], Notes]] = {}
+        self._hashes: dict[tuple[Path, ...], str] = {}
 
     def rows(self, data: DataConfig) -> list[Row]:
         """All rows of this data option; raises like `load_rows`."""
-        key = repr(data)
-        if key not in self._rows:
-            self._rows[key] = load_rows(data)
-        return self._rows[key]
+        return self._read(data)[0]
+
+    def notes(self, data: DataConfig) -> Notes:
+        """What reading changed, dropped and assumed; raises like `load_rows`."""
+        return self._read(data)[1]
 
     def hash(self, data: DataConfig) -> str:
-        """sha256 of the file's bytes."""
-        path = data_path(data)
-        if path not in self._hashes:
-            self._hashes[path] = sha256_file(path)
-        return self._hashes[path]
+        """sha256 of the bytes of the file, or of all files."""
+        paths = tuple(data_files(data))
+        if paths not in self._hashes:
+            digests = [sha256_file(path) for path in paths]
+            self._hashes[paths] = digests[0] if len(digests) == 1 else sha256_of(digests)
+        return self._hashes[paths]
+
+    def _read(self, data: DataConfig) -> tuple[list[Row], Notes]:
+        key = repr(data)
+        if key not in self._rows:
+            notes = Notes()
+            self._rows[key] = (load_rows(data, notes), notes)
+        return self._rows[key]
 
 
-def data_path(data: DataConfig) -> Path:
-    """The user's file, or the shipped data set."""
-    return Path(data.path) if data.path else PACKAGED
-
-
-def load_rows(data: DataConfig) -> list[Row]:
-    """Read all rows of the data file.
+def load_rows(data: DataConfig, notes: Notes | None = None) -> list[Row]:
+    """Read all rows of all data files.
 
     Raises:
-        UserError: file missing, empty, not UTF-8, a column missing, an incomplete pair; with line numbers.
+        UserError: a file missing or unreadable, a column missing, an incomplete pair; with file and line.
     """
-    path = data_path(data)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"data.path={path}: cannot be read ({error.strerror})") from None
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise UserError(
-            f"data.path={path}: line {line} is not UTF-8; save the file as UTF-8 (a Korean Excel file is often "
-            "CP949: 'CSV UTF-8' in the save dialogue)"
-        ) from None
-    if not text.strip():
-        raise UserError(f"data.path={path}: the file is empty; it needs a prompt and a response for every row")
-    records = list(_csv(text, path) if data.format == "csv" else _jsonl(text, path))
-    if not records:
-        raise UserError(f"data.path={path}: it has a header but no rows")
-    return _rows(records, data.columns, path)
-
-
-def _csv(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        for record in reader:
-            if None in record:
-                raise UserError(
-                    f"data.path={path}: line {reader.line_num} has more fields than the header; "
-                    "put quotation marks around text with commas"
-                )
-            yield reader.line_num, {key: value or "" for key, value in record.items()}
-    except csv.Error as error:
-        raise UserError(f"data.path={path}: line {reader.line_num} is not CSV ({error})") from None
-
-
-def _jsonl(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"data.path={path}: line {number} is not JSON ({error})") from None
-        if not isinstance(record, dict):
-            raise UserError(f'data.path={path}: line {number} is not a JSON object such as {{"prompt": …}}')
-        for key, value in record.items():
-            if not isinstance(value, str | int | float | None):
-                raise UserError(f"data.path={path}: line {number}: {key} is a {type(value).__name__}, not text")
-        yield number, {key: "" if value is None else str(value) for key, value in record.items()}
-
-
-def _rows(records: list[tuple[int, dict[str, str]]], columns: ColumnsConfig, path: Path) -> list[Row]:
-    have = set().union(*(record for _, record in records))
-    usual = ColumnsConfig()
-    problems = [
-        f"data.columns.{key}={name}: {path} has no such column; it has {', '.join(sorted(have))}{suggest(name, have)}"
-        for key, name in vars(columns).items()
-        if name is not None and name not in have and (key in ("prompt", "response") or name != getattr(usual, key))
-    ]
+    notes = Notes() if notes is None else notes
+    paths, rows, problems, split_given = data_files(data), [], [], False
+    for path in paths:
+        records = read_records(
+            path, path.name if len(paths) > 1 else "", notes, format=data.format, separator=data.separator.value,
+            encoding=data.encoding,
+        )  # fmt: skip
+        reader = _Reader(path, records, data, notes, first=len(rows) + 1)
+        split_given |= reader.split is not None
+        read, found = reader.read()
+        rows += read
+        problems += found
+    if not problems:
+        twice = [row for row, count in Counter(row.id for row in rows).items() if count > 1]
+        problems += [f"{_where(data)}: duplicate ids: {', '.join(twice[:5])}"] if twice else []
     if problems:
-        raise UserError(problems)
+        raise UserError(problems[:SHOWN] + ([f"… and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []))
+    return _finish_splits(rows, data, notes)
 
-    def cell(record: dict[str, str], name: str | None) -> str:
-        return record.get(name, "").strip() if name else ""
 
-    has_split = columns.split in have
-    first_held_out = len(records) - max(1, round(len(records) * VALIDATION_SHARE)) if len(records) > 1 else 1
-    rows = []
-    for index, (line, record) in enumerate(records):
-        split = cell(record, columns.split) if has_split else ("train" if index < first_held_out else "validation")
-        row = Row(
-            id=cell(record, columns.id) or str(index + 1),
-            split=split,
-            category=cell(record, columns.category),
-            prompt=cell(record, columns.prompt),
-            response=cell(record, columns.response),
-            memory=cell(record, columns.memory),
+def _where(data: DataConfig) -> str:
+    return f"data.path={data.path}" if data.path else f"data={data.name}"
+
+
+class _Reader:
+    """The records of one file become rows; problems are collected with their lines."""
+
+    def __init__(self, path: Path, records: list[Record], data: DataConfig, notes: Notes, first: int) -> None:
+        self.path, self.records, self.data, self.notes, self.first = path, records, data, notes, first
+        self.columns = {key: _nfc(name) for key, name in vars(data.columns).items()}
+        have = {_nfc(name): name for record in records for name in record.cells}
+        self.names = {name: actual for name, actual in have.items() if name}
+        self.shape = self._find_shape()
+        split = self.columns["split"]
+        filled = split in self.names and any(str(self._cell(r, split) or "").strip() for r in records)
+        self.split = split if filled else None
+
+    def _find_shape(self) -> Shape:
+        have = set(self.names)
+        usual = vars(ColumnsConfig())
+        asked = {k: n for k, n in self.columns.items() if n is not None and n != usual[k]}
+        shape = find_shape(have, str(self.columns["prompt"]), str(self.columns["response"]))
+        missing = [k for k, n in asked.items() if n not in have]
+        if missing:
+            raise UserError(
+                f"data.columns.{key}={asked[key]}: {self.path} has no such column; it has {', '.join(sorted(have))}"
+                f"{suggest(str(asked[key]), have)}"
+                for key in missing
+            )
+        if shape is None:
+            raise UserError(
+                f"data.path={self.path}: no column for the questions and one for the answers among {', '.join(sorted(have))}; "
+                f"usual names are {', '.join(PROMPTS[:3])}, 질문 and {', '.join(RESPONSES[:3])}, 답변, or messages; name yours "
+                "with data.columns.prompt=… and data.columns.response=…, and see that the first row of a table is its header"
+            )
+        if shape.turns:
+            self.notes.say(f"conversations in the column {shape.turns}")
+        elif (shape.prompt, shape.response) != (usual["prompt"], usual["response"]):
+            second = f" and {shape.second}" if shape.second else ""
+            self.notes.say(f"questions in the column {shape.prompt}{second}, answers in {shape.response}")
+        return shape
+
+    def _cell(self, record: Record, name: str | None) -> Any:
+        return record.cells.get(self.names.get(name or "", ""))
+
+    def read(self) -> tuple[list[Row], list[str]]:
+        rows, problems, words = [], [], name_splits(self.data.split_values)
+        for index, record in enumerate(self.records, self.first):
+            try:
+                row = self._row(record, index)
+                if self.split:
+                    split = words.get(row.split.lower())
+                    if split is None:
+                        raise ValueError(explain_split(row.split))
+                    row = replace(row, split=split)
+                    if split == Split.train.value and not row.response:
+                        raise ValueError("a training row needs an answer; the response is empty")
+                rows.append(row)
+            except ValueError as error:
+                problems.append(f"data.path={self.path}: line {record.place.line}: {error}")
+        return rows, problems
+
+    def _row(self, record: Record, index: int) -> Row:
+        cells = {_nfc(name): value for name, value in record.cells.items()}
+        spoken = read_conversation({k: v for k, v in cells.items() if k}, self.shape, record.place, self.notes)
+        if not spoken.prompt:
+            raise ValueError("the prompt is empty")
+        text = {
+            key: clean_text(self._cell(record, name), key, record.place, self.notes) if name in self.names else ""
+            for key, name in self.columns.items()
+            if key in ("id", "category", "memory", "split")
+        }
+        return Row(
+            id=text["id"] or str(index),
+            split=text["split"],
+            category=text["category"],
+            prompt=spoken.prompt,
+            response=spoken.response,
+            memory=text["memory"],
+            system=spoken.system,
+            history=spoken.history,
+            checks=_read_checks(self._cell(record, self.columns["checks"])),
+            file=record.place.file,
+            line=record.place.line,
         )
-        if not row.prompt or not row.response:
-            problems.append(f"data.path={path}: line {line} has an empty prompt or response")
-        if split not in SPLITS:
-            problems.append(f"data.path={path}: line {line}: split={split!r}: choose from {', '.join(SPLITS)}")
-        rows.append(row)
-    counts = Counter(row.id for row in rows)
-    twice = [row for row, count in counts.items() if count > 1]
-    if twice:
-        problems.append(f"data.path={path}: duplicate ids: {', '.join(twice[:5])}")
-    if problems:
-        raise UserError(problems[:10] + ([f"… and {len(problems) - 10} more"] if len(problems) > 10 else []))
+
+
+def _read_checks(value: Any) -> Mapping[str, Any]:
+    """What a good answer shows; in a table a cell of JSON."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return {}
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, dict):
+        raise ValueError('checks must be an object such as {"fact": "name"}')
+    for key, given in value.items():
+        if key not in CHECKS:
+            raise ValueError(f"checks.{key} is unknown; choose from {', '.join(CHECKS)}{suggest(key, CHECKS)}")
+        if not isinstance(given, CHECKS[key]):
+            raise ValueError(f"checks.{key} must be {'true or false' if CHECKS[key] is bool else 'text'}")
+    return value
+
+
+def _finish_splits(rows: list[Row], data: DataConfig, notes: Notes) -> list[Row]:
+    """Draw the splits where there is no column for them, and note what was found."""
+    if any(not row.split for row in rows):
+        if any(row.split for row in rows):
+            raise UserError(f"{_where(data)}: some files have a split column and some have none; add it to all, or to none")
+        held, repeated = draw_validation(rows, data.split_seed)
+        rows = [
+            replace(row, split=(Split.validation if index in held else Split.train).value)
+            for index, row in enumerate(rows)
+        ]
+        notes.say(
+            f"no split column: by data.split_seed={data.split_seed} {len(rows) - len(held)} rows are for training and "
+            f"{len(held)} for validation, in the same share of every category"
+        )
+        if repeated:
+            notes.say("a question of validation is also in training: every row asks the same")
+    silent = sum(not row.response for row in rows)
+    if silent:
+        notes.say(f"{silent} held-out rows without an answer: they are asked, and count in no loss")
     return rows
+
+
+def _nfc(name: str | None) -> str | None:
+    return None if name is None else unicodedata.normalize("NFC", str(name)).strip()

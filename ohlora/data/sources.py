@@ -1,0 +1,38 @@
+"""The files of a data option: one path, several, a folder, a pattern, or one of the sets in the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ohlora.config.schema import DataConfig
+from ohlora.errors import UserError
+
+PACKAGED = {"ohlora": "ohlora.csv", "persona": "persona.jsonl"}
+SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".xlsx")
+
+
+def data_files(data: DataConfig) -> list[Path]:
+    """The files, in order; existing or not.
+
+    Raises:
+        UserError: a folder or a pattern without data files.
+    """
+    if not data.path:
+        return [Path(__file__).with_name(PACKAGED.get(data.name, "ohlora.csv"))]
+    given = [data.path] if isinstance(data.path, str) else list(data.path)
+    return [path for one in given for path in _expand(str(one))]
+
+
+def _expand(given: str) -> list[Path]:
+    path = Path(given)
+    if path.is_dir():
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not found:
+            raise UserError(f"data.path={given}: the folder has no data file ({', '.join(SUFFIXES)})")
+        return found
+    if any(sign in given for sign in "*?[") and not path.exists():
+        found = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)) if path.anchor else given))
+        if not found:
+            raise UserError(f"data.path={given}: no file matches")
+        return found
+    return [path]
