@@ -96,3 +96,28 @@ class Split(Enum):
     train = "train"
     validation = "validation"
     test = "test"
+
+
+class Separator(Enum):
+    """What stands between the cells of a table; as words, so that a shell can give them."""
+
+    auto = "auto"
+    comma = "comma"
+    tab = "tab"
+    semicolon = "semicolon"
+    pipe = "pipe"
+
+
+class TrainOn(Enum):
+    """The assistant turns of a conversation that carry loss."""
+
+    all = "all"
+    last = "last"
+
+
+class Overlong(Enum):
+    """A row longer than `trainer.max_length`: `cut` keeps its end-of-answer token, `drop` leaves it out, `error`."""
+
+    cut = "cut"
+    drop = "drop"
+    error = "error"

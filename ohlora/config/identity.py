@@ -14,7 +14,20 @@ VOLATILE = frozenset(
 MEASURED_LAUNCH = ("prefix", "threads")  # of `launch`: numactl or another number of threads changes the measurement
 
 # Keys added later and their defaults: left out of the hash at their default, so that earlier run_ids stay.
-LATER_KEYS: dict[str, Any] = {"trainer.speed": "plain", "trainer.compile": False, "generation.batch": "1"}
+LATER_KEYS: dict[str, Any] = {
+    "trainer.speed": "plain",
+    "trainer.compile": False,
+    "generation.batch": "1",
+    "data.repo": None,
+    "data.revision": None,
+    "data.columns.checks": "checks",
+    "data.encoding": "auto",
+    "data.separator": "auto",
+    "data.split_values": {"train": None, "validation": None, "test": None},
+    "data.split_seed": 42,
+    "data.train_on": "all",
+    "data.overlong": "cut",
+}
 
 
 def run_id(resolved: dict[str, Any], arm: str, repeat: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -12,13 +13,16 @@ from ohlora.config.choices import (
     Lang,
     LoraMethod,
     Loss,
+    Overlong,
     Preflight,
     PromptFormat,
     Quantization,
     Schedule,
+    Separator,
     Source,
     Speed,
     Split,
+    TrainOn,
     Weights,
 )
 
@@ -93,15 +97,35 @@ class ColumnsConfig:
     id: str | None = "id"
     category: str | None = "category"
     memory: str | None = "memory"
+    checks: str | None = "checks"
+
+
+@dataclass
+class SplitValuesConfig:
+    """The words of a split column that mean each split; null: the usual ones."""
+
+    train: list[str] | None = None
+    validation: list[str] | None = None
+    test: list[str] | None = None
 
 
 @dataclass
 class DataConfig:
+    """`path`: a file, a folder, a pattern, or a list of them. `format`: auto tells it by the content."""
+
     name: str = MISSING
     format: str = MISSING
-    path: str | None = None
+    path: Any = None
+    repo: str | None = None
+    revision: str | None = None
     manifest: str | None = None
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+    encoding: str = "auto"
+    separator: Separator = Separator.auto
+    split_values: SplitValuesConfig = field(default_factory=SplitValuesConfig)
+    split_seed: int = 42
+    train_on: TrainOn = TrainOn.all
+    overlong: Overlong = Overlong.cut
 
 
 @dataclass

@@ -46,13 +46,15 @@ def read_delimited(
             continue
         if any(not is_blank(cell) for cell in cells[len(header) :]):
             raise UserError(
-                f"{where}: line {line} has {len(cells)} cells, the header {len(header)}; put quotation marks around text "
+                f"{where}: line {line} has {len(cells)} cells, the header {len(header)}; put quotation marks "
+                "around text "
                 "that holds the separator"
             )
         for cell in cells:
             if _holds_rows(cell, mark, len(header)):
                 notes.say(
-                    f"{where}: line {line}: one cell in quotation marks goes over {cell.count(chr(10)) + 1} lines, and they "
+                    f"{where}: line {line}: one cell in quotation marks goes over {cell.count(chr(10)) + 1} lines, "
+                    "and they "
                     "look like rows; if they are, a quotation mark is missing"
                 )
         yield line, {column: cell for column, cell in zip(header, cells, strict=False) if column}
@@ -70,7 +72,8 @@ def _parse(text: str, mark: str, where: str) -> Iterator[tuple[int, list[str]]]:
         except csv.Error as error:
             if "unexpected end" in str(error):
                 raise UserError(
-                    f"{where}: line {line}: a quotation mark opens here and is never closed; close it, or write it twice "
+                    f"{where}: line {line}: a quotation mark opens here and is never closed; close it, or write it "
+                    "twice "
                     '("") if it is part of the text'
                 ) from None
             raise UserError(

@@ -33,7 +33,9 @@ def decode_text(raw: bytes, place: str, notes: Notes, encoding: str = "auto") ->
             raise UserError(f"data.encoding={encoding}: unknown; for example auto, utf-8, cp949, utf-16") from None
         except UnicodeDecodeError as error:
             line = raw[: error.start].count(b"\n") + 1
-            raise UserError(f"{place}: line {line} is not {encoding}; give data.encoding=auto, or its encoding") from None
+            raise UserError(
+                f"{place}: line {line} is not {encoding}; give data.encoding=auto, or its encoding"
+            ) from None
     for mark, name in BOMS:
         if raw.startswith(mark):
             if name != "utf-8":

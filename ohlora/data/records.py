@@ -122,7 +122,8 @@ def _workbook(raw: bytes, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
         book = load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise UserError(
-            f"{where}: is an Excel workbook (or another zip file) that cannot be read ({error}); save it as .xlsx, or as "
+            f"{where}: is an Excel workbook (or another zip file) that cannot be read ({error}); save it as .xlsx, "
+            "or as "
             "CSV UTF-8"
         ) from None
     header: list[str] | None = None

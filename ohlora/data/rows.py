@@ -55,6 +55,11 @@ class Row:
         return f"{self.memory} {self.prompt}".strip()
 
     @property
+    def asked_characters(self) -> int:
+        """Characters before the answer: system text, earlier turns, question."""
+        return len(self.system) + sum(len(turn.text) for turn in self.history) + len(self.question)
+
+    @property
     def place(self) -> Place:
         return Place(self.file, self.line)
 
@@ -102,14 +107,15 @@ def load_rows(data: DataConfig, notes: Notes | None = None) -> list[Row]:
         UserError: a file missing or unreadable, a column missing, an incomplete pair; with file and line.
     """
     notes = Notes() if notes is None else notes
-    paths, rows, problems, split_given = data_files(data), [], [], False
+    paths = data_files(data)
+    rows: list[Row] = []
+    problems: list[str] = []
     for path in paths:
         records = read_records(
             path, path.name if len(paths) > 1 else "", notes, format=data.format, separator=data.separator.value,
             encoding=data.encoding,
         )  # fmt: skip
         reader = _Reader(path, records, data, notes, first=len(rows) + 1)
-        split_given |= reader.split is not None
         read, found = reader.read()
         rows += read
         problems += found
@@ -152,9 +158,12 @@ class _Reader:
             )
         if shape is None:
             raise UserError(
-                f"data.path={self.path}: no column for the questions and one for the answers among {', '.join(sorted(have))}; "
-                f"usual names are {', '.join(PROMPTS[:3])}, 질문 and {', '.join(RESPONSES[:3])}, 답변, or messages; name yours "
-                "with data.columns.prompt=… and data.columns.response=…, and see that the first row of a table is its header"
+                f"data.path={self.path}: no column for the questions and one for the answers among "
+                f"{', '.join(sorted(have))}; "
+                f"usual names are {', '.join(PROMPTS[:3])}, 질문 and {', '.join(RESPONSES[:3])}, 답변, or "
+                "messages; name yours "
+                "with data.columns.prompt=… and data.columns.response=…, and see that the first row of a table is "
+                "its header"
             )
         if shape.turns:
             self.notes.say(f"conversations in the column {shape.turns}")
@@ -167,7 +176,9 @@ class _Reader:
         return record.cells.get(self.names.get(name or "", ""))
 
     def read(self) -> tuple[list[Row], list[str]]:
-        rows, problems, words = [], [], name_splits(self.data.split_values)
+        rows: list[Row] = []
+        problems: list[str] = []
+        words = name_splits(self.data.split_values)
         for index, record in enumerate(self.records, self.first):
             try:
                 row = self._row(record, index)
@@ -231,7 +242,9 @@ def _finish_splits(rows: list[Row], data: DataConfig, notes: Notes) -> list[Row]
     """Draw the splits where there is no column for them, and note what was found."""
     if any(not row.split for row in rows):
         if any(row.split for row in rows):
-            raise UserError(f"{_where(data)}: some files have a split column and some have none; add it to all, or to none")
+            raise UserError(
+                f"{_where(data)}: some files have a split column and some have none; add it to all, or to none"
+            )
         held, repeated = draw_validation(rows, data.split_seed)
         rows = [
             replace(row, split=(Split.validation if index in held else Split.train).value)

@@ -33,20 +33,24 @@ def select_rows(
     """
     listed = _manifest(manifest)
     hint = (
-        f" in the list data.manifest={manifest}" if listed else " (without a split column the last fifth is validation)"
+        f" in the list data.manifest={manifest}"
+        if listed
+        else " (without a split column a fifth is drawn for validation)"
     )
     by_id = {row.id: row for row in rows}
     train = [row for row in rows if row.split == "train"]
-    validation = [row for row in rows if row.split == "validation"]
+    held_out = [row for row in rows if row.split == "validation"]
+    validation = [row for row in held_out if row.response]  # the others are asked, and have no loss
     if trainer.train_rows is not None:
         chosen = [by_id[i] for i in listed.get("train", [])]
         train = _first("trainer.train_rows", chosen or train, trainer.train_rows, hint)
     if trainer.eval_rows is not None:
         chosen = [by_id[i] for i in listed.get("validation", [])]
         validation = _first("trainer.eval_rows", chosen or validation, trainer.eval_rows, hint)
+        held_out = validation
     if trains and not train:
         raise UserError("data: no row has split train, so there is nothing to train on")
-    prompts = _prompts(rows, train + validation, generation)
+    prompts = _prompts(rows, train + held_out, generation)
     if not prompts:
         raise UserError("data: no row has split train or validation; give generation.split=test to use others")
     return RunRows(train, validation, prompts)

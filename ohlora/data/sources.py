@@ -7,7 +7,8 @@ from pathlib import Path
 from ohlora.config.schema import DataConfig
 from ohlora.errors import UserError
 
-PACKAGED = {"ohlora": "ohlora.csv", "persona": "persona.jsonl"}
+PACKAGED = Path(__file__).with_name("ohlora.csv")
+SETS = {"ohlora": PACKAGED, "persona": PACKAGED.with_name("persona.jsonl")}
 SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".xlsx")
 
 
@@ -18,7 +19,7 @@ def data_files(data: DataConfig) -> list[Path]:
         UserError: a folder or a pattern without data files.
     """
     if not data.path:
-        return [Path(__file__).with_name(PACKAGED.get(data.name, "ohlora.csv"))]
+        return [SETS.get(data.name, PACKAGED)]
     given = [data.path] if isinstance(data.path, str) else list(data.path)
     return [path for one in given for path in _expand(str(one))]
 

@@ -48,11 +48,11 @@ def guess_work(rows: RunRows | None, trainer: TrainerConfig, generation: Generat
 
     return Work(
         batch=min(trainer.batch_size, max(1, len(rows.train))),
-        row=guessed([len(row.question) + len(row.response) for row in rows.train]),
-        loss_row=guessed([len(row.response) for row in rows.train]),
-        prompt=guessed([len(row.question) for row in rows.prompts]),
+        row=guessed([row.asked_characters + len(row.response) for row in rows.train]),
+        loss_row=guessed([row.asked_characters * bool(row.history) + len(row.response) for row in rows.train]),
+        prompt=guessed([row.asked_characters for row in rows.prompts]),
         answer=answer,
-        is_varied=is_varied([len(row.question) + len(row.response) for row in rows.train]),
+        is_varied=is_varied([row.asked_characters + len(row.response) for row in rows.train]),
         exact=False,
         prompts_at_once=_prompts_at_once(generation, len(rows.prompts)),
     )

@@ -140,7 +140,7 @@ class Plan:
     def tokens_path(self) -> Path:
         """The path of the token file, written by the phase tokenize once the model is prepared."""
         c = self.config
-        return tokens_path(Path(c.outputs), c.model, self.model_folder, c.trainer.max_length, self.run_rows)
+        return tokens_path(Path(c.outputs), c.model, self.model_folder, c.trainer.max_length, self.run_rows, c.data)
 
     # The model
 

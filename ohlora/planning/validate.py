@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from math import isfinite
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,13 +15,14 @@ from ohlora.config.choices import LoraMethod, Loss, Quantization, Source, Speed
 from ohlora.config.keys import missing_keys, unknown_keys
 from ohlora.config.schema import Config
 from ohlora.config.tasks import TASKS
+from ohlora.data.sources import SETS
 from ohlora.errors import UserError, choose_from
 from ohlora.measure.gpus import is_device
 from ohlora.models.architectures import ARCHITECTURES, find_architecture
 from ohlora.models.card import CUSTOM
 from ohlora.models.licences import ACCEPT_ANSWERS, LICENCES
 
-DATA_FORMATS = ("csv", "jsonl")
+DATA_FORMATS = ("auto", "csv", "jsonl")
 TRACKERS = ("mlflow", "none")
 REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -171,6 +173,10 @@ def _combinations(c: Config) -> Iterator[str]:
         yield f"trainer.max_length={c.trainer.max_length}: {c.model.name} reads at most {c.model.context} tokens"
 
 
+def _is_text_or_list(path: Any) -> bool:
+    return isinstance(path, str) or (isinstance(path, list) and all(isinstance(one, str) for one in path))
+
+
 def _launch(c: Config) -> Iterator[str]:
     phases = len(TASKS[c.task.name].phases) if c.task.name in TASKS else 1
     if not c.launch.isolate and phases > 1:
@@ -191,11 +197,10 @@ def _launch(c: Config) -> Iterator[str]:
 
 def _sources(c: Config) -> Iterator[str]:
     if c.data.path is not None and c.data.manifest is not None:
-        yield (
-            f"data.path={c.data.path}: data.manifest={c.data.manifest} lists ids of the shipped set; "
-            "use data=csv or data=jsonl"
-        )
-    if c.data.path is None and c.data.name != "ohlora":
+        yield (f"data.path={c.data.path}: data.manifest={c.data.manifest} lists ids of the shipped set; use data=file")
+    if c.data.path is not None and not _is_text_or_list(c.data.path):
+        yield f"data.path={c.data.path}: must be a path, or a list of paths: 'data.path=[a.csv,b.jsonl]'"
+    if not c.data.path and c.data.name not in SETS:
         yield f"data.path=null: data={c.data.name} needs the file; give data.path=<file>"
     if c.model.path is None:
         if c.model.source is Source.embedded and not c.model.package:

@@ -9,6 +9,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from ohlora.config.schema import DataConfig
+from ohlora.data.sources import data_files
 from ohlora.errors import UserError
 from ohlora.files import write_atomic, write_json
 from ohlora.models.acceptance import read_acceptance
@@ -121,8 +123,14 @@ def _rerunnable(plan: Plan) -> dict[str, Any]:
         "models": full(config.models),
         "adapter": full(plan.adapter_folder),
         "model": {**resolved["model"], "path": full(config.model.path)},
-        "data": {**resolved["data"], "path": full(config.data.path)},
+        "data": {**resolved["data"], "path": _absolute_paths(config.data)},
     }
+
+
+def _absolute_paths(data: DataConfig) -> str | list[str] | None:
+    """The data files with absolute paths: null for a set of the package, one path, or several."""
+    paths = [str(path.absolute()) for path in data_files(data)] if data.path else []
+    return paths if len(paths) > 1 else next(iter(paths), None)
 
 
 def feed_between_phases(

@@ -5,11 +5,13 @@ python -m ohlora.worker <attempt> --phase answer
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from math import isfinite
 
+from ohlora.config.choices import TrainOn
+from ohlora.data.conversations import Format, encode_prompt
 from ohlora.data.rows import Row
-from ohlora.data.tokens import IGNORED, Tokens, prompt_ids
+from ohlora.data.shapes import ASSISTANT
+from ohlora.data.tokens import IGNORED, Tokens
 from ohlora.errors import UserError
 from ohlora.files import read_json, sha256_of
 from ohlora.generation.batches import merge_adapter
@@ -37,7 +39,7 @@ def run(job: Job) -> None:
     samples = make_samples(rows, answers, loaded.tokenizer, tokens.stop_ids)
     job.record.effective[job.phase] |= {**generator.in_effect(), "adapter_merged": merged}
     write_samples(job.attempt / "samples" / "answer.jsonl", samples)
-    job.record.hashes["questions"] = sha256_of(asdict(row) for row in rows)
+    job.record.hashes["questions"] = sha256_of(row.tokenised() for row in rows)
     for key, value in (quality(samples) | _bits(job, tokens)).items():
         job.metric(key, value)
     record_memory(job, memory)
@@ -51,7 +53,8 @@ def _encode_prompts(plan: Plan, rows: list[Row]) -> list[list[int]]:
     tokenizer = AutoTokenizer.from_pretrained(
         plan.model_folder, local_files_only=True, trust_remote_code=model.remote_code is not None
     )
-    return [prompt_ids(tokenizer, row, model) for row in rows]
+    style = Format(tokenizer, model, [])
+    return [encode_prompt(style, row) for row in rows]
 
 
 def _bits(job: Job, tokens: Tokens) -> dict[str, float]:
@@ -64,4 +67,14 @@ def _bits(job: Job, tokens: Tokens) -> dict[str, float]:
     if not rows or {row.id for row in rows} & set(tokens.truncated) or not isfinite(loss):
         return {}
     count = sum(label != IGNORED for example in tokens.validation for label in example.labels[1:])
-    return {"eval/eval_bits_per_char": bits_per_character(loss, count, [row.response for row in rows])}
+    return {
+        "eval/eval_bits_per_char": bits_per_character(
+            loss, count, [_answers(row, job.config.data.train_on) for row in rows]
+        )
+    }
+
+
+def _answers(row: Row, train_on: TrainOn) -> str:
+    """All text of a row that has loss."""
+    earlier = row.history if train_on is TrainOn.all else ()
+    return "".join(turn.text for turn in earlier if turn.role == ASSISTANT) + row.response

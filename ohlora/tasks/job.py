@@ -14,7 +14,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from ohlora.config.schema import Config
 from ohlora.config.tasks import PHASES, PREPARE
-from ohlora.data.rows import data_path
 from ohlora.errors import Unsupported, UserError
 from ohlora.files import encode_json, read_json, write_json
 from ohlora.measure.metrics import require_declared
@@ -96,9 +95,7 @@ def check_data(plan: Plan, attempt: Path) -> None:
     """
     planned = attempt / PLAN_FILE  # attempts of earlier versions have none
     if planned.is_file() and read_json(planned)["data"] != plan.data_hash:
-        raise UserError(
-            f"data.path={data_path(plan.config.data)}: has changed since this run started; start the run again"
-        )
+        raise UserError(f"data.path={plan.config.data.path}: has changed since this run started; start the run again")
 
 
 def read_node(attempt: Path) -> DictConfig:

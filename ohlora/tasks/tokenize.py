@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ohlora.config.choices import Overlong
+from ohlora.data.fitting import require_fit
 from ohlora.data.tokens import encode, save_tokens
 from ohlora.files import read_json
 from ohlora.tasks.job import Job
@@ -22,5 +24,16 @@ def run(job: Job) -> None:
     if (folder / "generation_config.json").is_file():
         stops = read_json(folder / "generation_config.json").get("eos_token_id") or []
     stop_ids = [stops] if isinstance(stops, int) else stops
-    tokens = encode(tokenizer, job.plan.run_rows, config.model, config.trainer.max_length, stop_ids)
+    tokens = encode(
+        tokenizer, job.plan.run_rows, config.model, config.trainer.max_length, stop_ids, config.data.train_on,
+        config.data.overlong,
+    )  # fmt: skip
+    for line in job.plan.files.notes(config.data).lines():
+        job.note(f"data: {line}")
+    if tokens.truncated:
+        done = "left out" if config.data.overlong is Overlong.drop else "cut, each with its end-of-answer token"
+        job.note(
+            f"data: {len(tokens.truncated)} rows longer than trainer.max_length={config.trainer.max_length}: {done}"
+        )
+    require_fit(tokens, folder, config.model)
     save_tokens(tokens, job.plan.tokens_path)

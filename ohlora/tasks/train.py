@@ -11,7 +11,7 @@ from ohlora.backends import Backend, Loaded
 from ohlora.backends.effective import adapter_dtypes, checkpointing, find_replaced, find_replaced_forwards
 from ohlora.config.choices import Schedule, Speed
 from ohlora.config.schema import TrainerConfig
-from ohlora.data.tokens import IGNORED, Tokens
+from ohlora.data.tokens import Tokens
 from ohlora.errors import Unsupported, UserError
 from ohlora.measure.matmul import matmul_peak
 from ohlora.records.samples import write_samples
@@ -227,17 +227,15 @@ def _utilisation(job: Job, cost: TrainingCost, timer: StepTimer, device: str) ->
 def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens) -> None:
     """Answer a few validation prompts to their natural end, untimed, to show what training did."""
     count = job.config.trainer.samples
-    rows = job.plan.run_rows.validation[:count]
-    if not rows:
+    examples = tokens.validation[:count]
+    if not examples:
         return
     made.set_mode(loaded, "infer")
-    job.stage("answering", total=len(rows), unit="prompt")
+    job.stage("answering", total=len(examples), unit="prompt")
     generator = batch_generator(job, made, loaded, tokens, 0, SAMPLE_TOKENS)
-    prompts = [
-        [i for i, label in zip(example.input_ids, example.labels, strict=True) if label == IGNORED]
-        for example in tokens.validation[: len(rows)]
-    ]
-    answers = generator(prompts, job.advance)
+    answers = generator([example.prompt for example in examples], job.advance)
+    by_id = {row.id: row for row in job.plan.run_rows.validation}
+    rows = [by_id[example.id] for example in examples]
     job.record.effective["train"] |= generator.in_effect()
     samples = make_samples(rows, answers, loaded.tokenizer, tokens.stop_ids)
     write_samples(job.attempt / "samples" / "train.jsonl", samples)

@@ -7,14 +7,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ohlora.config.schema import Config
 from ohlora.config.tasks import TASKS
-from ohlora.data.rows import PACKAGED, Row
+from ohlora.data.rows import Row
 from ohlora.data.run_rows import RunRows
+from ohlora.data.sources import data_files
 from ohlora.files import encode_json, sha256_of
 
 if TYPE_CHECKING:
@@ -25,21 +25,21 @@ DIGEST_CHARS = 16
 
 def dataset_inputs(config: Config, rows: RunRows) -> list[DatasetInput]:
     """Log the rows that the run uses, each set with its name, a digest of its texts and its row count."""
-    path = Path(config.data.path).absolute() if config.data.path else PACKAGED
+    paths = [path.absolute() for path in data_files(config.data)]
     sets = {"inference": rows.prompts}
     if TASKS[config.task.name].trains:
         sets = {"training": rows.train, "validation": rows.validation, **sets}
-    return [_input(path, context, found) for context, found in sets.items() if found]
+    return [_input(paths, context, found) for context, found in sets.items() if found]
 
 
-def _input(path: Path, context: str, rows: Sequence[Row]) -> DatasetInput:
+def _input(paths: list[Path], context: str, rows: Sequence[Row]) -> DatasetInput:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     dataset = Dataset(
-        name=f"{path.name} ({context})",
-        digest=sha256_of(astuple(row) for row in rows)[:DIGEST_CHARS],
+        name=f"{paths[0].name if len(paths) == 1 else f'{len(paths)} files'} ({context})",
+        digest=sha256_of(row.tokenised() for row in rows)[:DIGEST_CHARS],
         source_type="local",
-        source=encode_json({"uri": str(path)}),
+        source=encode_json({"uri": ", ".join(map(str, paths))}),
         profile=encode_json({"num_rows": len(rows)}),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])

@@ -27,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_brings_its_configuration_and_data(site: Path, tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(site)}
-    code = "import ohlora.config.paths as p, ohlora.data.rows as r; print(p.conf_dir()); print(r.PACKAGED)"
+    code = "import ohlora.config.paths as p, ohlora.data.sources as r; print(p.conf_dir()); print(r.PACKAGED)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
     )

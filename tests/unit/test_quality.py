@@ -13,7 +13,8 @@ from unicodedata import normalize
 import pytest
 
 from ohlora.config.schema import Config, DataConfig, GenerationConfig, ModelConfig, TaskConfig
-from ohlora.data.rows import PACKAGED, Row
+from ohlora.data.rows import Row
+from ohlora.data.sources import PACKAGED
 from ohlora.data.tokens import Example
 from ohlora.errors import UserError
 from ohlora.measure.quality import bits_per_character, distinct, find_defects, is_repeated, is_wrong_language, quality

@@ -13,7 +13,8 @@ import pytest
 
 from ohlora.config.compose import compose_config
 from ohlora.config.schema import ColumnsConfig, DataConfig
-from ohlora.data.rows import PACKAGED, Row, load_rows
+from ohlora.data.rows import Row, load_rows
+from ohlora.data.sources import PACKAGED
 from ohlora.errors import UserError
 from ohlora.planning.plan import Plan
 from ohlora.planning.validate import validate
