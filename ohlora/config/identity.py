@@ -18,8 +18,6 @@ LATER_KEYS: dict[str, Any] = {
     "trainer.speed": "plain",
     "trainer.compile": False,
     "generation.batch": "1",
-    "data.repo": None,
-    "data.revision": None,
     "data.columns.checks": "checks",
     "data.encoding": "auto",
     "data.separator": "auto",

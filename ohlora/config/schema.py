@@ -116,8 +116,6 @@ class DataConfig:
     name: str = MISSING
     format: str = MISSING
     path: Any = None
-    repo: str | None = None
-    revision: str | None = None
     manifest: str | None = None
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     encoding: str = "auto"

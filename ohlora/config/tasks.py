@@ -37,15 +37,17 @@ TOKENIZE = Phase("tokenize", "ohlora.tasks.tokenize", backend=False)
 INFER = Phase("infer", "ohlora.tasks.infer")
 TRAIN = Phase("train", "ohlora.tasks.train")
 ANSWER = Phase("answer", "ohlora.tasks.answer")
+INSPECT = Phase("inspect_data", "ohlora.tasks.inspect_data", backend=False)
 
 TASKS: dict[str, Task] = {
     "benchmark": Task((INFER, TRAIN)),
     "train": Task((TRAIN,)),
     "infer": Task((INFER,)),
     "selection": Task((INFER, TRAIN, ANSWER)),
+    "inspect_data": Task((INSPECT,), tracked=False),
     "prepare": Task((PREPARE,), tracked=False),
     "licenses": Task(parent="ohlora.commands.licenses"),
     "estimate": Task(parent="ohlora.commands.estimate"),
 }
 
-PHASES: dict[str, Phase] = {phase.name: phase for phase in (PREPARE, TOKENIZE, INFER, TRAIN, ANSWER)}
+PHASES: dict[str, Phase] = {phase.name: phase for phase in (PREPARE, TOKENIZE, INFER, TRAIN, ANSWER, INSPECT)}

@@ -136,7 +136,7 @@ class _Reader:
 
     def __init__(self, path: Path, records: list[Record], data: DataConfig, notes: Notes, first: int) -> None:
         self.path, self.records, self.data, self.notes, self.first = path, records, data, notes, first
-        self.columns = {key: _nfc(name) for key, name in vars(data.columns).items()}
+        self.columns = _column_names(data.columns)
         have = {_nfc(name): name for record in records for name in record.cells}
         self.names = {name: actual for name, actual in have.items() if name}
         self.shape = self._find_shape()
@@ -146,7 +146,7 @@ class _Reader:
 
     def _find_shape(self) -> Shape:
         have = set(self.names)
-        usual = vars(ColumnsConfig())
+        usual = _column_names(ColumnsConfig())
         asked = {k: n for k, n in self.columns.items() if n is not None and n != usual[k]}
         shape = find_shape(have, str(self.columns["prompt"]), str(self.columns["response"]))
         missing = [k for k, n in asked.items() if n not in have]
@@ -260,6 +260,14 @@ def _finish_splits(rows: list[Row], data: DataConfig, notes: Notes) -> list[Row]
     if silent:
         notes.say(f"{silent} held-out rows without an answer: they are asked, and count in no loss")
     return rows
+
+
+def _column_names(given: ColumnsConfig) -> dict[str, str | None]:
+    names = {
+        "prompt": given.prompt, "response": given.response, "split": given.split, "id": given.id,
+        "category": given.category, "memory": given.memory, "checks": given.checks,
+    }  # fmt: skip
+    return {key: _nfc(name) for key, name in names.items()}
 
 
 def _nfc(name: str | None) -> str | None:

@@ -25,8 +25,9 @@ DRAWN_SHARE = 0.2  # of the rows of each category, for validation, where there i
 def name_splits(values: SplitValuesConfig) -> dict[str, str]:
     """Word of a split column (lower case) -> train, validation or test; `values` take the place of the usual words."""
     words: dict[str, str] = {}
+    asked = {"train": values.train, "validation": values.validation, "test": values.test}
     for split, usual in USUAL.items():
-        given = getattr(values, split)
+        given = asked[split]
         words |= {word.strip().lower(): split for word in (usual if given is None else given)}
     return words
 

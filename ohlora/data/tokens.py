@@ -74,6 +74,19 @@ def tokens_path(
     return outputs / ".tokens" / f"{key[:20]}.json"
 
 
+def load_tokenizer(folder: Path, model: ModelConfig) -> tuple[Any, list[int]]:
+    """The plain tokenizer of a model folder, and the tokens that end an answer by its generation_config.json."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=model.remote_code is not None
+    )
+    stops: int | list[int] = []
+    if (folder / "generation_config.json").is_file():
+        stops = read_json(folder / "generation_config.json").get("eos_token_id") or []
+    return tokenizer, [stops] if isinstance(stops, int) else stops
+
+
 def encode(
     tokenizer: Any,
     rows: RunRows,

@@ -12,6 +12,7 @@ from ohlora.config.schema import ModelConfig
 from ohlora.files import read_json, sha256_file, sha256_of, write_json
 from ohlora.models.weights import is_safe, parameters_m
 
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "tokenizer_config.json")
 MARKER = "ohlora-model.json"
 ADAPTER_CARD = "ohlora-adapter.json"  # beside an adapter: its base model
 # Files that decide how text becomes token ids; generation_config.json names the tokens that end an answer.
@@ -172,6 +173,11 @@ def tokenizer_hash(folder: Path) -> str:
         for path in paths
         if path.name not in left_out and not path.name.endswith(".index.json")
     )
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Does the folder hold a tokenizer? Its weights may be missing."""
+    return any((folder / name).is_file() for name in TOKENIZER_FILES)
 
 
 def describe_model(model: LocalModel, licence: str) -> dict[str, Any]:

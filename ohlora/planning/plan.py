@@ -31,7 +31,7 @@ from ohlora.estimate.shape import Shape, shape_of
 from ohlora.estimate.work import Work, count_work, guess_work
 from ohlora.files import sha256_file, sha256_of
 from ohlora.models import adapters, architectures
-from ohlora.models.folder import LocalModel, is_there, source_hash
+from ohlora.models.folder import LocalModel, has_tokenizer, is_there, source_hash
 from ohlora.models.terms import licence_of
 from ohlora.planning.validate import validate
 from ohlora.records.layout import adapter_folder
@@ -189,6 +189,8 @@ class Plan:
         """The task's phases, preceded by those that prepare a missing model and missing tokens."""
         if self.config.task.name == "prepare":
             return self.task.phases
+        if self.config.task.name == "inspect_data":  # a tokenizer is enough
+            return self.task.phases if has_tokenizer(self.model_folder) else (PREPARE, *self.task.phases)
         if not (is_there(self.model) and adapters.is_here(self.config.adapter, self.model.models)):
             return (PREPARE, TOKENIZE, *self.task.phases)
         return self.task.phases if self.tokens_path.is_file() else (TOKENIZE, *self.task.phases)

@@ -19,6 +19,9 @@ def show_run(result: Result, attempt: Path) -> None:
         print(f"see {attempt}", file=sys.stderr)
     elif result.task == "prepare":
         print(f"{result.model['label']}: {result.model['folder']}")
+    elif result.task == "inspect_data":
+        for name in ("data.html", "rows.jsonl", "tokens.jsonl", "notes.json"):
+            print(attempt.parent / name)
     else:
         if result.task in ("infer", "train"):
             print(answers(attempt / "samples" / f"{result.task}.jsonl"))

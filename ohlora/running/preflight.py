@@ -14,7 +14,7 @@ from ohlora.measure.gpus import device_problems
 from ohlora.models import adapters
 from ohlora.models.architectures import architecture
 from ohlora.models.checks import code_problems, folder_problems, small_problems, subject
-from ohlora.models.folder import find_mismatch, is_prepared
+from ohlora.models.folder import find_mismatch, has_tokenizer, is_prepared
 from ohlora.models.weights import pickle_problems
 from ohlora.planning.plan import Plan
 from ohlora.records.manifest import SELECTION
@@ -60,7 +60,7 @@ def _problems(plan: Plan) -> Iterator[str]:
     yield from _model_problems(plan)
     if config.task.name != "prepare":
         try:
-            _ = plan.run_rows
+            _ = plan.rows if config.task.name == "inspect_data" else plan.run_rows
             if config.task.name == SELECTION:
                 _ = plan.held_out
         except UserError as error:
@@ -71,7 +71,9 @@ def _problems(plan: Plan) -> Iterator[str]:
 
 def _model_problems(plan: Plan) -> Iterator[str]:
     model, folder = plan.config.model, plan.model_folder
-    if plan.model.is_in_place:
+    if not any(phase.backend for phase in plan.task.phases) and has_tokenizer(folder):
+        yield from code_problems(model, folder)  # no weights are read
+    elif plan.model.is_in_place:
         found = folder_problems(model, folder)
         yield from found
         if not found:

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from ohlora.config.choices import Overlong
 from ohlora.data.fitting import require_fit
-from ohlora.data.tokens import encode, save_tokens
-from ohlora.files import read_json
+from ohlora.data.tokens import encode, load_tokenizer, save_tokens
 from ohlora.tasks.job import Job
 
 
 def run(job: Job) -> None:
     """Write the token file, unless another run has done so."""
-    from transformers import AutoTokenizer
-
     config, folder = job.config, job.plan.model_folder
     if job.plan.tokens_path.is_file():
         return
     job.stage("tokenising")
-    tokenizer = AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=config.model.remote_code is not None
-    )
-    stops: int | list[int] = []
-    if (folder / "generation_config.json").is_file():
-        stops = read_json(folder / "generation_config.json").get("eos_token_id") or []
-    stop_ids = [stops] if isinstance(stops, int) else stops
+    tokenizer, stop_ids = load_tokenizer(folder, config.model)
     tokens = encode(
         tokenizer, job.plan.run_rows, config.model, config.trainer.max_length, stop_ids, config.data.train_on,
         config.data.overlong,

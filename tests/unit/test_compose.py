@@ -25,6 +25,7 @@ GROUPS = groups()
 NEEDS = {
     "data=csv": ["data.path=x.csv"],
     "data=jsonl": ["data.path=x.jsonl"],
+    "data=file": ["data.path=x.csv"],
     "lora=none": ["task=infer"],
     "model=hub": ["model.repo=owner/name"],
     "model=local": ["model.path=x"],

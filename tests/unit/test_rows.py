@@ -24,7 +24,7 @@ MEMORY = re.compile(r"\[[^\[\]:]+: [^\[\]]+\]")
 
 def read(path: Path, text: str | bytes, **columns: str) -> list[Row]:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load_rows(DataConfig("mine", path.suffix[1:], str(path), None, ColumnsConfig(**columns)))
+    return load_rows(DataConfig("mine", "auto", str(path), columns=ColumnsConfig(**columns)))
 
 
 @pytest.mark.parametrize(
@@ -32,13 +32,15 @@ def read(path: Path, text: str | bytes, **columns: str) -> list[Row]:
     [
         ("a.csv", "", "the file is empty"),
         ("a.csv", "prompt,response\n", "it has a header but no rows"),
-        ("a.csv", "question,response\nq,a\n", "data.columns.prompt=prompt: "),
-        ("a.csv", "q,a\n1,2\n", "2 problems"),
-        ("a.csv", "prompt,response\nhi,\n", "line 2 has an empty prompt or response"),
-        ("a.csv", "prompt,response\nhi,you,more\n", "line 2 has more fields than the header"),
-        ("a.csv", "prompt,response,split\nhi,you,dev\n", "split='dev': choose from train, validation, test"),
+        ("a.csv", "greeting,back\nhi,you\n", "name yours with data.columns.prompt=… and data.columns.response=…"),
+        ("a.csv", "안녕,반가워\n잘 자,응\n", "see that the first row of a table is its header"),
+        ("a.csv", "prompt,response,split\nhi,,train\n", "line 2: a training row needs an answer"),
+        ("a.csv", "prompt,response\nhi,you,more\n", "line 2 has 3 cells, the header 2"),
+        ("a.csv", "prompt,response,split\nhi,you,train_msg\n", "data.split_values.train=[train,train_msg]"),
+        ("a.csv", "prompt,response,split\nhi,you,연습\n", """'data.split_values.train=["train","연습"]'"""),
+        ("a.csv", "prompt,response,split\nhi,you,train\nyo,ho,\n", "line 3: the split is empty"),
         ("a.csv", "id,prompt,response\n1,a,b\n1,c,d\n", "duplicate ids: 1"),
-        ("a.csv", "prompt,response\n안녕,네\n".encode("cp949"), "line 2 is not UTF-8"),
+        ("a.csv", "prompt,response\n안녕하세요 반가워요,네".encode() + b"\xff\n", "line 2 is not UTF-8"),
         ("a.jsonl", '{"prompt": "a", "response": "b"}\n{broken\n', "line 2 is not JSON"),
         ("a.jsonl", '{"prompt": ["a"], "response": "b"}\n', "line 1: prompt is a list, not text"),
         ("a.jsonl", "[1, 2]\n", "line 1 is not a JSON object"),
@@ -60,10 +62,10 @@ def test_line_separators_within_json_are_text(tmp_path: Path) -> None:
     assert row.prompt == "a\u2028b"
 
 
-def test_columns_are_renamed_and_the_tail_is_held_out(tmp_path: Path) -> None:
+def test_columns_are_renamed_and_a_fifth_is_held_out(tmp_path: Path) -> None:
     text = "\ufeffquestion,answer\n" + "".join(f"q{n},a{n}\n" for n in range(10))
     rows = read(tmp_path / "mine.csv", text, prompt="question", response="answer")
-    assert [row.split for row in rows] == ["train"] * 8 + ["validation"] * 2
+    assert Counter(row.split for row in rows) == {"train": 8, "validation": 2}
     assert (rows[0].id, rows[0].prompt, rows[9].response) == ("1", "q0", "a9")
 
 

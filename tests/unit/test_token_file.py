@@ -73,7 +73,7 @@ def test_what_decides_no_token_does_not_count(folder: Path, name: str) -> None:
 def test_another_version_of_a_library_is_another_file(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
 ) -> None:
-    given = (tmp_path, config(tmp_path).model, folder, 128, RunRows([ROW], [], [ROW]))
+    given = (tmp_path, config(tmp_path).model, folder, 128, RunRows([ROW], [], [ROW]), config(tmp_path).data)
     before = token_files.tokens_path(*given)
     right = token_files.metadata.version
     monkeypatch.setattr(token_files.metadata, "version", lambda name: "9" if name == library else right(name))
