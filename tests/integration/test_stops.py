@@ -43,7 +43,11 @@ def teachable(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPa
 def taught(ohlora: Callable[..., Ran], teachable: Path, tmp_path: Path) -> tuple[Callable[..., dict[str, Any]], Path]:
     """A function that runs a task on these rows in this process and gives its result; the folder of its run."""
     rows = tmp_path / "rows.jsonl"
-    rows.write_text("".join(json.dumps({"prompt": prompt, "response": answer}) + "\n" for prompt, answer in ROWS))
+    lines = [
+        {"prompt": prompt, "response": answer, "split": "train" if (prompt, answer) in TRAINED else "validation"}
+        for prompt, answer in ROWS
+    ]
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
     fixed = [
         "backend=hf", "launch.isolate=false", "tracking=none", "model=local", f"model.path={teachable}",
         "model.accept_license=true", "model.prompt_format=plain", "model.prompt_template='Q: {prompt}\nA: '",
