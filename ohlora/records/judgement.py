@@ -142,8 +142,8 @@ class Judgement:
     """A whole judgement. `sides` are (first, second): base and tuned, or the adapter judged against and the judged one.
 
     `decoding`, `form` ('unmerged' or 'merged', the same on both sides), `split`, `seeds` ([] when greedy) say how the
-    answers were made; `statistics` names the methods with their sources, one sentence each. `rules` begins with
-    EVERY_RULE; `notes` are sentences for the reader.
+    answers were made; `statistics` are codes of the methods (`j.method.<code>` of ohlora/report/words/judge.py: wilson,
+    newcombe, clustered, mcnemar, holm) or sentences; `rules` begins with EVERY_RULE; `notes` are for the reader.
     """
 
     sides: tuple[Side, Side]

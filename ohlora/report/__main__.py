@@ -2,6 +2,7 @@
 
 python -m ohlora.report outputs/<study>
 python -m ohlora.report outputs/<study> t4/outputs/<study> mlflow:<run id> --out all-machines
+python -m ohlora.report outputs/runs/<run_id of task=judge>
 python -m ohlora.report outputs/model_selection --weights quality=0.6,memory=0.2,time=0.2 --grades grades.csv
 """
 
@@ -18,6 +19,7 @@ from ohlora.errors import UserError
 from ohlora.report.comparison.comparison import read_comparison
 from ohlora.report.comparison.machines import write_several
 from ohlora.report.comparison.write import write_comparison
+from ohlora.report.judge.write import find_judgement, write_judgement_page
 from ohlora.report.selection.ranking import parse_weights
 from ohlora.report.selection.selection import is_selection
 from ohlora.report.selection.write import write_selection
@@ -88,6 +90,11 @@ def _write(
     folders: list[Path], lang: str | None, out: Path | None, weights: str | None, grades: Path | None
 ) -> tuple[int, str]:
     """The exit code and what is printed. `out` None: the only folder itself."""
+    judged = [folder for folder in folders if find_judgement(folder)]
+    if judged and (weights or grades or len(folders) > 1):
+        raise UserError(f"{judged[0]}: is a judged run; report it alone, without --weights and --grades")
+    if judged:
+        return 0, write_judgement_page(folders[0], lang, out)
     if _are_selections(folders, needed=bool(weights or grades)):
         return write_selection(folders, lang, out, parse_weights(weights) if weights else None, grades)
     if len(folders) == 1:

@@ -22,17 +22,20 @@ class Plot:
     svg: str
 
 
-def write_document(out: Path, title: str, text: str, plots: Sequence[Plot], lang: str, ending: str = "") -> None:
+def write_document(
+    out: Path, title: str, text: str, plots: Sequence[Plot], lang: str, ending: str = "", page_ending: str | None = None
+) -> None:
     """Write `out`.md, `out`.html and each plot beside them. The plots stand at the text's MARKER.
 
-    `ending` is HTML that ends both, without an empty line in it.
+    `ending` is HTML that ends both, without an empty line in it; `page_ending` replaces it in the page.
     """
     for plot in plots:
         write_atomic(out.with_name(f"{plot.name}.svg"), standalone(plot.svg))
     images = "\n\n".join(f"![{plot.caption}]({plot.name}.svg)" for plot in plots)
     write_atomic(out.with_suffix(".md"), text.replace(MARKER, images) + ending)
     drawn = [(plot.caption, plot.svg) for plot in plots]
-    write_atomic(out.with_suffix(".html"), render_page(f"# {title}\n\n{text}", drawn, title, lang, ending))
+    last = ending if page_ending is None else page_ending
+    write_atomic(out.with_suffix(".html"), render_page(f"# {title}\n\n{text}", drawn, title, lang, last))
 
 
 def format_csv(rows: Sequence[Mapping[str, object]], first: Sequence[str]) -> str:

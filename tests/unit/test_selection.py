@@ -461,7 +461,7 @@ def test_answers_are_folded_and_obeyed_nowhere(tmp_path: Path) -> None:
     )
     assert (
         "<td>small</td><td>16</td><td>I do not know</td><td>다른 언어</td>" in text
-        and "<td>기준 답변</td><td></td><td>저는 밤하늘의 오로라예요.</td><td></td>" in text
+        and "<td>참조 답변</td><td></td><td>저는 밤하늘의 오로라예요.</td><td></td>" in text
     )
     folded = text[text.index("<details>") :]
     assert folded in html and "<td>32</td>" not in folded  # the best rank alone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ohlora.report.words.judge import JUDGE
 from ohlora.report.words.plots import PLOTS
 from ohlora.report.words.selection import SELECTION
 
@@ -242,6 +243,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     **PLOTS,
     **SELECTION,
+    **JUDGE,
 }
 
 

@@ -35,7 +35,7 @@ SELECTION: dict[str, tuple[str, str]] = {
     "s.doubled": ("if doubled", "두 배로 하면"),
     "s.halved": ("if halved", "절반으로 하면"),
     "s.same": ("same choice", "같은 선택"),
-    "s.reference": ("reference", "기준 답변"),
+    "s.reference": ("reference", "참조 답변"),
     "s.answer": ("answer", "답변"),
     "s.defect": ("defect", "결함"),
     "s.part.quality": ("quality", "품질"),
@@ -133,7 +133,7 @@ SELECTION: dict[str, tuple[str, str]] = {
     "s.against.words": (
         "chrF counts letters in common with one reference answer, not whether an answer is right or in character; an "
         "unrelated answer, the reference of another question, would get {floor}. Read the answers below",
-        "chrF는 기준 답변 하나와 겹치는 글자를 셀 뿐, 답변이 맞는지 오로라다운지는 보지 못합니다. 다른 질문의 기준 답변처럼 무관한 "
+        "chrF는 참조 답변 하나와 겹치는 글자를 셀 뿐, 답변이 맞는지 오로라다운지는 보지 못합니다. 다른 질문의 참조 답변처럼 무관한 "
         "답변도 {floor}점을 얻습니다. 아래의 답변을 직접 읽어 보세요",
     ),
     "s.method": (
@@ -143,7 +143,7 @@ SELECTION: dict[str, tuple[str, str]] = {
         "(`--weights`). Ratios, not min–max, so a bad candidate does not change the scores of others. Equal scores share a "
         "place. A figure that one finished candidate lacks is not counted for any.",
         "각 수치는 이 기기의 최고값에 대한 비율로 점수를 매깁니다: 많을수록 좋은 것은 자신 ÷ 최고, 적을수록 좋은 것은 최고 ÷ 자신. "
-        "chrF에서는 무관한 한국어 답변이 얻을 점수(다른 질문의 기준 답변의 chrF)를 먼저 뺍니다. 항목은 그 수치들의 평균이고, 점수는 "
+        "chrF에서는 무관한 한국어 답변이 얻을 점수(다른 질문의 참조 답변의 chrF)를 먼저 뺍니다. 항목은 그 수치들의 평균이고, 점수는 "
         "항목들의 가중 평균입니다(`--weights`로 변경). min–max가 아니라 비율이므로 나쁜 후보가 다른 후보의 점수를 바꾸지 않습니다. "
         "점수가 같으면 순위도 같습니다. 완료된 후보 중 하나라도 없는 수치는 모두에게 계산하지 않습니다.",
     ),
@@ -161,7 +161,7 @@ SELECTION: dict[str, tuple[str, str]] = {
         "eval loss is in nats per token and depends on the vocabulary: compare it only between ranks of one model. Between "
         "models compare bits per character: eval loss × its number of tokens ÷ (ln 2 × characters of the references)",
         "eval loss는 토큰당 nats이므로 어휘에 따라 달라집니다. 한 모델의 rank 사이에서만 비교하세요. 모델 사이에서는 글자당 bits를 비교합니다: "
-        "eval loss × 손실이 계산된 토큰 수 ÷ (ln 2 × 기준 답변의 글자 수)",
+        "eval loss × 손실이 계산된 토큰 수 ÷ (ln 2 × 참조 답변의 글자 수)",
     ),
     "s.base": (
         "inference is that of the base model, which is the same at every rank: the median of n runs",
@@ -169,7 +169,7 @@ SELECTION: dict[str, tuple[str, str]] = {
     ),
     "s.usable_means": (
         "well-formed: not empty, not in a loop, in the reference's language, ended by the model itself; it may still be wrong",
-        "형식이 온전한 답변: 비어 있지 않고, 반복이 없고, 기준 답변과 같은 언어이며, 모델이 스스로 끝낸 답변(내용은 틀릴 수 있음)",
+        "형식이 온전한 답변: 비어 있지 않고, 반복이 없고, 참조 답변과 같은 언어이며, 모델이 스스로 끝낸 답변(내용은 틀릴 수 있음)",
     ),
     "s.other_questions": (
         "**Not the same questions** in every run, so chrF and the shares are not comparable",

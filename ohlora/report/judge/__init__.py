@@ -1,0 +1,1 @@
+"""The page of a judgement: did it help, what broke, what did it cost."""
