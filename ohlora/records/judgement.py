@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from ohlora.files import read_json, restore_numbers, write_json
 
@@ -17,6 +17,13 @@ EVERY_RULE: Final = "keeps_every_rule"
 Verdict = Literal["better", "worse", "none"]  # none: no difference shown
 Change = Literal["better", "worse", "same"]
 Family = Literal["rule", "probe"]
+CHOICES = {
+    "verdict": get_args(Verdict),
+    "change": get_args(Change),
+    "family": get_args(Family),
+    "kind": (BASE, ADAPTER),
+    "lang": ("en", "ko"),
+}
 T = TypeVar("T")
 
 
@@ -196,6 +203,9 @@ def read_judgement(path: Path) -> Judgement:
 def _make(kind: type[T], raw: Mapping[str, Any], **ready: Any) -> T:
     """The dataclass from its known fields; `ready` ones are taken as they are."""
     known = set(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+    for key, words in CHOICES.items():
+        if key in known and raw.get(key, words[0]) not in words:
+            raise ValueError(f"{key}={raw[key]!r}: choose from {', '.join(words)}")
     return kind(**{**{key: value for key, value in raw.items() if key in known}, **ready})
 
 

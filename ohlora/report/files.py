@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ohlora.files import write_atomic
+from ohlora.report.markdown import escape_markdown
 from ohlora.report.page import MARKER, render_page
 from ohlora.report.plots.svg import standalone
 
@@ -35,7 +36,9 @@ def write_document(
     write_atomic(out.with_suffix(".md"), text.replace(MARKER, images) + ending)
     drawn = [(plot.caption, plot.svg) for plot in plots]
     last = ending if page_ending is None else page_ending
-    write_atomic(out.with_suffix(".html"), render_page(f"# {title}\n\n{text}", drawn, title, lang, last))
+    write_atomic(
+        out.with_suffix(".html"), render_page(f"# {escape_markdown(title)}\n\n{text}", drawn, title, lang, last)
+    )
 
 
 def format_csv(rows: Sequence[Mapping[str, object]], first: Sequence[str]) -> str:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
+from ohlora.report.plots.svg import clean
 from ohlora.report.words.comparison import say
 
 NO_VALUE = "—"
+MARKUP = re.compile(r"([\\`*_\[\]<>~|#&])")
 
 
 def number(value: float | None) -> str:
     if value is None:
         return NO_VALUE
     return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def escape_markdown(text: str) -> str:
+    """On one line, and shown as it is: what models and users wrote makes no markup."""
+    return MARKUP.sub(r"\\\1", clean(text))
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

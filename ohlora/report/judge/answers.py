@@ -10,7 +10,7 @@ from html import escape
 
 from ohlora.records.judgement import Finding, JudgedAnswer, JudgedPrompt, Judgement
 from ohlora.report.judge.filters import class_names
-from ohlora.report.judge.labels import name_rule, name_sides
+from ohlora.report.judge.labels import name_category, name_rule, name_sides
 from ohlora.report.plots.svg import clean
 from ohlora.report.words.comparison import say
 
@@ -28,7 +28,8 @@ def list_cases(judgement: Judgement, is_open: bool) -> str:
 def _case(prompt: JudgedPrompt, judgement: Judgement, is_open: bool) -> str:
     lang = judgement.lang
     tags = [f'<span class="tag {prompt.change}">{_plain(say(lang, f"j.{prompt.change}"))}</span>']
-    tags += [f'<span class="tag">{_plain(prompt.category)}</span>'] if prompt.category else []
+    category = name_category(prompt, lang)
+    tags += [f'<span class="tag">{_plain(category)}</span>'] if category else []
     names = name_sides(judgement)
     sides = "\n".join(
         _side(names[side], [answer for answer in prompt.answers if answer.side == side], lang) for side in (0, 1)

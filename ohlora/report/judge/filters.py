@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from ohlora.records.judgement import JudgedPrompt, Judgement
-from ohlora.report.judge.labels import name_rule, name_sides
+from ohlora.report.judge.labels import name_category, name_rule, name_sides
 from ohlora.report.plots.svg import clean
 from ohlora.report.words.comparison import say
 
@@ -21,13 +21,13 @@ def class_names(prompt: JudgedPrompt, judgement: Judgement) -> list[str]:
     broken = {(answer.side, finding.rule) for answer in prompt.answers for finding in answer.broken}
     return [
         f"c-{prompt.change}",
-        f"k-{categories.index(prompt.category)}",
+        f"k-{categories.index(name_category(prompt, judgement.lang))}",
         *(f"b{side}-{rules.index(rule)}" for side, rule in sorted(broken)),
     ]
 
 
 def list_categories(judgement: Judgement) -> list[str]:
-    return list(dict.fromkeys(prompt.category for prompt in judgement.prompts))
+    return list(dict.fromkeys(name_category(prompt, judgement.lang) for prompt in judgement.prompts))
 
 
 def list_broken_rules(judgement: Judgement) -> list[str]:

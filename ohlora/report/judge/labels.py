@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
-from ohlora.records.judgement import BASE, Judgement, RuleResult, Share
+from ohlora.records.judgement import BASE, JudgedPrompt, Judgement, RuleResult, Share
 from ohlora.report.markdown import NO_VALUE
 from ohlora.report.plots.svg import clean
 from ohlora.report.words.comparison import WORDS, say
 
-MARKUP = re.compile(r"([\\`*_\[\]<>~|#&])")
-MINUS = "−"
+MINUS, PERCENT = "−", "\u00a0%"  # no line break before the sign
 
 
 def name_sides(judgement: Judgement) -> tuple[str, str]:
@@ -27,16 +24,17 @@ def name_rule(rule: str, lang: str) -> str:
     return say(lang, code) if code in WORDS else clean(rule).replace("_", " ")
 
 
-def escape_markdown(text: str) -> str:
-    """On one line, and shown as it is: what models and users wrote makes no markup."""
-    return MARKUP.sub(r"\\\1", clean(text))
+def name_category(prompt: JudgedPrompt, lang: str) -> str:
+    """The row's category; the probe has none of the data's."""
+    return f"{say(lang, 'j.forgotten')} ({prompt.category})" if prompt.family == "probe" else prompt.category
 
 
 def percent(value: float | None) -> str:
-    """'93.5 %'; whole numbers without decimals."""
+    """'93.5 %'; whole numbers without decimals. Only nothing is 0 % and only all are 100 %."""
     if value is None:
         return NO_VALUE
-    return f"{100 * value:.1f}".removesuffix(".0") + " %"
+    shown = 100 * value if value in (0, 1) else min(max(100 * value, 0.1), 99.9)
+    return f"{shown:.1f}".removesuffix(".0") + PERCENT
 
 
 def points(value: float) -> str:
@@ -51,8 +49,14 @@ def share_text(share: Share, with_count: bool = False) -> str:
         return NO_VALUE
     parts = [f"{share.kept}/{share.of}"] if with_count else []
     if share.low is not None and share.high is not None:
-        parts.append(f"{100 * share.low:.0f}–{100 * share.high:.0f} %")
+        parts.append(f"{100 * share.low:.0f}–{100 * share.high:.0f}{PERCENT}")
     return percent(share.value) + (f" ({'; '.join(parts)})" if parts else "")
+
+
+def count_text(result: RuleResult) -> str:
+    """To how many answers of each side the rule applies: '16', or '14 / 16' where they differ."""
+    counts = dict.fromkeys((result.first.of, result.second.of))
+    return " / ".join(map(str, counts))
 
 
 def difference_text(result: RuleResult, lang: str) -> str:

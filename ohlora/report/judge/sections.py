@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from ohlora.records.judgement import BASE, EVERY_RULE, JudgedPrompt, Judgement, RuleResult
 from ohlora.report.judge.labels import (
     difference_text,
-    escape_markdown,
     name_rule,
     name_sides,
     p_text,
     share_text,
 )
-from ohlora.report.markdown import items, markdown, number
+from ohlora.report.markdown import escape_markdown, items, markdown, number
 from ohlora.report.words.comparison import WORDS, say
 
 MEMORISED = "not_memorised"

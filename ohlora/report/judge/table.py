@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from ohlora.records.judgement import EVERY_RULE, Judgement, RuleResult
 from ohlora.report.judge.labels import (
-    NO_VALUE,
     aim_text,
-    escape_markdown,
+    count_text,
     name_rule,
     name_sides,
     points,
     share_text,
 )
-from ohlora.report.markdown import markdown
+from ohlora.report.markdown import NO_VALUE, escape_markdown, markdown
 from ohlora.report.words.comparison import say
 
 
@@ -22,7 +21,7 @@ def build_rules_table(judgement: Judgement) -> str:
     has_aims = any(one.aim for one in rules)
     names = [escape_markdown(name) for name in name_sides(judgement)]
     columns = [say(lang, f"j.{code}") for code in ("difference", "changes", "verdict", *(["aim"] if has_aims else []))]
-    header = [say(lang, "j.rule"), *names, *columns]
+    header = [say(lang, "j.rule"), say(lang, "j.count"), *names, *columns]
     return markdown(header, [_row(one, lang)[: len(header)] for one in rules]) if rules else ""
 
 
@@ -31,8 +30,9 @@ def _row(result: RuleResult, lang: str) -> list[str]:
     measured = bool(result.first.of or result.second.of)
     return [
         f"**{name}**" if result.rule == EVERY_RULE else name,
-        share_text(result.first, True),
-        share_text(result.second, True),
+        count_text(result),
+        share_text(result.first),
+        share_text(result.second),
         _difference(result),
         f"{result.better} / {result.worse} / {result.same}" if measured else NO_VALUE,
         NO_VALUE if not measured else verdict if result.verdict == "none" else f"**{verdict}**",

@@ -45,6 +45,7 @@ JUDGE: dict[str, tuple[str, str]] = {
     "j.tuned": ("tuned model", "파인튜닝한 모델"),
     # columns
     "j.rule": ("rule", "규칙"),
+    "j.count": ("answers", "답변 수"),
     "j.difference": ("difference (points)", "차이 (%p)"),
     "j.changes": ("better / worse / same", "나아짐 / 나빠짐 / 같음"),
     "j.verdict": ("verdict", "판정"),
