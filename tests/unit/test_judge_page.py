@@ -15,6 +15,7 @@ from ohlora.errors import UserError
 from ohlora.files import read_json, write_json
 from ohlora.records.judgement import FILE, Aim, Judgement, Share, read_judgement, write_judgement
 from ohlora.report.judge import write
+from ohlora.report.judge.answers import list_cases
 from ohlora.report.judge.filters import build_filters
 from ohlora.report.judge.labels import aim_text, name_rule, percent, points, share_text
 from ohlora.report.judge.sections import describe_cost, describe_damage, describe_gain
@@ -240,8 +241,6 @@ def test_every_choice_of_the_filters_finds_its_questions() -> None:
     seen = Reader(html)
     labels = [found["id"] for tag, found in seen.elements if tag == "select"]
     assert labels == ["filter-change", "filter-category", "filter-rule"]
-    from ohlora.report.judge.answers import list_cases
-
     cases = re.findall(r'<details class="case ([^"]*)"', list_cases(in_korean(), is_open=True))
     choices = [str(found["value"]) for tag, found in seen.elements if tag == "option" and found["value"]]
     counts = {code: sum(code in case.split() for case in cases) for code in choices}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 
 from ohlora.records.judgement import Finding, JudgedAnswer, JudgedPrompt, Judgement
-from ohlora.report.judge.filters import class_names
+from ohlora.report.judge.filters import Filters, find_filters
 from ohlora.report.judge.labels import name_category, name_rule, name_sides
 from ohlora.report.plots.svg import clean
 from ohlora.report.words.comparison import say
@@ -19,13 +19,12 @@ ORDER = {"worse": 0, "better": 1, "same": 2}
 
 def list_cases(judgement: Judgement, is_open: bool) -> str:
     """A `<details>` per question, first those that became worse, then better; '' without questions."""
-    prompts = sorted(
-        judgement.prompts, key=lambda prompt: ORDER[prompt.change]
-    )  # stable: else in the order of the data
-    return "\n".join(_case(prompt, judgement, is_open) for prompt in prompts)
+    filters = find_filters(judgement)
+    prompts = sorted(judgement.prompts, key=lambda prompt: ORDER[prompt.change])  # else in the order of the data
+    return "\n".join(_case(prompt, judgement, filters, is_open) for prompt in prompts)
 
 
-def _case(prompt: JudgedPrompt, judgement: Judgement, is_open: bool) -> str:
+def _case(prompt: JudgedPrompt, judgement: Judgement, filters: Filters, is_open: bool) -> str:
     lang = judgement.lang
     tags = [f'<span class="tag {prompt.change}">{_plain(say(lang, f"j.{prompt.change}"))}</span>']
     category = name_category(prompt, lang)
@@ -35,7 +34,7 @@ def _case(prompt: JudgedPrompt, judgement: Judgement, is_open: bool) -> str:
         _side(names[side], [answer for answer in prompt.answers if answer.side == side], lang) for side in (0, 1)
     )
     lines = [
-        f'<details class="{" ".join(["case", *class_names(prompt, judgement)])}"{" open" if is_open else ""}>',
+        f'<details class="{" ".join(["case", *filters.class_names(prompt, lang)])}"{" open" if is_open else ""}>',
         f"<summary>{' '.join(tags)} {_plain(prompt.prompt)} <small>{_plain(prompt.id)}</small></summary>",
         f'<dl class="talk">\n{_conversation(prompt, lang)}\n</dl>',
         f'<div class="sides">\n{sides}\n</div>',

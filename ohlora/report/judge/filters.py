@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 from ohlora.records.judgement import JudgedPrompt, Judgement
 from ohlora.report.judge.labels import name_category, name_rule, name_sides
+from ohlora.report.markdown import NO_VALUE
 from ohlora.report.plots.svg import clean
 from ohlora.report.words.comparison import say
 
@@ -15,58 +17,58 @@ CHANGES = ("worse", "better", "same")
 Choices = list[tuple[str, str]]  # (class, text)
 
 
-def class_names(prompt: JudgedPrompt, judgement: Judgement) -> list[str]:
-    """What the filters tell a question by; positions, not names, which are the user's."""
-    categories, rules = list_categories(judgement), list_broken_rules(judgement)
-    broken = {(answer.side, finding.rule) for answer in prompt.answers for finding in answer.broken}
-    return [
-        f"c-{prompt.change}",
-        f"k-{categories.index(name_category(prompt, judgement.lang))}",
-        *(f"b{side}-{rules.index(rule)}" for side, rule in sorted(broken)),
-    ]
+@dataclass(frozen=True)
+class Filters:
+    """What can be chosen: categories in the order of the data, and each (side, rule) that an answer breaks."""
+
+    categories: list[str]
+    broken: list[tuple[int, str]]
+
+    def class_names(self, prompt: JudgedPrompt, lang: str) -> list[str]:
+        """What a question is found by; positions, not names, which are the user's."""
+        found = dict.fromkeys(_list_broken(prompt))
+        return [
+            f"c-{prompt.change}",
+            f"k-{self.categories.index(name_category(prompt, lang))}",
+            *(f"b-{self.broken.index(one)}" for one in found),
+        ]
 
 
-def list_categories(judgement: Judgement) -> list[str]:
-    return list(dict.fromkeys(name_category(prompt, judgement.lang) for prompt in judgement.prompts))
+def find_filters(judgement: Judgement) -> Filters:
+    """The choices that this judgement's questions offer; rules in the order of the table, the second side first."""
+    categories = dict.fromkeys(name_category(prompt, judgement.lang) for prompt in judgement.prompts)
+    broken = {found for prompt in judgement.prompts for found in _list_broken(prompt)}
+    place = {result.rule: i for i, result in enumerate(judgement.rules)}
+    return Filters(list(categories), sorted(broken, key=lambda one: (place.get(one[1], len(place)), one[1], -one[0])))
 
 
-def list_broken_rules(judgement: Judgement) -> list[str]:
-    """The rules that an answer breaks, in the order of the table; those that are not in it last."""
-    broken = dict.fromkeys(f.rule for prompt in judgement.prompts for one in prompt.answers for f in one.broken)
-    known = [result.rule for result in judgement.rules]
-    return sorted(broken, key=lambda rule: known.index(rule) if rule in known else len(known))
+def _list_broken(prompt: JudgedPrompt) -> Iterator[tuple[int, str]]:
+    yield from ((answer.side, finding.rule) for answer in prompt.answers for finding in answer.broken)
 
 
 def build_filters(judgement: Judgement) -> str:
-    """The style sheet and the lists, before the questions; the number of questions shown stands in `<output>` after."""
-    lang = judgement.lang
-    changes = [(f"c-{change}", say(lang, f"j.{change}")) for change in CHANGES]
-    categories = [(f"k-{i}", name) for i, name in enumerate(list_categories(judgement))]
-    css = Path(__file__).with_name("answers.css").read_text("utf-8")
-    choices = {"change": changes, "category": categories if len(categories) > 1 else [], "rule": _rules(judgement)}
+    """The style sheet and the lists, to stand before the questions."""
+    lang, filters, sides = judgement.lang, find_filters(judgement), name_sides(judgement)
+    categories = [(f"k-{i}", name or NO_VALUE) for i, name in enumerate(filters.categories)]
+    choices = {
+        "change": [(f"c-{one}", say(lang, f"j.{one}")) for one in CHANGES if _is_there(judgement, one)],
+        "category": categories if len(categories) > 1 else [],
+        "rule": [
+            (f"b-{i}", f"{name_rule(rule, lang)} ({say(lang, 'j.filter.by', side=sides[side])})")
+            for i, (side, rule) in enumerate(filters.broken)
+        ],
+    }
     found = {name: options for name, options in choices.items() if options}
     rules = "\n".join(rule for name, options in found.items() for rule in _hiding(name, options))
     lists = "\n".join(_select(name, options, lang) for name, options in found.items())
-    return f'<style>\n{css}{rules}\n</style>\n<div class="filters" role="group">\n{lists}\n</div>'
+    css = Path(__file__).with_name("answers.css").read_text("utf-8")
+    label = escape(say(lang, "j.filter"))
+    group = f'<div class="filters" role="group" aria-label="{label}">\n{lists}\n</div>'
+    return f"<style>\n{css}{rules}\n</style>\n{group}"
 
 
-def _rules(judgement: Judgement) -> Choices:
-    lang, sides = judgement.lang, name_sides(judgement)
-    return [
-        (f"b{side}-{i}", f"{name_rule(rule, lang)} ({say(lang, 'j.filter.by', side=sides[side])})")
-        for i, rule in enumerate(list_broken_rules(judgement))
-        for side in (1, 0)
-        if _is_broken(judgement, side, rule)
-    ]
-
-
-def _is_broken(judgement: Judgement, side: int, rule: str) -> bool:
-    return any(
-        answer.side == side and finding.rule == rule
-        for prompt in judgement.prompts
-        for answer in prompt.answers
-        for finding in answer.broken
-    )
+def _is_there(judgement: Judgement, change: str) -> bool:
+    return any(prompt.change == change for prompt in judgement.prompts)
 
 
 def _hiding(name: str, options: Choices) -> Iterator[str]:
