@@ -40,9 +40,9 @@ ENGLISH_ROWS = """\
 | a new rule | 2 | 50 % | 50 % | 0 | 0 / 0 / 1 | no difference shown |  |
 """  # noqa: E501
 ENGLISH_GAIN = """\
-**Yes.** Answers that keep every rule: tuned model 56.2 % (33–77 %), base model 18.8 % (7–43 %); difference +37.5 \
-points (95 % interval +6.1 to +61). Of 8 questions, tuned model does better on 5, worse on 1 and the same on 2 (exact \
-McNemar test, p = 0.219).
+**Yes.** Answers that keep every rule: the tuned model 56.2 % (33–77 %), the base model 18.8 % (7–43 %); difference \
++37.5 points (95 % interval +6.1 to +61). Of 8 questions, the tuned model does better on 5, worse on 1 and the same on \
+2 (exact McNemar test, p = 0.219).
 
 Rules kept more often: writes the memory item exactly (0 % (0–66 %) → 100 % (34–100 %)).
 
@@ -149,7 +149,7 @@ def test_the_three_answers() -> None:
     assert show(describe_gain(make_judgement())) == ENGLISH_GAIN
     assert show(describe_damage(in_korean())) == KOREAN_DAMAGE
     assert describe_cost(in_korean()).startswith(
-        "파인튜닝한 모델: 파인튜닝 12.34분, 최대 메모리 2,346 MiB (RSS), 기기: CPU (test).\n\n"
+        "파인튜닝한 모델: 학습 시간 12.34분, 최대 메모리 2,346 MiB (RSS), 기기: CPU (test).\n\n"
         "비교 실험 `with-without`의 결과:\n\n| 테스트 |"
     )
     assert "no record of its time" in describe_cost(make_adapters_judgement())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ohlora.records.judgement import BASE, JudgedPrompt, Judgement, RuleResult, Share
-from ohlora.report.markdown import NO_VALUE
+from ohlora.report.markdown import NO_VALUE, escape_markdown
 from ohlora.report.plots.svg import clean
 from ohlora.report.words.comparison import WORDS, say
 
@@ -16,6 +16,14 @@ def name_sides(judgement: Judgement) -> tuple[str, str]:
     if first.kind == BASE:
         return say(lang, "j.base"), say(lang, "j.tuned")
     return clean(first.name), clean(second.name)
+
+
+def mention_sides(judgement: Judgement) -> tuple[str, str]:
+    """The same within a sentence, as Markdown: 'the base model'."""
+    lang, (first, second) = judgement.lang, judgement.sides
+    if first.kind == BASE:
+        return say(lang, "j.the_base"), say(lang, "j.the_tuned")
+    return escape_markdown(first.name), escape_markdown(second.name)
 
 
 def name_rule(rule: str, lang: str) -> str:

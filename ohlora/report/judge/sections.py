@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from ohlora.records.judgement import BASE, EVERY_RULE, JudgedPrompt, Judgement, RuleResult
 from ohlora.report.judge.labels import (
     difference_text,
+    mention_sides,
     name_rule,
-    name_sides,
     p_text,
     share_text,
 )
@@ -23,7 +23,7 @@ WHICH = {"better": "j.which.better", "worse": "j.which.worse", "none": "j.unclea
 
 def describe_gain(judgement: Judgement) -> str:
     """The verdict in one sentence, what was kept more often, and which aims are reached."""
-    lang, (first, second) = judgement.lang, _sides(judgement)
+    lang, (first, second) = judgement.lang, mention_sides(judgement)
     result = judgement.every_rule
     if result is None or not result.second.of:
         return say(lang, "j.not_judged")
@@ -42,7 +42,7 @@ def describe_gain(judgement: Judgement) -> str:
 
 def describe_damage(judgement: Judgement) -> str:
     """The rules that became worse, memorised answers, and what was forgotten."""
-    lang, (first, second) = judgement.lang, _sides(judgement)
+    lang, (first, second) = judgement.lang, mention_sides(judgement)
     worse = [one for one in judgement.rules if one.verdict == "worse"]
     lines = [
         say(
@@ -68,7 +68,7 @@ def describe_cost(judgement: Judgement) -> str:
         parts.append(say(lang, "j.peak", value=f"{cost.peak_mib:,.0f}", kind=escape_markdown(cost.memory) or "—"))
     if parts and cost.device:
         parts.append(say(lang, "j.on", device=escape_markdown(cost.device)))
-    said = say(lang, "j.cost_of", second=_sides(judgement)[1], parts=", ".join(parts))
+    said = say(lang, "j.cost_of", second=mention_sides(judgement)[1], parts=", ".join(parts))
     found = [said if parts else say(lang, "j.no_cost")]
     if cost.table:
         name = cost.comparison.replace("`", "'")
@@ -84,7 +84,7 @@ def describe_method(judgement: Judgement) -> str:
     form = f"j.form.{judgement.form}"
     named = [
         f"{name} ({escape_markdown(side.source)})" if side.source and side.source != side.name else name
-        for name, side in zip(_sides(judgement), sides, strict=True)
+        for name, side in zip(mention_sides(judgement), sides, strict=True)
     ]
     lines = [
         say(lang, "j.sides", first=named[0], second=named[1]),
@@ -100,11 +100,6 @@ def describe_method(judgement: Judgement) -> str:
         code = f"j.method.{method}"
         lines.append(say(lang, code) if code in WORDS else escape_markdown(method))
     return items([*lines, *map(escape_markdown, judgement.notes)])
-
-
-def _sides(judgement: Judgement) -> tuple[str, str]:
-    first, second = name_sides(judgement)
-    return escape_markdown(first), escape_markdown(second)
 
 
 def _others(judgement: Judgement) -> list[RuleResult]:

@@ -53,7 +53,7 @@ def share_intervals(rows: Sequence[ShareRow], first: str, second: str, lang: str
         for i, (row, text) in enumerate(zip(rows, right.get_yticklabels(), strict=True)):
             _draw_row(axes, i, row)
             text.set_color(LOOKS[row.colour][0] if row.colour != "none" else INK)
-        axes.set_xlabel("\n".join(below))
+        axes.set_xlabel("\n".join(below), linespacing=1.5)
         if not rows:
             axes.text(0.5, 0.5, say(lang, "plot.nothing"), transform=axes.transAxes, ha="center", va="center")
         return svg_text(figure, say(lang, "j.plot"))

@@ -23,7 +23,7 @@ RULES: dict[str, tuple[str, str]] = {
     "not_repeated": ("does not repeat itself within an answer", "답변 안에서 반복하지 않음"),
     "not_same_answer": ("not the same answer to different questions", "다른 질문에 같은 답변을 하지 않음"),
     "language": ("in the right language", "질문과 같은 언어로 답함"),
-    "not_memorised": ("no training answer to another question", "다른 질문의 학습 답변을 그대로 쓰지 않음"),
+    "not_memorised": ("gives no training answer to another question", "다른 질문의 학습 답변을 그대로 쓰지 않음"),
     "probe_ko": ("plain knowledge, asked in Korean", "한국어 상식 문제"),
     "probe_en": ("plain knowledge, asked in English", "영어 상식 문제"),
 }
@@ -43,6 +43,8 @@ JUDGE: dict[str, tuple[str, str]] = {
     # sides
     "j.base": ("base model", "기본 모델"),
     "j.tuned": ("tuned model", "파인튜닝한 모델"),
+    "j.the_base": ("the base model", "기본 모델"),
+    "j.the_tuned": ("the tuned model", "파인튜닝한 모델"),
     # columns
     "j.rule": ("rule", "규칙"),
     "j.count": ("answers", "답변 수"),
@@ -67,7 +69,7 @@ JUDGE: dict[str, tuple[str, str]] = {
         "Answers that keep every rule: {second} {second_share}, {first} {first_share}; difference {difference}. "
         "Of {questions} questions, {second} does better on {better}, worse on {worse} and the same on {same}{p}.",
         "모든 규칙을 지킨 답변의 비율: {second} {second_share}, {first} {first_share}, 차이 {difference}. "
-        "질문 {questions}개를 {first} 대비로 보면 {second}: 나아짐 {better}개, 나빠짐 {worse}개, 같음 {same}개{p}.",
+        "질문 {questions}개의 변화({first} 대비 {second}): 나아짐 {better}개, 나빠짐 {worse}개, 같음 {same}개{p}.",
     ),
     "j.p": (" (exact McNemar test, {p})", " (정확 McNemar 검정, {p})"),
     "j.interval": ("95 % interval {low} to {high}", "95 % 신뢰구간 {low} ~ {high}"),
@@ -75,7 +77,7 @@ JUDGE: dict[str, tuple[str, str]] = {
     "j.not_judged": ("No answer was judged by any rule.", "규칙으로 평가한 답변이 없습니다."),
     "j.improved": ("Rules kept more often: {rules}.", "더 잘 지키게 된 규칙: {rules}."),
     "j.aims": (
-        "Aims of the project reached by the {second}: {reached} of {all}.",
+        "Aims of the project reached by {second}: {reached} of {all}.",
         "프로젝트 목표 달성({second}): {all}개 중 {reached}개.",
     ),
     "j.aims_unmeasured": ("Not measured: {rules}.", "측정하지 않음: {rules}."),
@@ -104,14 +106,14 @@ JUDGE: dict[str, tuple[str, str]] = {
     ),
     "j.no_probe": ("What was forgotten was not measured.", "무엇을 잊었는지는 측정하지 않았습니다."),
     "j.lost": (
-        "Answered right by the {first} and not by the {second}: {questions}.",
+        "Answered right by {first} and not by {second}: {questions}.",
         "{first}만 맞히고 {second}에서는 틀린 문제: {questions}.",
     ),
     "j.more": ("and {count} more", "외 {count}개"),
     # cost
-    "j.minutes": ("{value} minutes of fine-tuning", "파인튜닝 {value}분"),
+    "j.minutes": ("{value} minutes", "학습 시간 {value}분"),
     "j.peak": ("peak memory {value} MiB ({kind})", "최대 메모리 {value} MiB ({kind})"),
-    "j.cost_of": ("{second}: {parts}.", "{second}: {parts}."),
+    "j.cost_of": ("Fine-tuning of {second}: {parts}.", "{second}: {parts}."),
     "j.on": ("on {device}", "기기: {device}"),
     "j.no_cost": (
         "The adapter's run has no record of its time and memory.",
