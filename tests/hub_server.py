@@ -88,8 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
         if token:
             self.hub.tokens.add(token)
         parts = unquote(urlsplit(self.path).path).strip("/").split("/")
-        match parts:
-            case ["api", "models", owner, name, *rest]:
+        match parts[1:] if parts[0] == "datasets" else parts:
+            case ["api", "models" | "datasets", owner, name, *rest]:
                 self._info(f"{owner}/{name}", rest[1] if rest[:1] == ["revision"] else "main", token)
             case [owner, name, "resolve", revision, *path]:
                 self._resolve(f"{owner}/{name}", revision, "/".join(path), token)

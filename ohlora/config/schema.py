@@ -111,11 +111,15 @@ class SplitValuesConfig:
 
 @dataclass
 class DataConfig:
-    """`path`: a file, a folder, a pattern, or a list of them. `format`: auto tells it by the content."""
+    """`path`: a file, a folder, a pattern, or a list of them; of a published set the folder that keeps it. `format`:
+    auto tells it by the content. `files`: a pattern for the files of `repo`."""
 
     name: str = MISSING
     format: str = MISSING
     path: Any = None
+    repo: str | None = None
+    revision: str | None = None
+    files: str | None = None
     manifest: str | None = None
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     encoding: str = "auto"

@@ -13,10 +13,11 @@ from typing import Any
 from ohlora.config.choices import Split
 from ohlora.config.schema import ColumnsConfig, DataConfig
 from ohlora.data.notes import Notes, Place
+from ohlora.data.published import licence_note
 from ohlora.data.records import Record, read_records
 from ohlora.data.shapes import PROMPTS, RESPONSES, Shape, Turn, find_shape, read_conversation
 from ohlora.data.sources import data_files
-from ohlora.data.splits import draw_validation, explain_split, name_splits
+from ohlora.data.splits import draw_validation, explain_split, name_splits, read_file_splits
 from ohlora.data.texts import clean_text
 from ohlora.errors import UserError, suggest
 from ohlora.files import sha256_file, sha256_of
@@ -122,6 +123,8 @@ def load_rows(data: DataConfig, notes: Notes | None = None) -> list[Row]:
     if not problems:
         twice = [row for row, count in Counter(row.id for row in rows).items() if count > 1]
         problems += [f"{_where(data)}: duplicate ids: {', '.join(twice[:5])}"] if twice else []
+    if data.repo:
+        notes.say(licence_note(data))
     if problems:
         raise UserError(problems[:SHOWN] + ([f"… and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []))
     return _finish_splits(rows, data, notes)
@@ -239,20 +242,30 @@ def _read_checks(value: Any) -> Mapping[str, Any]:
 
 
 def _finish_splits(rows: list[Row], data: DataConfig, notes: Notes) -> list[Row]:
-    """Draw the splits where there is no column for them, and note what was found."""
+    """Take the splits from the file names, or draw them, where there is no column for them; note what was found."""
     if any(not row.split for row in rows):
         if any(row.split for row in rows):
             raise UserError(
                 f"{_where(data)}: some files have a split column and some have none; add it to all, or to none"
             )
+        said = read_file_splits({row.file for row in rows}, data.split_values)
+        rows = [replace(row, split=said.get(row.file, "")) for row in rows]
+        if said:
+            notes.say("no split column: " + ", ".join(f"{name} is {split}" for name, split in sorted(said.items())))
+            for row in rows:
+                if row.split == Split.train.value and not row.response:
+                    raise UserError(
+                        f"{row.file}: line {row.line}: a training row needs an answer; the response is empty"
+                    )
+    if any(not row.split for row in rows):
         held, repeated = draw_validation(rows, data.split_seed)
         rows = [
             replace(row, split=(Split.validation if index in held else Split.train).value)
             for index, row in enumerate(rows)
         ]
         notes.say(
-            f"no split column: by data.split_seed={data.split_seed} {len(rows) - len(held)} rows are for training and "
-            f"{len(held)} for validation, in the same share of every category"
+            f"no split column: drawn by data.split_seed={data.split_seed}, in the same share of every category; rows for "
+            f"training: {len(rows) - len(held)}, for validation: {len(held)}"
         )
         if repeated:
             notes.say("a question of validation is also in training: every row asks the same")

@@ -5,19 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from ohlora.config.schema import DataConfig
+from ohlora.data.published import SUFFIXES, published_files
 from ohlora.errors import UserError
 
 PACKAGED = Path(__file__).with_name("ohlora.csv")
 SETS = {"ohlora": PACKAGED, "persona": PACKAGED.with_name("persona.jsonl")}
-SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".xlsx")
 
 
 def data_files(data: DataConfig) -> list[Path]:
-    """The files, in order; existing or not.
+    """The files, in order; existing or not. A published set is fetched first.
 
     Raises:
-        UserError: a folder or a pattern without data files.
+        UserError: a folder or a pattern without data files; a published set that cannot be fetched.
     """
+    if data.repo:
+        return published_files(data)
     if not data.path:
         return [SETS.get(data.name, PACKAGED)]
     given = [data.path] if isinstance(data.path, str) else list(data.path)

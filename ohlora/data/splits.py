@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ohlora.config.choices import Split
@@ -40,6 +40,13 @@ def explain_split(word: str) -> str:
     plain = re.fullmatch(r"[A-Za-z0-9_.-]+", word)
     listed = f"data.split_values.train=[train,{word}]" if plain else f"""'data.split_values.train=["train","{word}"]'"""
     return f"split {word!r} is unknown ({allowed}); to count it as training rows give {listed}"
+
+
+def read_file_splits(files: Iterable[str], values: SplitValuesConfig) -> dict[str, str]:
+    """File name -> the split that it says, as in train.jsonl and my-valid.csv; empty unless every file says one."""
+    words = name_splits(values)
+    found = {file: {words[part] for part in re.split(r"[\W\d_]+", file.lower()) if part in words} for file in files}
+    return {file: min(splits) for file, splits in found.items()} if all(len(s) == 1 for s in found.values()) else {}
 
 
 def draw_validation(rows: Sequence[Row], seed: int) -> tuple[set[int], bool]:

@@ -111,7 +111,7 @@ def describe(device: str) -> dict[str, Any]:
 
     facts: dict[str, Any] = {
         "type": device,
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
         "ram_mib": round(psutil.virtual_memory().total / 2**20),
@@ -133,7 +133,8 @@ def describe(device: str) -> dict[str, Any]:
     return facts
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The processor, as the system calls it."""
     for line in _cpuinfo():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()

@@ -59,9 +59,10 @@ def list_files(repository: Repository) -> tuple[str, dict[str, Remote]]:
     from huggingface_hub import HfApi
 
     with explain_hub_errors(repository):
-        info = HfApi(token=read_token()).model_info(
-            repository.name, revision=repository.revision, files_metadata=True, token=read_token()
-        )
+        info = HfApi(token=read_token()).repo_info(
+            repository.name, repo_type=repository.kind, revision=repository.revision, files_metadata=True,
+            token=read_token(),
+        )  # fmt: skip
     files = {
         s.rfilename: Remote(s.rfilename, s.size or 0, s.lfs.sha256 if s.lfs else None, s.blob_id)
         for s in info.siblings or []
@@ -109,7 +110,8 @@ def _fetch_one(repository: Repository, commit: str, file: Remote, folder: Path, 
     disable_progress_bars()
     part = _part(folder, file)
     (folder / file.name).unlink(missing_ok=True)
-    url, headers = hf_hub_url(repository.name, file.name, revision=commit), build_hf_headers(token=read_token())
+    url = hf_hub_url(repository.name, file.name, repo_type=repository.kind, revision=commit)
+    headers = build_hf_headers(token=read_token())
     try:
         with explain_hub_errors(repository), _Growing(part, grown) as growing:
             http_get(
@@ -125,6 +127,7 @@ def _fetch_one(repository: Repository, commit: str, file: Remote, folder: Path, 
             f"{repository.key}: {file.name} is damaged (its hash differs from the repository's) and was removed; run "
             "the command again to download it"
         )
+    (folder / file.name).parent.mkdir(parents=True, exist_ok=True)
     part.rename(folder / file.name)
 
 

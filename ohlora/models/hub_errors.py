@@ -23,6 +23,7 @@ class Repository:
     name: str
     revision: str | None = None
     by_hand: str = "or download it elsewhere and give model.path=<folder>"
+    kind: str = "model"  # or dataset
 
 
 def read_token() -> str | bool:
@@ -55,8 +56,8 @@ def explain_hub_errors(repository: Repository) -> Iterator[None]:
         )
         raise Interrupted(f"{key}: it is gated: its owner's terms must be accepted, and {how}") from None
     except RevisionNotFoundError:
-        is_model = key.startswith("model.")
-        where, newest = (f"model.revision={repository.revision}", "model.revision=null") if is_model else (key, "none")
+        group, dot, _ = key.partition(".repo=")
+        where, newest = (f"{group}.revision={repository.revision}", f"{group}.revision=null") if dot else (key, "none")
         raise UserError(
             f"{where}: {repository.name} has no such branch, tag or commit; give one that its page lists, or {newest} "
             "for the newest"

@@ -85,7 +85,7 @@ class Plan:
         """The configuration with each file's hash in place of its path, so that it is the same on every machine."""
         resolved, config = self.resolved, self.config
         hashed = {**resolved, "data": {**resolved["data"]}, "model": {**resolved["model"]}}
-        hashed["data"]["path"] = self.data_hash
+        hashed["data"] |= {"path": self.data_hash, "repo": None, "revision": None, "files": None}
         if config.model.path:
             hashed["model"]["path"] = source_hash(self.model)
         adapter = adapter_folder(config.adapter) if config.adapter else None

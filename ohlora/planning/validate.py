@@ -23,6 +23,7 @@ from ohlora.models.card import CUSTOM
 from ohlora.models.licences import ACCEPT_ANSWERS, LICENCES
 
 DATA_FORMATS = ("auto", "csv", "jsonl")
+HUB_DATA = "hub"
 TRACKERS = ("mlflow", "none")
 REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -200,6 +201,11 @@ def _sources(c: Config) -> Iterator[str]:
         yield (f"data.path={c.data.path}: data.manifest={c.data.manifest} lists ids of the shipped set; use data=file")
     if c.data.path is not None and not _is_text_or_list(c.data.path):
         yield f"data.path={c.data.path}: must be a path, or a list of paths: 'data.path=[a.csv,b.jsonl]'"
+    if c.data.name == HUB_DATA and not REPO.fullmatch(c.data.repo or ""):
+        yield f"data.repo={c.data.repo}: a published data set needs owner/name"
+    for key in ("repo", "revision", "files"):
+        if c.data.name != HUB_DATA and getattr(c.data, key) is not None:
+            yield f"data.{key}={getattr(c.data, key)}: data={c.data.name} is not from the hub; add data=hub"
     if not c.data.path and c.data.name not in SETS:
         yield f"data.path=null: data={c.data.name} needs the file; give data.path=<file>"
     if c.model.path is None:

@@ -128,7 +128,10 @@ def _rerunnable(plan: Plan) -> dict[str, Any]:
 
 
 def _absolute_paths(data: DataConfig) -> str | list[str] | None:
-    """The data files with absolute paths: null for a set of the package, one path, or several."""
+    """The data files with absolute paths: null for a set of the package, one path, or several; the folder that keeps a
+    published set."""
+    if data.repo:
+        return str(Path(str(data.path)).absolute())
     paths = [str(path.absolute()) for path in data_files(data)] if data.path else []
     return paths if len(paths) > 1 else next(iter(paths), None)
 

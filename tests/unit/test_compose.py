@@ -26,11 +26,12 @@ NEEDS = {
     "data=csv": ["data.path=x.csv"],
     "data=jsonl": ["data.path=x.jsonl"],
     "data=file": ["data.path=x.csv"],
+    "data=hub": ["data.repo=owner/name"],
     "lora=none": ["task=infer"],
     "model=hub": ["model.repo=owner/name"],
     "model=local": ["model.path=x"],
 }
-NAMED_AFTER = {"hub": "owner/name"}  # an option that stands for any model
+NAMED_AFTER = {"model=hub": "owner/name"}  # an option that stands for any model
 
 
 @pytest.mark.parametrize("choice", [f"{group}={option}" for group in GROUPS for option in options(group)])
@@ -38,7 +39,7 @@ def test_every_option_composes(choice: str) -> None:
     config = validate(compose_config([choice, *NEEDS.get(choice, [])]))
     group, option = choice.split("=")
     if group not in ("experiment", "lora"):
-        assert getattr(config, group).name == NAMED_AFTER.get(option, option)
+        assert getattr(config, group).name == NAMED_AFTER.get(choice, option)
 
 
 def test_every_preset_shows_its_command() -> None:

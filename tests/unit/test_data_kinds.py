@@ -169,3 +169,12 @@ def test_a_separator_that_is_given(tmp_path: Path, separator: str, mark: str) ->
 
     (row,) = read(tmp_path / "a.csv", f"prompt{mark}response\na,b,c{mark}d\n", separator=Separator(separator))
     assert (row.prompt, row.response) == ("a,b,c", "d")
+
+
+def test_files_that_name_their_splits(tmp_path: Path) -> None:
+    for name, prompt in (("train", "a"), ("my-valid", "b"), ("test_00000", "c")):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"prompt": prompt, "response": "r"}) + "\n")
+    folder = DataConfig("file", "auto", str(tmp_path))
+    assert {row.prompt: row.split for row in load_rows(folder)} == {"a": "train", "b": "validation", "c": "test"}
+    (tmp_path / "more.jsonl").write_text('{"prompt": "d", "response": "r"}\n')  # one that says none: all are drawn
+    assert {row.split for row in load_rows(folder)} == {"train", "validation"}
