@@ -264,7 +264,7 @@ def _finish_splits(rows: list[Row], data: DataConfig, notes: Notes) -> list[Row]
             for index, row in enumerate(rows)
         ]
         notes.say(
-            f"no split column: drawn by data.split_seed={data.split_seed}, in the same share of every category; rows for "
+            f"no split column: drawn by data.split_seed={data.split_seed}, the same share of every category; rows for "
             f"training: {len(rows) - len(held)}, for validation: {len(held)}"
         )
         if repeated:

@@ -71,7 +71,7 @@ def _problems(plan: Plan) -> Iterator[str]:
 
 def _model_problems(plan: Plan) -> Iterator[str]:
     model, folder = plan.config.model, plan.model_folder
-    if not any(phase.backend for phase in plan.task.phases) and has_tokenizer(folder):
+    if plan.config.task.name == "inspect_data" and has_tokenizer(folder):
         yield from code_problems(model, folder)  # no weights are read
     elif plan.model.is_in_place:
         found = folder_problems(model, folder)
