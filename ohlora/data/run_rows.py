@@ -29,7 +29,7 @@ def select_rows(
     With `data.manifest` its ids come first, in its order, so that `trainer.train_rows=20` is the user's test.
 
     Raises:
-        UserError: fewer rows than requested, or none for training (if `trains`) or prompts.
+        UserError: none for prompts; if `trains`: fewer rows than requested, or none for training.
     """
     listed = _manifest(manifest)
     hint = (
@@ -43,10 +43,12 @@ def select_rows(
     validation = [row for row in held_out if row.response]  # the others are asked, and have no loss
     if trainer.train_rows is not None:
         chosen = [by_id[i] for i in listed.get("train", [])]
-        train = _first("trainer.train_rows", chosen or train, trainer.train_rows, hint)
+        wanted = trainer.train_rows if trains else min(trainer.train_rows, len(chosen or train))
+        train = _first("trainer.train_rows", chosen or train, wanted, hint)
     if trainer.eval_rows is not None:
         chosen = [by_id[i] for i in listed.get("validation", [])]
-        validation = _first("trainer.eval_rows", chosen or validation, trainer.eval_rows, hint)
+        wanted = trainer.eval_rows if trains else min(trainer.eval_rows, len(chosen or validation))
+        validation = _first("trainer.eval_rows", chosen or validation, wanted, hint)
         held_out = validation
     if trains and not train:
         raise UserError("data: no row has split train, so there is nothing to train on")

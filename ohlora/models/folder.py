@@ -80,10 +80,11 @@ def find_mismatch(model: LocalModel) -> str | None:
 
 def write_marker(folder: Path, **facts: Any) -> None:
     """Hash every file of a finished folder and write the marker, last."""
+    names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     files = {
-        path.name: {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != MARKER and not path.name.startswith(".")
+        name: {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+        for name, path in names.items()
+        if name != MARKER and not any(part.startswith(".") for part in name.split("/"))
     }
     write_json(folder / MARKER, {"schema": 1, **facts, "hash": _hash_files(files), "files": files})
 

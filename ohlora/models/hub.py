@@ -59,10 +59,9 @@ def list_files(repository: Repository) -> tuple[str, dict[str, Remote]]:
     from huggingface_hub import HfApi
 
     with explain_hub_errors(repository):
-        info = HfApi(token=read_token()).repo_info(
-            repository.name, repo_type=repository.kind, revision=repository.revision, files_metadata=True,
-            token=read_token(),
-        )  # fmt: skip
+        api = HfApi(token=read_token())
+        ask = api.model_info if repository.kind == "model" else api.dataset_info
+        info = ask(repository.name, revision=repository.revision, files_metadata=True, token=read_token())
     files = {
         s.rfilename: Remote(s.rfilename, s.size or 0, s.lfs.sha256 if s.lfs else None, s.blob_id)
         for s in info.siblings or []

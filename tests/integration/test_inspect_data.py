@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,7 +40,9 @@ def test_rows_tokens_notes_and_page(tmp_path: Path, tiny_model: Callable[[str], 
     assert kept[0]["loss_tokens"] > 0 and kept[2]["loss_tokens"] == 0
     notes = json.loads((tmp_path / "seen" / "notes.json").read_text("utf-8"))
     assert set(notes) >= {"changed", "dropped", "cut", "notes"} and "cp949" in str(notes).lower()
-    assert "오로라예요." in (tmp_path / "seen" / "data.html").read_text("utf-8")
+    page = (tmp_path / "seen" / "data.html").read_text("utf-8")
+    learned = "".join(re.findall("<mark><i>(.*?)</i></mark>", page))
+    assert "오로라예요." in learned and "화면 속이요!" in learned and "이름이" not in learned
 
 
 def jsonl(*pairs: tuple[str, str]) -> bytes:
