@@ -93,6 +93,10 @@ def _run(args: argparse.Namespace) -> int:
         return _show(validate(node), TASKS[node.task.name].parent)
     if single.sweeps:
         raise UserError("-m: this experiment is a sweep; add -m")
+    if node.task.name in TASKS and TASKS[node.task.name].study:
+        config = validate(node)
+        module = import_module(TASKS[config.task.name].study)
+        return int(module.run_study(config, single.overrides, single.folder))
     if node.compare.arms:
         return _compare(validate(node), single.overrides, single.folder)
     return _run_once(node, single.folder)

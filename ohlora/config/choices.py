@@ -81,6 +81,13 @@ class Speed(Enum):
     fast = "fast"
 
 
+class Keep(Enum):
+    """The adapter that training saves: that of the `last` step, or that of the `best` (lowest) eval loss."""
+
+    last = "last"
+    best = "best"
+
+
 class Lang(Enum):
     en = "en"
     ko = "ko"

@@ -9,7 +9,19 @@ from typing import Any
 
 # Where files go and what is done with them afterwards does not change what is measured.
 VOLATILE = frozenset(
-    {"study", "outputs", "models", "tracking", "arm", "repeat", "compare", "report", "preflight", "device_memory_gib"}
+    {
+        "study",
+        "outputs",
+        "models",
+        "tracking",
+        "arm",
+        "repeat",
+        "compare",
+        "curve",
+        "report",
+        "preflight",
+        "device_memory_gib",
+    }
 )
 MEASURED_LAUNCH = ("prefix", "threads")  # of `launch`: numactl or another number of threads changes the measurement
 
@@ -28,6 +40,13 @@ LATER_KEYS: dict[str, Any] = {
     "data.split_seed": 42,
     "data.train_on": "all",
     "data.overlong": "cut",
+    "trainer.keep": "last",
+    "trainer.patience": None,
+    "trainer.eval_every": None,
+    "trainer.sample_every": None,
+    "trainer.neftune_alpha": None,
+    "trainer.train_share": 1.0,
+    "generation.batch": "1",
 }
 
 

@@ -10,6 +10,7 @@ from omegaconf import MISSING
 from ohlora.config.choices import (
     Attention,
     Dtype,
+    Keep,
     Lang,
     LoraMethod,
     Loss,
@@ -152,6 +153,12 @@ class TrainerConfig:
     max_length: int = MISSING
     warm_steps: int = MISSING
     samples: int = 0
+    keep: Keep = Keep.last
+    patience: int | None = None  # evaluations in a row without a lower loss before training stops
+    eval_every: int | None = None  # steps; null: each epoch
+    sample_every: int | None = None  # steps; null: only after training
+    neftune_alpha: float | None = None  # strength of the noise on the embeddings; null: none
+    train_share: float = 1.0  # of the training rows; smaller shares are parts of larger ones
 
 
 @dataclass
@@ -196,6 +203,14 @@ class CompareConfig:
 
 
 @dataclass
+class CurveConfig:
+    """task=curve: the shares of the training rows, ascending, each trained with `seeds` seeds from `seed` on."""
+
+    shares: list[float] = field(default_factory=lambda: [0.25, 0.5, 1.0])
+    seeds: int = 4
+
+
+@dataclass
 class ReportConfig:
     lang: Lang = Lang.en
 
@@ -214,6 +229,7 @@ class Config:
     tracking: TrackingConfig = MISSING
     launch: LaunchConfig = field(default_factory=LaunchConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
+    curve: CurveConfig = field(default_factory=CurveConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     study: str = "runs"
     outputs: str = "outputs"

@@ -20,12 +20,14 @@ class Task:
 
     phases: the child processes, in order; prepare and tokenize run first where needed;
     tracked: it creates an MLflow run;
-    parent: instead of phases, a module with `show(config) -> (exit code, text)` that runs in the parent, without a run.
+    parent: instead of phases, a module with `show(config) -> (exit code, text)` that runs in the parent, without a run;
+    study: a module with `run_study(config, overrides, folder) -> exit code`, which plans several runs by itself.
     """
 
     phases: tuple[Phase, ...] = ()
     tracked: bool = True
     parent: str = ""
+    study: str = ""
 
     @property
     def trains(self) -> bool:
@@ -45,6 +47,7 @@ TASKS: dict[str, Task] = {
     "infer": Task((INFER,)),
     "selection": Task((INFER, TRAIN, ANSWER)),
     "inspect_data": Task((INSPECT,), tracked=False),
+    "curve": Task((TRAIN,), study="ohlora.studies.curve"),
     "prepare": Task((PREPARE,), tracked=False),
     "licenses": Task(parent="ohlora.commands.licenses"),
     "estimate": Task(parent="ohlora.commands.estimate"),

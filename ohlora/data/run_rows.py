@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ohlora.config.choices import Split
+from ohlora.config.choices import Keep, Split
 from ohlora.config.schema import GenerationConfig, TrainerConfig
 from ohlora.data.rows import Row
+from ohlora.data.shares import select_share
 from ohlora.errors import UserError
 
 
@@ -22,14 +23,21 @@ class RunRows:
 
 
 def select_rows(
-    rows: list[Row], manifest: str | None, trainer: TrainerConfig, generation: GenerationConfig, trains: bool
+    rows: list[Row],
+    manifest: str | None,
+    trainer: TrainerConfig,
+    generation: GenerationConfig,
+    trains: bool,
+    seed: int = 0,
 ) -> RunRows:
     """Select a run's rows for training, evaluation and prompts from all rows of its file.
 
     With `data.manifest` its ids come first, in its order, so that `trainer.train_rows=20` is the user's test.
+    `seed` draws `trainer.train_share`.
 
     Raises:
-        UserError: none for prompts; if `trains`: fewer rows than requested, or none for training.
+        UserError: none for prompts; if `trains`: fewer rows than requested, none for training, or none for an eval
+            loss that is needed.
     """
     listed = _manifest(manifest)
     hint = (
@@ -52,10 +60,24 @@ def select_rows(
         held_out = validation
     if trains and not train:
         raise UserError("data: no row has split train, so there is nothing to train on")
+    train = select_share(train, trainer.train_share, seed)
+    needing = list_eval_settings(trainer) if trains and not any(row.response for row in validation) else []
+    if needing:
+        raise UserError(
+            f"{needing[0]}: needs the loss of validation rows, and the data have none with an answer; add rows with "
+            "split validation, or remove " + ", ".join(setting.split("=")[0] for setting in needing)
+        )
     prompts = _prompts(rows, train + held_out, generation)
     if not prompts:
         raise UserError("data: no row has split train or validation; give generation.split=test to use others")
     return RunRows(train, validation, prompts)
+
+
+def list_eval_settings(trainer: TrainerConfig) -> list[str]:
+    """The settings that need an eval loss, each as key=value."""
+    found = ["trainer.keep=best"] if trainer.keep is Keep.best else []
+    found += [f"trainer.patience={trainer.patience}"] if trainer.patience is not None else []
+    return found + ([f"trainer.eval_every={trainer.eval_every}"] if trainer.eval_every is not None else [])
 
 
 def select_held_out(rows: list[Row], count: int | None) -> list[Row]:

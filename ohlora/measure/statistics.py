@@ -84,3 +84,24 @@ def pairs_needed(difference: float, spread: float, family: int) -> int | None:
         if shift > 40 or 1 - float(nct.cdf(critical, n - 1, shift)) >= POWER:
             return n
     return None
+
+
+@dataclass(frozen=True)
+class MeanInterval:
+    """A mean with its 95 % t interval, None for one value."""
+
+    mean: float
+    interval: tuple[float, float] | None
+    count: int
+
+
+def estimate_mean(values: Sequence[float]) -> MeanInterval:
+    """The mean of one value per seed, or of the differences within seeds: then it is the paired t interval."""
+    assert values
+    n, mean = len(values), fmean(values)
+    if n == 1:
+        return MeanInterval(mean, None, 1)
+    from scipy.stats import t
+
+    reach = float(t.ppf(1 - ALPHA / 2, n - 1)) * stdev(values) / sqrt(n)
+    return MeanInterval(mean, (mean - reach, mean + reach), n)

@@ -125,7 +125,7 @@ class Plan:
             UserError: the file cannot be used, or has too few rows.
         """
         c = self.config
-        return select_rows(self.rows, c.data.manifest, c.trainer, c.generation, self.task.trains)
+        return select_rows(self.rows, c.data.manifest, c.trainer, c.generation, self.task.trains, c.seed)
 
     @cached_property
     def held_out(self) -> list[Row]:

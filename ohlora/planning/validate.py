@@ -15,6 +15,7 @@ from ohlora.config.choices import LoraMethod, Loss, Quantization, Source, Speed
 from ohlora.config.keys import missing_keys, unknown_keys
 from ohlora.config.schema import Config
 from ohlora.config.tasks import TASKS
+from ohlora.data.run_rows import list_eval_settings
 from ohlora.data.sources import SETS
 from ohlora.errors import UserError, choose_from
 from ohlora.measure.gpus import is_device
@@ -67,6 +68,7 @@ def _problems(c: Config) -> Iterator[str]:
     yield from _choices(c)
     yield from _ranges(c)
     yield from _combinations(c)
+    yield from _curve(c)
     yield from _launch(c)
     yield from _sources(c)
 
@@ -111,6 +113,9 @@ def _ranges(c: Config) -> Iterator[str]:
         "trainer.eval_rows": (c.trainer.eval_rows, 0),
         "trainer.max_length": (c.trainer.max_length, 8),
         "trainer.warm_steps": (c.trainer.warm_steps, 0),
+        "trainer.patience": (c.trainer.patience, 1),
+        "trainer.eval_every": (c.trainer.eval_every, 1),
+        "trainer.sample_every": (c.trainer.sample_every, 1),
         "trainer.samples": (c.trainer.samples, 0),
         "trainer.warmup_ratio": (c.trainer.warmup_ratio, 0),
         "trainer.weight_decay": (c.trainer.weight_decay, 0),
@@ -121,6 +126,7 @@ def _ranges(c: Config) -> Iterator[str]:
         "launch.threads": (c.launch.threads, 1),
         "compare.pairs": (c.compare.pairs, 1),
         "compare.redo": (c.compare.redo, 0),
+        "curve.seeds": (c.curve.seeds, 1),
         "device_memory_gib": (c.device_memory_gib, 0.1),
         "repeat": (c.repeat, 0),
         "seed": (c.seed, 0),
@@ -136,6 +142,11 @@ def _ranges(c: Config) -> Iterator[str]:
         yield f"trainer.warmup_ratio={c.trainer.warmup_ratio}: must be <= 1"
     if not (isfinite(c.trainer.learning_rate) and c.trainer.learning_rate > 0):
         yield f"trainer.learning_rate={c.trainer.learning_rate}: must be > 0"
+    if not 0 < c.trainer.train_share <= 1:
+        yield f"trainer.train_share={c.trainer.train_share}: must be > 0 and <= 1"
+    alpha = c.trainer.neftune_alpha
+    if alpha is not None and not (isfinite(alpha) and alpha > 0):
+        yield f"trainer.neftune_alpha={alpha}: must be > 0, or null for no noise"
     if c.launch.timeout_s is not None and not c.launch.timeout_s > 0:
         yield f"launch.timeout_s={c.launch.timeout_s}: must be > 0, or null for no limit"
 
@@ -153,6 +164,7 @@ def _combinations(c: Config) -> Iterator[str]:
         yield "lora.targets=[]: name at least one module, for example lora.targets=[q_proj,v_proj]"
     if not uses_adapter(c) and c.task.name in TASKS and TASKS[c.task.name].trains:
         yield f"lora=none: task={c.task.name} trains an adapter; choose another lora, or task=infer"
+    yield from _evaluations(c)
     if c.adapter is not None and c.task.name != "infer":
         yield f"adapter={c.adapter}: only task=infer uses an adapter; remove it or give task=infer"
     if c.lora.quantization is Quantization.nf4 and c.model.dtype.value == "float16" and c.device == "cpu":
@@ -176,6 +188,29 @@ def _combinations(c: Config) -> Iterator[str]:
 
 def _is_text_or_list(path: Any) -> bool:
     return isinstance(path, str) or (isinstance(path, list) and all(isinstance(one, str) for one in path))
+
+
+def _curve(c: Config) -> Iterator[str]:
+    shares = c.curve.shares
+    if len(shares) < 2 or shares != sorted(set(shares)) or not all(0 < share <= 1 for share in shares):
+        yield f"curve.shares={shares}: must be two or more shares > 0 and <= 1, ascending, such as [0.25,0.5,1.0]"
+    if c.task.name != "curve":
+        return
+    if c.trainer.eval_rows == 0:
+        yield "task=curve: compares the eval loss, and trainer.eval_rows=0 evaluates no row; remove trainer.eval_rows"
+    if c.trainer.train_share != 1:
+        yield f"trainer.train_share={c.trainer.train_share}: task=curve sets it for each run; give curve.shares instead"
+    if c.compare.arms:
+        yield "compare.arms: task=curve plans its own runs; remove compare.arms, or give another task"
+
+
+def _evaluations(c: Config) -> Iterator[str]:
+    """What needs the eval loss during training, or prompts to answer, needs rows for it."""
+    for setting in list_eval_settings(c.trainer) if c.trainer.eval_rows == 0 else ():
+        yield f"{setting}: needs an eval loss, and trainer.eval_rows=0 evaluates no row; remove one of them"
+    if c.trainer.sample_every is not None and (c.trainer.samples == 0 or c.trainer.eval_rows == 0):
+        none = "trainer.samples=0" if c.trainer.samples == 0 else "trainer.eval_rows=0"
+        yield f"trainer.sample_every={c.trainer.sample_every}: {none} leaves no prompt to answer; remove one of them"
 
 
 def _launch(c: Config) -> Iterator[str]:

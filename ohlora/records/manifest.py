@@ -16,7 +16,9 @@ TRACKS = ("", EQUAL, RECOMMENDED)
 SWEEP: Final = "sweep"
 PAIRS: Final = "pairs"
 SELECTION: Final = "selection"
-Kind = Literal["sweep", "pairs", "selection"]
+CURVE: Final = "curve"
+SEEDED = (PAIRS, CURVE)  # in these, runs of one arm differ in a planned seed
+Kind = Literal["sweep", "pairs", "selection", "curve"]
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         if raw["schema"] != SCHEMA:
             raise ValueError(f"schema {raw['schema']}, not {SCHEMA}")
         jobs = [_job(entry, raw.get("asked", {})) for entry in raw["planned"]]
-        kind: Kind = raw["kind"] if raw.get("kind") in (PAIRS, SELECTION) else SWEEP
+        kind: Kind = raw["kind"] if raw.get("kind") in (PAIRS, SELECTION, CURVE) else SWEEP
         lang = "ko" if raw.get("lang") == "ko" else "en"
         return Manifest(kind, jobs, list(raw.get("command", [])), lang, raw.get("mlflow_parent"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -19,6 +19,8 @@ from ohlora.errors import UserError
 from ohlora.report.comparison.comparison import read_comparison
 from ohlora.report.comparison.machines import write_several
 from ohlora.report.comparison.write import write_comparison
+from ohlora.report.curve.curve import is_curve
+from ohlora.report.curve.write import write_curve
 from ohlora.report.judge.write import find_judgement, write_judgement_page
 from ohlora.report.selection.ranking import parse_weights
 from ohlora.report.selection.selection import is_selection
@@ -97,6 +99,8 @@ def _write(
         return 0, write_judgement_page(folders[0], lang, out)
     if _are_selections(folders, needed=bool(weights or grades)):
         return write_selection(folders, lang, out, parse_weights(weights) if weights else None, grades)
+    if len(folders) == 1 and is_curve(folders[0]):
+        return write_curve(folders[0], lang, out)
     if len(folders) == 1:
         comparison, text = write_comparison(folders[0], lang, out)
         return comparison.exit_code(), text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ohlora.records.manifest import SELECTION, read_manifest
+from ohlora.records.manifest import CURVE, SELECTION, read_manifest
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ def write_report(folder: Path) -> FolderReport:
         from ohlora.report.selection.write import write_selection
 
         code, text = write_selection([folder], None, None)
+        return FolderReport(text, code, text)
+    if manifest and manifest.kind == CURVE:
+        from ohlora.report.curve.write import write_curve
+
+        code, text = write_curve(folder)
         return FolderReport(text, code, text)
     from ohlora.report.comparison.document import compose_summary
     from ohlora.report.comparison.record import list_tags

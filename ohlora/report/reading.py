@@ -12,7 +12,7 @@ from ohlora.config.identity import select_measured
 from ohlora.errors import UserError
 from ohlora.measure.disturbance import find_disturbances
 from ohlora.records.layout import attempts
-from ohlora.records.manifest import PAIRS, Manifest, read_manifest
+from ohlora.records.manifest import SEEDED, Manifest, read_manifest
 from ohlora.records.result import Result, Status, read_result
 from ohlora.report.markdown import NO_VALUE
 from ohlora.report.words.comparison import say
@@ -119,7 +119,7 @@ def _group_runs(runs: list[Result], manifest: Manifest | None) -> tuple[list[Arm
     for job in planned:
         arms[job.track, job.arm].planned += 1
     tracks = {job.run_id: job.track for job in planned}
-    is_pairs = manifest is not None and manifest.kind == PAIRS
+    is_pairs = manifest is not None and manifest.kind in SEEDED
     seeds = {job.run_id: job.asked.get("seed") for job in planned if is_pairs}  # pairs may differ in a planned seed
     changed = []
     for run in sorted(runs, key=lambda run: (run.order, run.repeat)):

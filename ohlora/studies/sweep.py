@@ -49,6 +49,8 @@ def plan_sweep(overrides: Sequence[str]) -> tuple[list[PlannedRun], list[Plan]]:
             config = plan.config
             if TASKS[config.task.name].parent:
                 raise UserError(f"-m: task={config.task.name} prints everything in one call; remove -m")
+            if TASKS[config.task.name].study:
+                raise UserError(f"-m: task={config.task.name} plans its own runs; remove -m")
             check(plan, alone=False)
             if config.compare.arms:
                 raise UserError("-m: compare.arms plans its own runs; remove -m, or give compare.arms=[]")

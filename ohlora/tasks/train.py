@@ -14,14 +14,14 @@ from ohlora.config.schema import TrainerConfig
 from ohlora.data.tokens import Tokens
 from ohlora.errors import Unsupported, UserError
 from ohlora.measure.matmul import matmul_peak
-from ohlora.records.samples import write_samples
-from ohlora.tasks.infer import batch_generator, make_samples
 from ohlora.tasks.job import Job
-from ohlora.tasks.loading import SAMPLE_TOKENS, load, record_memory
+from ohlora.tasks.loading import load, record_memory
+from ohlora.tasks.sampling import write_answers
 from ohlora.training.adapter import adapter_hash, initialise_adapter, keep_float32, save_adapter
 from ohlora.training.batches import Collator, batches_of_step
-from ohlora.training.evaluate import evaluate
+from ohlora.training.evaluate import evaluate, has_loss
 from ohlora.training.flops import TrainingCost, training_cost
+from ohlora.training.monitor import Monitor, SavedWeights
 from ohlora.training.steps import SkippedSteps, StepTimer
 
 # transformers reads `warmup_steps` below 1 as a share of all steps, rounded up, and 1 as one step.
@@ -43,8 +43,8 @@ def run(job: Job) -> None:
     initialise_adapter(loaded.model, config.seed)  # now, since TRL rounds a quantised model's adapter to bfloat16
     job.record.hashes["adapter_init"] = adapter_hash(loaded.model)
 
-    def evaluated(step: int) -> float | None:
-        if not tokens.validation:
+    def compute_loss(step: int) -> float | None:
+        if not any(map(has_loss, tokens.validation)):
             return None
         with memory.phase("eval"):
             loss = evaluate(loaded.model, tokens.validation)
@@ -52,23 +52,30 @@ def run(job: Job) -> None:
         job.metric("eval/eval_loss", loss, step=step)
         return loss
 
-    timer.on_epoch = evaluated
+    def answer(step: int) -> None:
+        with memory.phase("eval"):
+            write_answers(job, made, loaded, tokens, step)
+        made.set_mode(loaded, "train")
+
+    monitor = Monitor(t, compute_loss, answer, SavedWeights(loaded.model, job.attempt / "best.safetensors"))
+    trainer.add_callback(monitor.callback())
     timer.was_skipped = SkippedSteps(trainer.accelerator)
     made.set_mode(loaded, "train")
     with memory.phase("train"):
         trainer.train()
     cost = training_cost(loaded.model)
     job.record.effective["train"] |= _in_effect(trainer, loaded)
+    job.stage("evaluating")
+    loss = monitor.finish(trainer.state.global_step)
     job.record.hashes |= {"batches": timer.batches_hash(), "adapter": adapter_hash(loaded.model)}
     job.record.parity = timer.parity()
-    for key, value in timer.metrics().items():
+    job.metric("train/train_rows", len(tokens.train))
+    for key, value in {**timer.metrics(), **monitor.metrics()}.items():
         job.metric(f"train/{key}", value)
-    job.stage("evaluating")
-    loss = evaluated(trainer.state.global_step)
     if loss is not None:
         job.metric("eval/eval_loss", loss)
     save_adapter(loaded, job.attempt / "adapter", job.plan, job.record.hashes["adapter"])
-    _answer(job, made, loaded, tokens)
+    job.record.effective["train"] |= write_answers(job, made, loaded, tokens)
     record_memory(job, memory)
     _utilisation(job, cost, timer, device)
 
@@ -90,6 +97,7 @@ def sft_settings(trainer: TrainerConfig, seed: int, device: str, dtype: str, out
         "warmup_steps": min(t.warmup_ratio, WHOLE_RUN),
         "weight_decay": t.weight_decay,
         "max_grad_norm": t.max_grad_norm,
+        "neftune_noise_alpha": t.neftune_alpha,
         "optim": t.optimizer,
         "loss_type": t.loss.value,
         "gradient_checkpointing": t.gradient_checkpointing != "none",
@@ -222,20 +230,3 @@ def _utilisation(job: Job, cost: TrainingCost, timer: StepTimer, device: str) ->
         seconds, batches = timer.warm()
         job.metric("train/matmul_peak_gflops", peak / 1e9)
         job.metric("train/train_mfu", cost.of(batches) / (sum(seconds) * peak))
-
-
-def _answer(job: Job, made: Backend, loaded: Loaded, tokens: Tokens) -> None:
-    """Answer a few validation prompts to their natural end, untimed, to show what training did."""
-    count = job.config.trainer.samples
-    examples = tokens.validation[:count]
-    if not examples:
-        return
-    made.set_mode(loaded, "infer")
-    job.stage("answering", total=len(examples), unit="prompt")
-    generator = batch_generator(job, made, loaded, tokens, 0, SAMPLE_TOKENS)
-    answers = generator([example.prompt for example in examples], job.advance)
-    by_id = {row.id: row for row in job.plan.run_rows.validation}
-    rows = [by_id[example.id] for example in examples]
-    job.record.effective["train"] |= generator.in_effect()
-    samples = make_samples(rows, answers, loaded.tokenizer, tokens.stop_ids)
-    write_samples(job.attempt / "samples" / "train.jsonl", samples)

@@ -126,8 +126,12 @@ class Tracker(OpenRun):
 
         self.feed()
         run, now = self.run_id, int(time.time() * 1000)
-        curves = {key for key, _ in self.fed}  # the last step of a curve has the same value as its final metric
-        final = [Metric(key, value, now, 0) for key, value in result.metrics.items() if key not in curves]
+        ends = {line["key"]: line for line in read_jsonl(self.metrics_path) if line["step"] is not None}
+        final = [
+            Metric(key, value, now, ends[key]["step"] if key in ends else 0)
+            for key, value in result.metrics.items()
+            if key not in ends or float(ends[key]["value"]) != value  # the best adapter's, not the last step's
+        ]
         self._safely(self._log, metrics=final)
         tags = {
             "status": result.status,

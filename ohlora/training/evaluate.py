@@ -12,7 +12,7 @@ MOST_LOGITS = 48  # positions of a batch whose logits are computed, at most, unl
 
 
 def evaluate(model: Any, examples: list[Example]) -> float:
-    """Mean loss in nats per token over all tokens with loss; logits in float32.
+    """Mean loss in nats per token over all tokens with loss; logits in float32. Rows without such tokens are left out.
 
     Rows of like length go together, padded on the right, which no earlier token sees; only the ends of the rows, from
     the first token with loss, pass the LM head. Leaves the model in eval mode.
@@ -26,7 +26,7 @@ def evaluate(model: Any, examples: list[Example]) -> float:
     selects = "logits_to_keep" in inspect.signature(base.forward).parameters
     total, tokens = 0.0, 0
     with torch.no_grad():
-        for batch in _batches(examples):
+        for batch in _batches([example for example in examples if has_loss(example)]):
             longest, first = len(batch[-1].input_ids), min(map(_first_loss, batch))
             ids, labels, mask = (
                 torch.tensor([values + [fill] * (longest - len(values)) for values in rows], device=device)
@@ -44,6 +44,11 @@ def evaluate(model: Any, examples: list[Example]) -> float:
             total += float(cross_entropy(picked, targets[chosen], reduction="none").double().sum())
             tokens += int(chosen.sum())
     return total / tokens
+
+
+def has_loss(example: Example) -> bool:
+    """False for a row that has only a prompt."""
+    return any(label != IGNORED for label in example.labels[1:])
 
 
 def _first_loss(example: Example) -> int:

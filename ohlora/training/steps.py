@@ -16,7 +16,7 @@ PARITY_STEPS = 4  # steps 0–3: the first loss alone does not depend on the ada
 
 
 class StepTimer:
-    """Times steps, writes the curves, requests an evaluation after each epoch but the last.
+    """Times steps and writes the curves.
 
     `batches_of` returns the number of batches in a step, `was_skipped` whether the loss scaler of float16
     skipped the last update.
@@ -33,7 +33,6 @@ class StepTimer:
         self.fed: list[list[Batch]] = []
         self.nonfinite: set[int] = set()
         self.skipped: list[int] = []
-        self.on_epoch: Callable[[int], object] = lambda _: None
         self.was_skipped: Callable[[], bool] = lambda: False  # asked once after every step
         self._started = 0.0
         self._taken = 0
@@ -99,10 +98,6 @@ class StepTimer:
 
             def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
                 timer.log(state.global_step, logs or {})
-
-            def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-                if state.global_step < state.max_steps:
-                    timer.on_epoch(state.global_step)
 
         return Timed()
 

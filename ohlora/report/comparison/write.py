@@ -20,7 +20,7 @@ from ohlora.report.files import write_document
 from ohlora.report.markdown import items
 from ohlora.report.words.comparison import say
 
-ARTIFACTS = ("comparison.*", "selection.*", "*.svg")
+ARTIFACTS = ("comparison.*", "selection.*", "curve.md", "curve.html", "curve.csv", "curve.json", "*.svg")
 
 
 def write_comparison(folder: Path, lang: str | None = None, out: Path | None = None) -> tuple[Comparison, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ohlora.report.words.curve import CURVE
 from ohlora.report.words.judge import JUDGE
 from ohlora.report.words.plots import PLOTS
 from ohlora.report.words.selection import SELECTION
@@ -241,6 +242,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{arm}: asked for {key}={want}, in effect {have}",
         "{arm}: 요청한 설정 {key}={want}, 실제 적용된 값 {have}",
     ),
+    **CURVE,
     **PLOTS,
     **SELECTION,
     **JUDGE,

@@ -1,0 +1,1 @@
+"""The learning curve: held-out loss by the number of training rows."""
