@@ -65,7 +65,7 @@ class Monitor:
         if self.settings.sample_every and step % self.settings.sample_every == 0 and step < last:
             self.sample(step)
         every = self.settings.eval_every
-        return bool(every) and step % every == 0 and step < last and self._check(step)
+        return every is not None and step % every == 0 and step < last and self._check(step)
 
     def after_epoch(self, step: int, last: int) -> bool:
         """True: stop training."""
