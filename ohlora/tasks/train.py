@@ -67,6 +67,8 @@ def run(job: Job) -> None:
     job.record.effective["train"] |= _in_effect(trainer, loaded)
     job.stage("evaluating")
     loss = monitor.finish(trainer.state.global_step)
+    if (said := monitor.describe(trainer.state.global_step)) is not None:
+        job.note(said)
     job.record.hashes |= {"batches": timer.batches_hash(), "adapter": adapter_hash(loaded.model)}
     job.record.parity = timer.parity()
     job.metric("train/train_rows", len(tokens.train))

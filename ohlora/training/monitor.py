@@ -85,6 +85,16 @@ class Monitor:
         found: dict[str, float] = {} if self.best_step is None else {"best_step": self.best_step}
         return found if self.settings.patience is None else {**found, "stopped_early": int(self.stopped_early)}
 
+    def describe(self, steps: int) -> str | None:
+        """What the user should know of the adapter that is saved, in one line; None where nothing was chosen."""
+        if self.best_step is None:
+            return None
+        best = f"the lowest eval loss, {self.best_loss:.3f}, was at step {self.best_step} of {steps}"
+        kept = "that adapter is saved" if self.settings.keep is Keep.best else "the last adapter is saved"
+        if self.stopped_early:
+            return f"stopped early by trainer.patience={self.settings.patience}; {best}; {kept}"
+        return f"{best}; {kept}" if self.settings.keep is Keep.best else None
+
     def _check(self, step: int) -> bool:
         self._judge(step)
         patience = self.settings.patience

@@ -76,6 +76,9 @@ def test_training_stops_when_nothing_improves(train: Callable[..., Path]) -> Non
     best = stop - 4
     assert list(losses(stopped).items()) == [point for point in curve if point[0] <= stop] and stop < 32
     assert found["metrics"]["train/train_steps"] == found["effective"]["train"]["steps"] == stop
+    said = (stopped.parents[1] / "err.txt").read_text()
+    assert "stopped early by trainer.patience=1; the lowest eval loss, " in said
+    assert f" was at step {best} of {stop}; that adapter is saved" in said
     assert found["metrics"]["train/stopped_early"] == 1 and found["metrics"]["train/best_step"] == best
     assert found["hashes"]["adapter"] == result(train(*STEEP, f"trainer.max_steps={best}"))["hashes"]["adapter"]
 
