@@ -26,6 +26,7 @@ from ohlora.measure.statistics import estimate_mean
 from ohlora.records.layout import attempts
 from ohlora.records.result import Result, find_result
 from ohlora.report.markdown import markdown
+from ohlora.report.reading import name_machine
 
 HERE = Path(__file__).parent
 SEARCH_SHARE, SEARCH_EPOCHS, SEED = 0.25, 2, 42
@@ -62,6 +63,7 @@ class Search:
     report: bool
     lines: list[list[str]] = field(default_factory=list)
     decisions: list[str] = field(default_factory=list)
+    machines: set[str] = field(default_factory=set)
 
     def run(self, stage: str, name: str, overrides: Sequence[str]) -> Result | None:
         """The result of these settings, from an earlier call if it finished; None if the run failed."""
@@ -78,6 +80,8 @@ class Search:
             if found is None or code == 130:  # bad input, or stopped by hand: the same for all that follow
                 raise SystemExit(code)
         loss = found.metrics.get("eval/eval_loss", float("nan")) if found else float("nan")
+        if found and found.device:
+            self.machines.add(name_machine(found.device))
         cost = self._cost(found) if found else ["", ""]
         self.lines.append([stage, name, f"{loss:.4f}" if isfinite(loss) else "failed", *cost])
         return found if isfinite(loss) else None
@@ -208,7 +212,8 @@ def swap_splits(out: Path) -> Path:
 
 def write_table(search: Search) -> None:
     header = ["stage", "setting", "eval loss (nats/token)", "best step", "training (s)"]
-    parts = ["# Recipe search: runs and decisions", "\n".join(f"- {text}" for text in search.decisions)]
+    head = ["# Recipe search: runs and decisions", f"Measured on {'; '.join(sorted(search.machines))}."]
+    parts = [*head, "\n".join(f"- {text}" for text in search.decisions)]
     write_atomic(HERE / "search.md", "\n\n".join([*parts, markdown(header, search.lines)]) + "\n")
     print(f"{HERE / 'search.md'}", file=sys.stderr)
 
