@@ -32,9 +32,14 @@ class Example:
 
     @property
     def prompt(self) -> list[int]:
-        """The ids before the last answer."""
-        answered = next((at for at, label in enumerate(reversed(self.labels)) if label == IGNORED), len(self.labels))
-        return self.input_ids[: len(self.input_ids) - answered]
+        """The ids before the last answer: before the last tokens with loss in a row; all of a row without loss."""
+        end = len(self.labels)
+        while end and self.labels[end - 1] == IGNORED:
+            end -= 1
+        start = end
+        while start and self.labels[start - 1] != IGNORED:
+            start -= 1
+        return self.input_ids[:start] if end else self.input_ids
 
 
 @dataclass(frozen=True)

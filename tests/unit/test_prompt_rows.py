@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from ohlora.data.tokens import IGNORED, Example
-from ohlora.tasks.sampling import select_prompt
 from ohlora.training.evaluate import evaluate, has_loss
 
 NO = IGNORED
@@ -45,4 +44,4 @@ def test_rows_without_an_answer_carry_no_loss() -> None:
     ],
 )
 def test_the_prompt_is_all_before_the_last_answer(ids: list[int], labels: list[int], prompt: list[int]) -> None:
-    assert select_prompt(Example("x", ids, labels)) == prompt
+    assert Example("x", ids, labels).prompt == prompt
