@@ -46,7 +46,6 @@ LATER_KEYS: dict[str, Any] = {
     "trainer.sample_every": None,
     "trainer.neftune_alpha": None,
     "trainer.train_share": 1.0,
-    "generation.batch": "1",
 }
 
 
