@@ -60,7 +60,7 @@ def test_help_names_groups_and_commands(tmp_path: Path) -> None:
     for part in (
         "python -m ohlora.run -m backend=hf,unsloth",
         "backend: hf, unsloth",
-        "trainer: selection, sft, smoke, unsloth_test",
+        "trainer: persona, selection, sft, smoke, unsloth_test",
     ):
         assert part in done.stdout
 
