@@ -88,6 +88,15 @@ class Keep(Enum):
     best = "best"
 
 
+class Fault(Enum):
+    """What is wrong with an answer, as `ohlora/generation/faults.py` finds it."""
+
+    empty = "empty"
+    wrong_language = "wrong_language"
+    repeated = "repeated"
+    cut_off = "cut_off"
+
+
 class Lang(Enum):
     en = "en"
     ko = "ko"

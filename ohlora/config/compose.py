@@ -40,7 +40,7 @@ def compose_config(
 
 
 # Texts for the model. On the command line `\n` means a line break, `\t` a tab, and `\\n` a backslash and an n.
-TEXTS = ("model.prompt_template", "generation.ask")
+TEXTS = ("model.prompt_template", "generation.ask", "decoding.stop")
 ESCAPED = re.compile(r"\\(\\[nt]|[nt])")
 # One word of a command line: spaces within quotes do not end it.
 WORD = re.compile(r"""(?:[^\s"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|["'])+""", re.DOTALL)

@@ -46,6 +46,16 @@ LATER_KEYS: dict[str, Any] = {
     "trainer.sample_every": None,
     "trainer.neftune_alpha": None,
     "trainer.train_share": 1.0,
+    "decoding.name": "greedy",
+    "decoding.do_sample": False,
+    "decoding.temperature": 1.0,
+    "decoding.top_p": 1.0,
+    "decoding.top_k": 0,
+    "decoding.repetition_penalty": 1.0,
+    "decoding.num_beams": 1,
+    "decoding.stop": [],
+    "decoding.retries": 0,
+    "decoding.retry_on": ["empty", "wrong_language", "repeated", "cut_off"],
 }
 
 

@@ -10,6 +10,7 @@ from omegaconf import MISSING
 from ohlora.config.choices import (
     Attention,
     Dtype,
+    Fault,
     Keep,
     Lang,
     LoraMethod,
@@ -174,6 +175,22 @@ class GenerationConfig:
 
 
 @dataclass
+class DecodingConfig:
+    """How the next token is chosen, what ends an answer, and which answers are asked for again."""
+
+    name: str = "greedy"
+    do_sample: bool = False
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    num_beams: int = 1
+    stop: list[str] = field(default_factory=list)
+    retries: int = 0
+    retry_on: list[Fault] = field(default_factory=lambda: list(Fault))
+
+
+@dataclass
 class TrackingConfig:
     name: str = MISSING
     uri: str | None = None
@@ -226,6 +243,7 @@ class Config:
     data: DataConfig = MISSING
     trainer: TrainerConfig = MISSING
     generation: GenerationConfig = MISSING
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
     tracking: TrackingConfig = MISSING
     launch: LaunchConfig = field(default_factory=LaunchConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)

@@ -1,12 +1,16 @@
-"""Greedy answers to many prompts at once: by length, padded on the left, each leaving the batch when it has ended."""
+"""Answers to many prompts at once: by length, padded on the left, each leaving the batch when it has ended."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ohlora.generation.decoding import drop_own_settings, greedy, in_effect
+from ohlora.config.schema import DecodingConfig
+from ohlora.errors import Unsupported
+from ohlora.generation.choice import Chooser
+from ohlora.generation.decoding import configure, drop_own_settings, greedy, in_effect, is_greedy
+from ohlora.generation.stopping import StopTexts
 from ohlora.measure.shortage import is_out_of_memory
 
 AUTO = "auto"
@@ -15,24 +19,36 @@ NEEDED = ("attention_mask", "position_ids", "past_key_values", "logits_to_keep")
 
 
 class BatchGenerator:
-    """Greedy decoding of batches. In float32 the answers are those of one prompt at a time.
+    """Decoding of batches. In float32 the answers are those of one prompt at a time.
 
-    size: prompts at once, or AUTO; a model that cannot leave out padding (RWKV) gets one at a time.
+    size: prompts at once, or AUTO; a model that cannot leave out padding (RWKV) gets one at a time, as do beams.
     by_generate: use the model's `generate`, replaced by a back end's kernels, in which all rows wait for the longest.
     on_shortage: called with the smaller size when a batch was out of memory.
+
+    Raises:
+        Unsupported: beams of a model whose state `generate` does not hand on from beam to beam (RWKV).
     """
 
     def __init__(
         self, model: Any, min_new: int, max_new: int, stop_ids: list[int], pad_id: int, *,
         size: str, by_generate: bool, on_shortage: Callable[[int], object] = lambda size: None,
+        decoding: DecodingConfig | None = None, stops: StopTexts | None = None,
     ) -> None:  # fmt: skip
+        self.decoding, self.stops = decoding or DecodingConfig(), stops or StopTexts([], None)
+        stop_ids = sorted({*stop_ids, *self.stops.ids})
         self.model, self.by_generate, self.on_shortage = model, by_generate, on_shortage
         self.min_new, self.max_new, self.stop_ids, self.pad_id = min_new, max_new, stop_ids, pad_id
         self.device = next(model.parameters()).device
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         taken = inspect.signature(base.forward).parameters
-        self.size = 1 if any(name not in taken for name in NEEDED) else MOST_PROMPTS if size == AUTO else int(size)
-        self.settings = greedy(min_new, max_new, stop_ids, pad_id)
+        pads, beams = all(name in taken for name in NEEDED), self.decoding.num_beams
+        if beams > 1 and not pads:
+            name = type(base).__name__
+            raise Unsupported(
+                "no_beams", f"decoding.num_beams={beams}: {name} keeps a state that beams would mix; give num_beams=1"
+            )
+        self.size = 1 if beams > 1 or not pads else MOST_PROMPTS if size == AUTO else int(size)
+        self.settings = configure(self.decoding, min_new, max_new, stop_ids, pad_id)
         self.dropped = drop_own_settings(model)
 
     def in_effect(self) -> dict[str, Any]:
@@ -41,21 +57,30 @@ class BatchGenerator:
             "generation": in_effect(self.settings),
             "generation_dropped": self.dropped,
             "generation_batch": self.size,
+            **({"stop": self.decoding.stop} if self.decoding.stop else {}),
         }
 
     def __call__(
-        self, prompts: list[list[int]], advance: Callable[[int], object] = lambda done: None
+        self,
+        prompts: list[list[int]],
+        advance: Callable[[int], object] = lambda done: None,
+        seeds: Sequence[int] = (),
     ) -> list[list[int]]:
-        """The new ids of each prompt's answer, in the order of the prompts. `advance` is told how many are done."""
+        """The new ids of each prompt's answer, in the order of the prompts. `advance` is told how many are done.
+
+        seeds: one for each prompt, if tokens are drawn.
+        """
         import torch
 
+        assert len(seeds) == len(prompts) or not self.decoding.do_sample
+        seeds = seeds or [0] * len(prompts)
         answers: dict[int, list[int]] = {}
         waiting = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         while waiting:
             taken = waiting[-self.size :]  # the longest first: what does not fit is found at once
             try:
                 with torch.inference_mode():
-                    found = self._answer([prompts[i] for i in taken])
+                    found = self._answer([prompts[i] for i in taken], [seeds[i] for i in taken])
             except Exception as error:
                 if not is_out_of_memory(error) or len(taken) == 1:
                     raise
@@ -67,22 +92,39 @@ class BatchGenerator:
             advance(len(answers))
         return [answers[i] for i in range(len(prompts))]
 
-    def _answer(self, prompts: list[list[int]]) -> list[list[int]]:
+    def _answer(self, prompts: list[list[int]], seeds: list[int]) -> list[list[int]]:
         import torch
 
         width = max(map(len, prompts))
         ids = torch.tensor([[self.pad_id] * (width - len(p)) + p for p in prompts], device=self.device)
         mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self.device)
+        chooser = Chooser(self.decoding, ids, mask, seeds, self.max_new)
         if self.by_generate or self.size == 1:
-            output = self.model.generate(input_ids=ids, attention_mask=mask, generation_config=self.settings)
-            return [self._cut(row) for row in output[:, width:].tolist()]
+            return [self._cut(row) for row in self._generate(ids, mask, chooser)[:, width:].tolist()]
         answers: list[list[int]] = [[] for _ in prompts]
-        for rows, chosen in self._steps(ids, mask):
+        steps = self._steps(ids, mask, chooser)
+        ended: list[int] = []
+        while True:
+            try:
+                rows, chosen = steps.send(ended) if ended is not None else next(steps)
+            except StopIteration:
+                return answers
             for row, token in zip(rows, chosen, strict=True):
                 answers[row].append(token)
-        return answers
+            ended = [row for row in rows if self.stops.is_in(answers[row])]
 
-    def _steps(self, ids: Any, mask: Any) -> Iterator[tuple[list[int], list[int]]]:
+    def _generate(self, ids: Any, mask: Any, chooser: Chooser) -> Any:
+        """By the model's own `generate`; our choice of tokens is one of its processors, save greedy and beams."""
+        settings, processors = self.settings, []
+        if self.decoding.num_beams == 1 and not is_greedy(self.decoding):
+            settings, processors = self.plain, [chooser.as_processor()]
+        criteria = [self.stops.as_criterion(ids.shape[1])] if self.stops.texts and self.decoding.num_beams == 1 else []
+        return self.model.generate(
+            input_ids=ids, attention_mask=mask, generation_config=settings, logits_processor=processors,
+            stopping_criteria=criteria,
+        )  # fmt: skip
+
+    def _steps(self, ids: Any, mask: Any, chooser: Chooser) -> Iterator[tuple[list[int], list[int]]]:
         """(rows, their next tokens) of each step; rows that have ended are dropped with their part of the cache."""
         import torch
         from transformers import DynamicCache

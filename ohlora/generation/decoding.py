@@ -1,4 +1,4 @@
-"""Greedy decoding as configured, independent of a model's generation_config.json.
+"""Decoding as configured, independent of a model's generation_config.json.
 
 transformers fills every field that a call does not set from the model's file: `repetition_penalty`, `num_beams`, a
 list of suppressed tokens. So each field gets its neutral value here, and the file's values are removed from the model.
@@ -7,6 +7,8 @@ list of suppressed tokens. So each field gets its neutral value here, and the fi
 from __future__ import annotations
 
 from typing import Any
+
+from ohlora.config.schema import DecodingConfig
 
 # Fields that change the generated tokens or the number of candidates, each with its neutral value.
 NEUTRAL: dict[str, Any] = {
@@ -35,6 +37,16 @@ NEUTRAL: dict[str, Any] = {
 UNINTERESTING = ("transformers_version", "compile_config")
 
 
+def is_greedy(decoding: DecodingConfig) -> bool:
+    """Is each token the likeliest one, with nothing else to decide it?"""
+    return not decoding.do_sample and decoding.num_beams == 1 and decoding.repetition_penalty == 1.0
+
+
+def is_plain(decoding: DecodingConfig) -> bool:
+    """Greedy, without stop texts and retries: what a timed run does."""
+    return is_greedy(decoding) and not decoding.stop and decoding.retries == 0
+
+
 def greedy(min_new_tokens: int, max_new_tokens: int, stop_ids: list[int], pad_id: int) -> Any:
     """The GenerationConfig of pure greedy decoding: always the likeliest token."""
     from transformers import GenerationConfig
@@ -46,6 +58,16 @@ def greedy(min_new_tokens: int, max_new_tokens: int, stop_ids: list[int], pad_id
         eos_token_id=stop_ids,
         pad_token_id=pad_id,
     )
+
+
+def configure(decoding: DecodingConfig, min_new: int, max_new: int, stop_ids: list[int], pad_id: int) -> Any:
+    """The GenerationConfig of this decoding."""
+    settings = greedy(min_new, max_new, stop_ids, pad_id)
+    settings.num_beams, settings.repetition_penalty = decoding.num_beams, decoding.repetition_penalty
+    if decoding.do_sample:
+        settings.do_sample, settings.temperature = True, decoding.temperature
+        settings.top_k, settings.top_p = decoding.top_k, decoding.top_p
+    return settings
 
 
 def drop_own_settings(model: Any) -> dict[str, Any]:

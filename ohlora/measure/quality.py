@@ -59,7 +59,12 @@ def is_empty(sample: Sample) -> bool:
 
 def is_repeated(sample: Sample) -> bool:
     """A loop: the same characters repeated in a row, or the same words in several places."""
-    words = _words(sample.answer)
+    return has_loop(sample.answer)
+
+
+def has_loop(answer: str) -> bool:
+    """The same, of a text."""
+    words = _words(answer)
     text = " ".join(words) + " "  # so that the last unit ends like the others
     if any(_loops(text, unit) for unit in range(1, min(LONGEST_UNIT, len(text) // 2) + 1)):
         return True

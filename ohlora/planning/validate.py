@@ -22,6 +22,7 @@ from ohlora.measure.gpus import is_device
 from ohlora.models.architectures import ARCHITECTURES, find_architecture
 from ohlora.models.card import CUSTOM
 from ohlora.models.licences import ACCEPT_ANSWERS, LICENCES
+from ohlora.planning.decoding_rules import decoding_problems
 
 DATA_FORMATS = ("auto", "csv", "jsonl")
 HUB_DATA = "hub"
@@ -71,6 +72,7 @@ def _problems(c: Config) -> Iterator[str]:
     yield from _curve(c)
     yield from _launch(c)
     yield from _sources(c)
+    yield from decoding_problems(c)
 
 
 def _choices(c: Config) -> Iterator[str]:

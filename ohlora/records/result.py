@@ -50,7 +50,7 @@ KINDS: dict[str, type | tuple[type, ...]] = {
     ),
 }  # fields that readers rely on
 TIMES = ("started", "ended")
-GROUPS = ("backend", "model", "trainer", "generation", "lora", "report", "data", "launch")
+GROUPS = ("backend", "model", "trainer", "generation", "decoding", "lora", "report", "data", "launch")
 EXIT_CODES = {Status.finished: 0, Status.unsupported: 2, Status.cancelled: 130, Status.skipped: 2}
 
 

@@ -35,7 +35,7 @@ LATER = (  # these do not change the first step
 )  # fmt: skip
 WORK_BY = {
     "infer/prompts": ASKED,
-    "infer/generated_tokens": (*ASKED, "generation"),
+    "infer/generated_tokens": (*ASKED, "generation", "decoding"),
     "train/train_steps": ("data", "trainer.train_rows", *AMOUNT),
     "train/train_tokens": (*ROWS, *AMOUNT),
     "train/padding_ratio": (*ROWS, *AMOUNT, "seed"),

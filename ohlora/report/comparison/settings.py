@@ -45,6 +45,8 @@ _SETTINGS_BY_PARTS: dict[str, tuple[str, ...]] = {
     "model_class eos_token_id pad_token_id": _MODEL,
     "chat_date": ("model.prompt_format", *_MODEL),
     "min_new_tokens max_new_tokens": ("generation",),
+    "do_sample temperature top_p top_k repetition_penalty num_beams stop retries retry_on": ("decoding",),
+    "generation_batch": ("generation", "decoding"),
     "cache_implementation": ("backend", *_MODEL),
     "route trainer_class backend patches": ("backend",),
     "device use_cpu": ("device",),
