@@ -53,10 +53,12 @@ def missing_keys(composed: DictConfig) -> list[str]:
 
 def allowed_values(key: str) -> str:
     """'float32 | bfloat16' or 'an integer', for a message about a wrong type."""
-    kind = _inner(known_keys().get(key.split("[")[0]))  # decoding.retry_on[1] is an item of a list
+    kind = _inner(known_keys().get(key.split("[", maxsplit=1)[0]))  # decoding.retry_on[1] is an item of a list
     if get_origin(kind) is list:
         words = getattr(get_args(kind)[0], "__members__", None)
-        return f"a list of {' | '.join(words)}, such as [{','.join(list(words)[:2])}]" if words else "a list such as [a,b]"
+        return (
+            f"a list of {' | '.join(words)}, such as [{','.join(list(words)[:2])}]" if words else "a list such as [a,b]"
+        )
     if hasattr(kind, "__members__"):
         return " | ".join(kind.__members__)
     names = {int: "an integer", float: "a number", bool: "true or false", str: "text"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ohlora.config.schema import DecodingConfig
@@ -49,6 +49,7 @@ class BatchGenerator:
             )
         self.size = 1 if beams > 1 or not pads else MOST_PROMPTS if size == AUTO else int(size)
         self.settings = configure(self.decoding, min_new, max_new, stop_ids, pad_id)
+        self.plain = greedy(min_new, max_new, stop_ids, pad_id)
         self.dropped = drop_own_settings(model)
 
     def in_effect(self) -> dict[str, Any]:
@@ -101,55 +102,56 @@ class BatchGenerator:
         chooser = Chooser(self.decoding, ids, mask, seeds, self.max_new)
         if self.by_generate or self.size == 1:
             return [self._cut(row) for row in self._generate(ids, mask, chooser)[:, width:].tolist()]
-        answers: list[list[int]] = [[] for _ in prompts]
-        steps = self._steps(ids, mask, chooser)
-        ended: list[int] = []
-        while True:
-            try:
-                rows, chosen = steps.send(ended) if ended is not None else next(steps)
-            except StopIteration:
-                return answers
-            for row, token in zip(rows, chosen, strict=True):
-                answers[row].append(token)
-            ended = [row for row in rows if self.stops.is_in(answers[row])]
+        return self._by_steps(ids, mask, chooser)
 
     def _generate(self, ids: Any, mask: Any, chooser: Chooser) -> Any:
         """By the model's own `generate`; our choice of tokens is one of its processors, save greedy and beams."""
-        settings, processors = self.settings, []
-        if self.decoding.num_beams == 1 and not is_greedy(self.decoding):
-            settings, processors = self.plain, [chooser.as_processor()]
-        criteria = [self.stops.as_criterion(ids.shape[1])] if self.stops.texts and self.decoding.num_beams == 1 else []
+        from transformers import LogitsProcessorList, StoppingCriteriaList
+
+        settings, processors, criteria = self.settings, LogitsProcessorList(), StoppingCriteriaList()
+        if self.decoding.num_beams == 1:
+            if not is_greedy(self.decoding):
+                settings = self.plain
+                processors.append(chooser.as_processor())
+            if self.stops.texts:
+                criteria.append(self.stops.as_criterion(ids.shape[1]))
         return self.model.generate(
             input_ids=ids, attention_mask=mask, generation_config=settings, logits_processor=processors,
             stopping_criteria=criteria,
         )  # fmt: skip
 
-    def _steps(self, ids: Any, mask: Any, chooser: Chooser) -> Iterator[tuple[list[int], list[int]]]:
-        """(rows, their next tokens) of each step; rows that have ended are dropped with their part of the cache."""
+    def _by_steps(self, ids: Any, mask: Any, chooser: Chooser) -> list[list[int]]:
+        """One token a step for every row that has not ended; ended rows are dropped with their part of the cache."""
         import torch
         from transformers import DynamicCache
 
         base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
-        cache, stops = DynamicCache(config=base.config), torch.tensor(self.stop_ids, device=self.device)
+        cache, stop_ids = DynamicCache(config=base.config), torch.tensor(self.stop_ids, device=self.device)
         positions, rows = (mask.cumsum(1) - 1).clamp(min=0), list(range(len(ids)))
+        answers: list[list[int]] = [[] for _ in rows]
+        answered = ids[:, :0]  # the answers so far of the rows that have not ended
         for step in range(self.max_new):
             logits = self.model(
                 input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
                 logits_to_keep=1,
             ).logits[:, -1].float()  # fmt: skip
             if step < self.min_new:
-                logits[:, stops] = -torch.inf
-            ids = logits.argmax(1, keepdim=True)
-            yield rows, ids[:, 0].tolist()
-            left = (~torch.isin(ids[:, 0], stops)).nonzero()[:, 0]
-            if not len(left):
-                return
+                logits[:, stop_ids] = -torch.inf
+            ids = chooser(rows, answered, logits).unsqueeze(1)
+            answered = torch.cat([answered, ids], dim=1)
+            for row, token in zip(rows, ids[:, 0].tolist(), strict=True):
+                answers[row].append(token)
+            ended = torch.isin(ids[:, 0], stop_ids).tolist()
+            left = [i for i, row in enumerate(rows) if not ended[i] and not self.stops.is_in(answers[row])]
+            if not left:
+                break
             if len(left) < len(rows):
-                rows = [rows[i] for i in left.tolist()]
-                ids, mask, positions = ids[left], mask[left], positions[left]
-                cache.batch_select_indices(left)
+                rows = [rows[i] for i in left]
+                ids, mask, positions, answered = ids[left], mask[left], positions[left], answered[left]
+                cache.batch_select_indices(torch.tensor(left, device=self.device))
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
             positions = positions[:, -1:] + 1
+        return answers
 
     def _cut(self, ids: list[int]) -> list[int]:
         """Up to its first stop token; `generate` fills the rest."""

@@ -38,9 +38,8 @@ class Chooser:
         """The chosen tokens [len(rows)] after the tokens `answered` [len(rows), steps], of the batch's `rows`."""
         d = self.decoding
         if d.repetition_penalty != 1.0:
-            from transformers import RepetitionPenaltyLogitsProcessor
-
             import torch
+            from transformers import RepetitionPenaltyLogitsProcessor
 
             said = torch.cat([self.prompts[rows], answered], dim=1)
             logits = RepetitionPenaltyLogitsProcessor(d.repetition_penalty)(said, logits)

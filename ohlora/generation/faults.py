@@ -1,7 +1,7 @@
 """What is wrong with one answer, by its text alone: the reasons to ask again (`decoding.retry_on`), and judged rules.
 
-Pure functions. The shares in a result (`quality/…`, ohlora/measure/quality.py) are looser in what they call repeated, and
-compare languages with a reference.
+Pure functions. The shares in a result (`quality/…`, ohlora/measure/quality.py) are looser in what they call repeated,
+and compare languages with a reference.
 """
 
 from __future__ import annotations

@@ -64,12 +64,8 @@ def _timed(c: Config) -> Iterator[str]:
         return
     elif c.task.name != "infer":
         yield f"{given}: task={c.task.name} times its answers, and {only}; give task=infer, or decoding=greedy"
-    elif c.generation.name in ("timed", "selection") or c.generation.min_new_tokens > 0:
-        by = (
-            f"generation={c.generation.name}"
-            if c.generation.name in ("timed", "selection")
-            else f"generation.min_new_tokens={c.generation.min_new_tokens}"
-        )
+    elif c.generation.min_new_tokens > 0:
+        by = f"generation.min_new_tokens={c.generation.min_new_tokens}"
         yield f"{given}: {by} is for timing, and {only}; give generation=natural, or decoding=greedy"
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ohlora.files import encode_json, read_jsonl, write_atomic
 
 
 @dataclass(frozen=True)
 class Sample:
-    """`ended`: the answer ended with a stop token, not at the length limit; None if not checked.
+    """`ended`: the answer ended with a stop token or a stop text, not at the length limit; None if not checked.
 
-    `category`: that of the row; None if the data have no categories.
+    `category`: that of the row; None if the data have no categories. `retries`: the answers that were not kept, in
+    the order they were given, each with its `reasons` (ohlora/generation/faults.py) and `answer`; None without any.
     """
 
     id: str
@@ -21,6 +23,7 @@ class Sample:
     answer: str
     ended: bool | None = None
     category: str | None = None
+    retries: list[dict[str, Any]] | None = None
 
 
 def write_samples(path: Path, samples: list[Sample]) -> None:

@@ -18,7 +18,7 @@ from ohlora.generation.batches import merge_adapter
 from ohlora.measure.quality import bits_per_character, quality
 from ohlora.planning.plan import Plan
 from ohlora.records.samples import write_samples
-from ohlora.tasks.infer import batch_generator, make_samples
+from ohlora.tasks.asking import answer_rows, make_generator
 from ohlora.tasks.job import Job
 from ohlora.tasks.loading import load, record_memory
 
@@ -32,11 +32,10 @@ def run(job: Job) -> None:
     rows = plan.held_out
     made, loaded, tokens, memory = load(job, "infer", adapter)
     merged = merge_adapter(loaded.model)
-    generator = batch_generator(job, made, loaded, tokens, 0, plan.config.generation.max_new_tokens)
+    generator = make_generator(job, made, loaded, tokens, plan.config.generation.max_new_tokens)
     job.stage("answering", total=len(rows), unit="prompt")
     with memory.phase("answer"):
-        answers = generator(_encode_prompts(plan, rows), job.advance)
-    samples = make_samples(rows, answers, loaded.tokenizer, tokens.stop_ids)
+        samples = answer_rows(generator, rows, _encode_prompts(plan, rows), plan.config.seed, job.advance).samples
     job.record.effective[job.phase] |= {**generator.in_effect(), "adapter_merged": merged}
     write_samples(job.attempt / "samples" / "answer.jsonl", samples)
     job.record.hashes["questions"] = sha256_of(row.tokenised() for row in rows)

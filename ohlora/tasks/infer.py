@@ -2,52 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
 from ohlora.backends import Backend, Loaded
 from ohlora.backends.effective import find_replaced_forwards
-from ohlora.data.rows import Row
 from ohlora.data.tokens import Tokens
 from ohlora.files import sha256_of
-from ohlora.generation.batches import AUTO, BatchGenerator, merge_adapter
-from ohlora.generation.decoding import drop_own_settings, greedy, in_effect
+from ohlora.generation.batches import merge_adapter
+from ohlora.generation.decoding import drop_own_settings, greedy, in_effect, is_plain
+from ohlora.generation.stopping import StopTexts
 from ohlora.measure.clock import Clock
 from ohlora.measure.quality import quality
-from ohlora.records.samples import Sample, write_samples
+from ohlora.records.samples import write_samples
+from ohlora.tasks.asking import Answers, answer_rows, make_generator, make_sample, read_answer
 from ohlora.tasks.job import Job
 from ohlora.tasks.loading import load, record_memory
 
 
 def run(job: Job) -> None:
-    """Answer the run's prompts greedily; write samples/infer.jsonl and the `infer/…` metrics."""
+    """Answer the run's prompts as `decoding` says; write samples/infer.jsonl and the `infer/…` metrics."""
     made, loaded, tokens, memory = load(job, "infer")
+    config = job.config
     with memory.phase("infer"):
-        if job.config.generation.batch == "1":
+        if config.generation.batch == "1" and is_plain(config.decoding):
             answers, total, in_effect = _answer_singly(job, loaded, tokens)
         else:
             answers, total, in_effect = _answer_in_batches(job, made, loaded, tokens)
-    generated = sum(len(ids) for ids in answers)
+    samples = answers.samples
     job.metric("infer/infer_time_s", total)
-    job.metric("infer/infer_tokens_per_s", generated / total)
-    job.metric("infer/prompts", len(answers))
-    job.metric("infer/generated_tokens", generated)
+    job.metric("infer/infer_tokens_per_s", answers.generated / total)
+    job.metric("infer/prompts", len(samples))
+    job.metric("infer/generated_tokens", answers.generated)
     job.record.hashes["prompts"] = sha256_of([ids for _, ids in tokens.prompts])
     job.record.effective[job.phase] |= {"patches": find_replaced_forwards(loaded.model), **in_effect}
-    samples = make_samples(job.plan.run_rows.prompts, answers, loaded.tokenizer, tokens.stop_ids)
     write_samples(job.attempt / "samples" / "infer.jsonl", samples)
-    if job.config.task.name == "infer" and job.config.generation.min_new_tokens == 0:  # else no natural end
+    if config.task.name == "infer" and config.generation.min_new_tokens == 0:  # else no natural end
         for key, value in quality(samples).items():
             job.metric(key, value)
     record_memory(job, memory)
 
 
-# Each answer's new ids, the seconds for all of them, and the generation settings in effect.
-Answers = tuple[list[list[int]], float, dict[str, Any]]
+# The answers, the seconds for all of them, and the generation settings in effect.
+Timed = tuple[Answers, float, dict[str, Any]]
 
 
-def _answer_singly(job: Job, loaded: Loaded, tokens: Tokens) -> Answers:
+def _answer_singly(job: Job, loaded: Loaded, tokens: Tokens) -> Timed:
     generation = job.config.generation
     device = job.record.effective["device"]
     generator = Generator(loaded.model, tokens, device, generation.min_new_tokens, generation.max_new_tokens)
@@ -72,47 +72,27 @@ def _answer_singly(job: Job, loaded: Loaded, tokens: Tokens) -> Answers:
         decoding = total - sum(firsts)
     if generated > len(answers) and decoding > 0:
         job.metric("infer/infer_decode_tokens_per_s", (generated - len(answers)) / decoding)
-    return [answer.ids for answer in answers], total, generator.in_effect()
+    stops = StopTexts([], loaded.tokenizer)
+    pairs = zip(job.plan.run_rows.prompts, answers, strict=True)
+    samples = [make_sample(row, *read_answer(stops, tokens.stop_ids, answer.ids)) for row, answer in pairs]
+    return Answers(samples, generated), total, generator.in_effect()
 
 
-def _answer_in_batches(job: Job, made: Backend, loaded: Loaded, tokens: Tokens) -> Answers:
+def _answer_in_batches(job: Job, made: Backend, loaded: Loaded, tokens: Tokens) -> Timed:
     merged = merge_adapter(loaded.model)
     generation = job.config.generation
-    generator = batch_generator(
-        job, made, loaded, tokens, generation.min_new_tokens, generation.max_new_tokens, generation.batch
+    generator = make_generator(
+        job, made, loaded, tokens, generation.max_new_tokens, min_new=generation.min_new_tokens, size=generation.batch
     )
     if generation.warmup:
         job.stage("warming up")
-        generator([min((ids for _, ids in tokens.prompts), key=len)])
+        generator([min((ids for _, ids in tokens.prompts), key=len)], seeds=[0])
     clock = Clock(job.record.effective["device"])
     job.stage("answering", total=len(tokens.prompts), unit="prompt")
     started = clock.now()
-    answers = generator([ids for _, ids in tokens.prompts], job.advance)
+    prompts = [ids for _, ids in tokens.prompts]
+    answers = answer_rows(generator, job.plan.run_rows.prompts, prompts, job.config.seed, job.advance)
     return answers, clock.now() - started, {**generator.in_effect(), "adapter_merged": merged}
-
-
-def batch_generator(
-    job: Job, made: Backend, loaded: Loaded, tokens: Tokens, min_new: int, max_new: int, size: str = AUTO
-) -> BatchGenerator:
-    """For a model that this back end loaded; says on screen when a batch has to be halved."""
-
-    def report(size: int) -> None:
-        job.note(f"out of memory: {size} prompts at once from here (generation.batch={size})")
-
-    return BatchGenerator(
-        loaded.model, min_new, max_new, tokens.stop_ids, tokens.pad_id,
-        size=size, by_generate=made.has_own_kernels(loaded), on_shortage=report,
-    )  # fmt: skip
-
-
-def make_samples(rows: Iterable[Row], answers: Iterable[list[int]], tokenizer: Any, stops: list[int]) -> list[Sample]:
-    """The answers as text beside their rows; `ended`: by the model, not by the length limit."""
-    samples = []
-    for row, ids in zip(rows, answers, strict=True):
-        text = str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
-        ended = bool(ids) and ids[-1] in stops
-        samples.append(Sample(row.id, row.question, row.response, text, ended, row.category or None))
-    return samples
 
 
 class Answer:

@@ -8,7 +8,7 @@ from typing import Any
 from ohlora.backends import Backend, Loaded
 from ohlora.data.tokens import Tokens
 from ohlora.records.samples import write_samples
-from ohlora.tasks.infer import batch_generator, make_samples
+from ohlora.tasks.asking import answer_rows, make_generator
 from ohlora.tasks.job import Job
 from ohlora.tasks.loading import SAMPLE_TOKENS
 
@@ -30,13 +30,16 @@ def write_answers(job: Job, made: Backend, loaded: Loaded, tokens: Tokens, step:
     advance = job.advance
     if step is None:
         job.stage("answering", total=len(rows), unit="prompt")
-    generator = batch_generator(job, made, loaded, tokens, 0, SAMPLE_TOKENS)
-    prompts = [example.prompt for example in examples]
-    answers = generator(prompts, advance) if step is None else generator(prompts)  # the bar counts steps meanwhile
-    samples = make_samples(rows, answers, loaded.tokenizer, tokens.stop_ids)
+    generator = make_generator(job, made, loaded, tokens, SAMPLE_TOKENS)
+    prompts, seed = [example.prompt for example in examples], job.config.seed
+    samples = answer_rows(generator, rows, prompts, seed, advance if step is None else _ignore).samples
     name = "train" if step is None else f"train-{step}"
     write_samples(job.attempt / "samples" / f"{name}.jsonl", samples)
     if step is not None:
         question, answer = (shorten(text, SHOWN, placeholder="…") for text in (samples[0].question, samples[0].answer))
         job.note(f"step {step}: {question} → {answer or '(an empty answer)'}")
     return generator.in_effect()
+
+
+def _ignore(done: int) -> None:
+    """The bar counts steps meanwhile."""

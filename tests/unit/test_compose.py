@@ -27,6 +27,8 @@ NEEDS = {
     "data=jsonl": ["data.path=x.jsonl"],
     "data=file": ["data.path=x.csv"],
     "data=hub": ["data.repo=owner/name"],
+    "decoding=sample": ["task=infer", "generation=natural"],
+    "decoding=beam": ["task=infer", "generation=natural"],
     "lora=none": ["task=infer"],
     "model=hub": ["model.repo=owner/name"],
     "model=local": ["model.path=x"],

@@ -12,11 +12,12 @@ from unicodedata import normalize
 
 import pytest
 
-from ohlora.config.schema import Config, DataConfig, GenerationConfig, ModelConfig, TaskConfig
+from ohlora.config.schema import Config, DataConfig, DecodingConfig, GenerationConfig, ModelConfig, TaskConfig
 from ohlora.data.rows import Row
 from ohlora.data.sources import PACKAGED
 from ohlora.data.tokens import Example
 from ohlora.errors import UserError
+from ohlora.generation.stopping import StopTexts
 from ohlora.measure.quality import bits_per_character, distinct, find_defects, is_repeated, is_wrong_language, quality
 from ohlora.planning.plan import Plan
 from ohlora.records.samples import Sample, read_samples, write_samples
@@ -188,17 +189,18 @@ def test_the_fine_tuned_model_answers_and_is_graded(tmp_path: Path, monkeypatch:
 
     class Generator:
         def __init__(self, *given: Any) -> None:
-            asked.append(given[-2:])
+            asked.append(given[-1])
+            self.decoding, self.stops, self.stop_ids = DecodingConfig(), StopTexts([], tokenizer), tokens.stop_ids
 
-        def __call__(self, prompts: list[list[int]], advance: Any) -> list[list[int]]:
+        def __call__(self, prompts: list[list[int]], advance: Any, seeds: list[int]) -> list[list[int]]:
             advance(len(prompts))
             return [[5, 9] if ids == [0] else [6] for ids in prompts]
 
         def in_effect(self) -> dict[str, Any]:
-            return {"generation": {"max_new_tokens": asked[-1][1]}}
+            return {"generation": {"max_new_tokens": asked[-1]}}
 
     monkeypatch.setattr(answer, "load", load)
-    monkeypatch.setattr(answer, "batch_generator", Generator)
+    monkeypatch.setattr(answer, "make_generator", Generator)
     monkeypatch.setattr(answer, "_encode_prompts", lambda plan, rows: [[i] for i in range(len(rows))])
     monkeypatch.setattr(answer, "record_memory", lambda *_: None)
     validation = [Row("1", "validation", "", "질문 1", "답변 1")]
@@ -212,7 +214,7 @@ def test_the_fine_tuned_model_answers_and_is_graded(tmp_path: Path, monkeypatch:
     (attempt / "adapter" / "adapter_config.json").write_text("{}")
     (attempt / "phases" / "train.json").write_text('{"metrics": {"eval/eval_loss": 2.0}}')
     answer.run(job)
-    assert asked == [(attempt / "adapter", "infer"), (0, 80)]
+    assert asked == [(attempt / "adapter", "infer"), 80]
     assert job.record.effective["answer"]["generation"] == {"max_new_tokens": 80}
     samples = read_samples(attempt / "samples" / "answer.jsonl")
     assert [(s.id, s.answer, s.ended) for s in samples] == [("2", "답변 2", True), ("3", "…", False)]
