@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ohlora.backends import Backend, Loaded
@@ -60,8 +61,8 @@ def answer_rows(
     waiting, generated = list(range(len(rows))), 0
     for attempt in range(decoding.retries + 1):
         seeds = [seed_of(seed, rows[i].id, attempt) for i in waiting]
-        answered = len(rows) - len(waiting)
-        found = generator([prompts[i] for i in waiting], lambda done, before=answered: advance(before + done), seeds)
+        report = partial(_report, advance, len(rows) - len(waiting))
+        found = generator([prompts[i] for i in waiting], report, seeds)
         for i, ids in zip(waiting, found, strict=True):
             generated += len(ids)
             tries[i].append(_judge_try(generator, rows[i], ids))
@@ -69,6 +70,10 @@ def answer_rows(
         if not waiting:
             break
     return Answers([_keep_one(row, made) for row, made in zip(rows, tries, strict=True)], generated)
+
+
+def _report(advance: Callable[[int], object], before: int, done: int) -> None:
+    advance(before + done)
 
 
 @dataclass(frozen=True)

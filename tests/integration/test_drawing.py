@@ -23,7 +23,7 @@ from ohlora.errors import Unsupported
 from ohlora.generation.batches import BatchGenerator
 from ohlora.generation.choice import draw
 from ohlora.generation.stopping import StopTexts
-from ohlora.records.samples import read_samples
+from ohlora.records.samples import Sample, read_samples
 from ohlora.tasks.asking import answer_rows
 
 PROMPTS = [[2, *range(100, 100 + length)] for length in (3, 11, 5, 90, 4, 7)]
@@ -138,20 +138,18 @@ def test_an_answer_with_a_fault_is_asked_for_again(tiny_model: Callable[[str], P
 def test_a_run_draws_the_same_answers_for_the_same_seed(tiny_model: Callable[[str], Path], tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "ohlora.run", "-m", "task=infer", "generation=natural", "decoding=sample", "seed=1,2",
-        "decoding.retries=1", "generation.prompts=4", "generation.max_new_tokens=8", "tracking=none", "model=local",
-        "model.accept_license=true", "model.dtype=float32", "launch.threads=1", f"model.path={tiny_model('gemma3')}",
+        "generation.batch=1,3", "decoding.retries=1", "decoding.temperature=3", "decoding.top_k=0", "decoding.top_p=1",
+        "generation.prompts=4", "generation.max_new_tokens=16", "tracking=none", "model=local", "study=drawn",
+        "model.accept_license=true", "model.dtype=float32", "launch.threads=1", "launch.warm=true",
+        f"model.path={tiny_model('gemma3')}",
     ]  # fmt: skip
-    found = []
-    for study, batch in (("one", "1"), ("two", "3")):
-        given = [f"study={study}", f"generation.batch={batch}"]
-        subprocess.run([*command, *given], cwd=tmp_path, check=True, capture_output=True)
-        runs = sorted(
-            (json.loads(path.read_text()) for path in (tmp_path / "outputs" / study).glob("*/result.json")),
-            key=lambda run: run["arm"],
-        )
-        assert [run["arm"] for run in runs] == ["seed=1", "seed=2"]
-        assert runs[0]["effective"]["infer"]["generation"]["temperature"] == 0.7
-        files = [tmp_path / "outputs" / study / run["run_id"] / "samples" / "infer.jsonl" for run in runs]
-        found.append([read_samples(path) for path in files])
-    assert found[0] == found[1] and found[0][0] != found[0][1]
-    assert any(sample.retries and sample.retries[0]["reasons"] for sample in found[0][0])
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    found: dict[str, list[list[Sample]]] = {"seed=1": [], "seed=2": []}
+    for path in (tmp_path / "outputs" / "drawn").glob("*/result.json"):
+        run = json.loads(path.read_text())
+        assert run["effective"]["infer"]["generation"]["temperature"] == 3
+        seed = next(seed for seed in found if seed in run["arm"])
+        found[seed].append(read_samples(path.parent / "attempt-1" / "samples" / "infer.jsonl"))
+    (first, same), (other, same_other) = found.values()
+    assert len(first) == 4 and [first, other] == [same, same_other] and first != other
+    assert any(sample.retries and sample.retries[0]["reasons"] for sample in first)
