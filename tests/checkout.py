@@ -55,6 +55,7 @@ def plant(root: Path = ROOT) -> int:
     """As after `make compare`: with these a wrong reader finds all it looks for."""
     from ohlora.config.compose import compose_config
     from ohlora.data.tokens import Example, Tokens, save_tokens
+    from ohlora.models import embedded
     from ohlora.models.acceptance import REMEMBERED
     from ohlora.models.folder import write_marker
     from ohlora.models.licences import LICENCES
@@ -73,7 +74,10 @@ def plant(root: Path = ROOT) -> int:
     (model / "config.json").write_text(json.dumps({**described, "num_key_value_heads": 1, "head_dim": 256}))
     (model / "tokenizer.json").write_text("{}")
     (model / "model.safetensors").write_bytes(bytes(64))
-    write_marker(model, source="embedded", package=config.model.package, licence="gemma", label=config.model.label)
+    package, version = config.model.package, embedded.PACKAGES[str(config.model.package)].tokenizer_version
+    write_marker(
+        model, source="embedded", package=package, tokenizer_version=version, licence="gemma", label=config.model.label
+    )
     accepted = {tag: {"version": entry.version, "accepted": "2026-01-01"} for tag, entry in LICENCES.items()}
     (root / "models" / REMEMBERED).write_text(json.dumps(accepted))
     lengths = enumerate(rows.train, start=12)

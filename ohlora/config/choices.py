@@ -137,3 +137,11 @@ class Overlong(Enum):
     cut = "cut"
     drop = "drop"
     error = "error"
+
+
+class SpeechLevel(Enum):
+    """How a persona speaks Korean: 해요체, 합니다체 or 반말."""
+
+    haeyo = "haeyo"
+    formal = "formal"
+    banmal = "banmal"

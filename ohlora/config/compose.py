@@ -126,13 +126,16 @@ def explain_error(error: Exception, overrides: Sequence[str]) -> UserError:
     """Turn a composition error of Hydra or OmegaConf into a UserError. Raise anything else again."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     if isinstance(error, UserError):
         return error
+    if isinstance(error, YAMLError):
+        return UserError(_explain_yaml(error))
     if not isinstance(error, HydraException | OmegaConfBaseException | ValueError | OSError):
         raise error
     text = str(error)
-    for explain in (_option, _several, _null_group, _group, _key, _value, _syntax):
+    for explain in (_option, _several, _null_group, _group, _file, _key, _value, _syntax):
         message = explain(error, text, overrides)
         if message:
             return UserError(message)
@@ -144,7 +147,7 @@ def _option(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
     if not found:
         return None
     group, option = found.groups()
-    allowed = options(group) or re.findall(r"^\t(\S+)$", text, re.MULTILINE)
+    allowed = list(dict.fromkeys([*options(group), *re.findall(r"^\t(\S+)$", text, re.MULTILINE)]))
     return f"{group}={option}: choose from {', '.join(allowed)}{suggest(option, allowed)}"
 
 
@@ -165,6 +168,36 @@ def _group(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
     if not found:
         return None
     return f"{found[1]}: this group does not exist; groups are {', '.join(groups())}{suggest(found[1], groups())}"
+
+
+def _file(_: Exception, text: str, overrides: Sequence[str]) -> str | None:
+    """A file of a group holds an unknown key, or a value of the wrong type."""
+    mixed = re.search(r"In '([^']+)': \w+ raised while composing config:\s*Cannot merge", text)
+    if mixed:
+        return f"{mixed[1]}.yaml: a list stands where keys are expected, or the reverse; compare it with --cfg job"
+    found = re.search(r"In '([^']+)': \w+ raised while composing config:\s*(.*?)\s*full_key: (\S+)", text, re.DOTALL)
+    if not found:
+        return None
+    file, problem, key = found.groups()
+    unknown = re.search(r"Key '[^']+' not in", problem)
+    value = re.search(r"[Vv]alue '([^']*)'", problem)
+    place = f"{file}.yaml: {key}"
+    if unknown:
+        near = known_keys() if key.rpartition(".")[0] in known_keys() else ()
+        return f"{place}: this key does not exist{suggest(key, near)}"
+    return f"{place}{f'={value[1]}' if value else ''}: must be {allowed_values(key)}"
+
+
+def _explain_yaml(error: Exception) -> str:
+    """Where a file is no YAML, or says one key twice."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+    place = f"{mark.name}: line {mark.line + 1}: " if mark else ""
+    twice = re.search(r"duplicate key (.+)", problem)
+    if twice:
+        first = getattr(error, "context_mark", None)
+        since = f" of the block that begins in line {first.line + 1}" if first else ""
+        return f"{place}the key {twice[1]}{since} stands twice; keep one of them"
+    return f"{place}this is not YAML: {problem}"
 
 
 def _key(error: Exception, text: str, overrides: Sequence[str]) -> str | None:

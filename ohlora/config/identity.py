@@ -56,6 +56,18 @@ LATER_KEYS: dict[str, Any] = {
     "decoding.stop": [],
     "decoding.retries": 0,
     "decoding.retry_on": ["empty", "wrong_language", "repeated", "cut_off"],
+    "persona.name": "",
+    "persona.called": [],
+    "persona.speech_level": "haeyo",
+    "persona.facts": {},
+    "persona.memory_keys": [],
+    "persona.forget_key": "삭제",
+    "persona.refusals": {},
+    "persona.refusal_forms": [],
+    "persona.unknown_forms": [],
+    "persona.numbers": {},
+    "judge.against": None,
+    "judge.seeds": [],
 }
 
 

@@ -27,7 +27,13 @@ def known_keys(cls: Any = Config, prefix: str = "") -> dict[str, Any]:
 
 def _inner(kind: Any) -> Any:
     """The X of `X | None`."""
-    return kind if get_origin(kind) is list else next((k for k in get_args(kind) if k is not type(None)), kind)
+    return kind if get_origin(kind) in (list, dict) else next((k for k in get_args(kind) if k is not type(None)), kind)
+
+
+def _entry(kind: Any) -> Any:
+    """The dataclass of each value of a dict[str, X | None]; None for any other type."""
+    inner = _inner(get_args(kind)[1]) if get_origin(kind) is dict else None
+    return inner if is_dataclass(inner) else None
 
 
 def unknown_keys(composed: DictConfig) -> Iterator[tuple[str, str]]:
@@ -39,8 +45,14 @@ def unknown_keys(composed: DictConfig) -> Iterator[tuple[str, str]]:
             key = f"{prefix}{name}"
             if key not in known:
                 yield key
-            elif is_dataclass(_inner(known[key])) and not OmegaConf.is_missing(node, name) and node[name] is not None:
-                yield from walk(node[name], f"{key}.")
+            elif is_dataclass(_inner(known[key])):
+                if not OmegaConf.is_missing(node, name) and node[name] is not None:
+                    yield from walk(node[name], f"{key}.")
+            elif _entry(known[key]):  # names of the user's own, each with the same keys
+                for entry in map(str, node[name]):
+                    known.update({f"{key}.{entry}": dict, **known_keys(_entry(known[key]), f"{key}.{entry}.")})
+                    if node[name][entry] is not None:
+                        yield from walk(node[name][entry], f"{key}.{entry}.")
 
     for key in walk(composed, ""):
         yield key, suggest(key, known)

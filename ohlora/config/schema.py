@@ -22,6 +22,7 @@ from ohlora.config.choices import (
     Schedule,
     Separator,
     Source,
+    SpeechLevel,
     Speed,
     Split,
     TrainOn,
@@ -133,6 +134,31 @@ class DataConfig:
 
 
 @dataclass
+class SayingConfig:
+    """What a persona answers to some questions. `contains`: a right answer holds one of these."""
+
+    says: str = MISSING
+    contains: list[str] = field(default_factory=list)
+    asks: list[str] = field(default_factory=list)
+
+
+@dataclass
+class PersonaConfig:
+    """Who the model is. A fact or a refusal that is null is left out (to drop one of a card that yours starts from)."""
+
+    name: str = ""  # '' in tasks that need no persona
+    called: list[str] = field(default_factory=list)
+    speech_level: SpeechLevel = SpeechLevel.haeyo
+    facts: dict[str, SayingConfig | None] = field(default_factory=dict)
+    memory_keys: list[str] = field(default_factory=list)
+    forget_key: str = "삭제"
+    refusals: dict[str, SayingConfig | None] = field(default_factory=dict)
+    refusal_forms: list[str] = field(default_factory=list)
+    unknown_forms: list[str] = field(default_factory=list)
+    numbers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class TrainerConfig:
     name: str = MISSING
     train_rows: int | None = None
@@ -188,6 +214,14 @@ class DecodingConfig:
     stop: list[str] = field(default_factory=list)
     retries: int = 0
     retry_on: list[Fault] = field(default_factory=lambda: list(Fault))
+
+
+@dataclass
+class JudgeConfig:
+    """task=judge: what the adapter is judged against, and the seeds of drawn answers."""
+
+    against: str | None = None
+    seeds: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -248,6 +282,8 @@ class Config:
     launch: LaunchConfig = field(default_factory=LaunchConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
     curve: CurveConfig = field(default_factory=CurveConfig)
+    persona: PersonaConfig = field(default_factory=PersonaConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     study: str = "runs"
     outputs: str = "outputs"

@@ -33,12 +33,19 @@ class Task:
     def trains(self) -> bool:
         return TRAIN in self.phases
 
+    @property
+    def judges(self) -> bool:
+        return JUDGE in self.phases
+
 
 PREPARE = Phase("prepare", "ohlora.tasks.prepare", backend=False)
 TOKENIZE = Phase("tokenize", "ohlora.tasks.tokenize", backend=False)
 INFER = Phase("infer", "ohlora.tasks.infer")
 TRAIN = Phase("train", "ohlora.tasks.train")
 ANSWER = Phase("answer", "ohlora.tasks.answer")
+JUDGE_FIRST = Phase("judge_first", "ohlora.tasks.judge_side")
+JUDGE_SECOND = Phase("judge_second", "ohlora.tasks.judge_side")
+JUDGE = Phase("judge", "ohlora.tasks.judge", backend=False)
 INSPECT = Phase("inspect_data", "ohlora.tasks.inspect_data", backend=False)
 
 TASKS: dict[str, Task] = {
@@ -46,6 +53,8 @@ TASKS: dict[str, Task] = {
     "train": Task((TRAIN,)),
     "infer": Task((INFER,)),
     "selection": Task((INFER, TRAIN, ANSWER)),
+    "judge": Task((JUDGE_FIRST, JUDGE_SECOND, JUDGE)),
+    "final": Task((TRAIN, JUDGE_FIRST, JUDGE_SECOND, JUDGE)),
     "inspect_data": Task((INSPECT,), tracked=False),
     "curve": Task((TRAIN,), study="ohlora.studies.curve"),
     "prepare": Task((PREPARE,), tracked=False),
@@ -53,4 +62,6 @@ TASKS: dict[str, Task] = {
     "estimate": Task(parent="ohlora.commands.estimate"),
 }
 
-PHASES: dict[str, Phase] = {phase.name: phase for phase in (PREPARE, TOKENIZE, INFER, TRAIN, ANSWER, INSPECT)}
+PHASES: dict[str, Phase] = {
+    phase.name: phase for phase in (PREPARE, TOKENIZE, INFER, TRAIN, ANSWER, JUDGE_FIRST, JUDGE_SECOND, JUDGE, INSPECT)
+}

@@ -18,6 +18,10 @@ IGNORED = -100  # label of a position without loss
 CHAT_DATE = datetime(2026, 1, 1, 12)  # the fixed date for chat templates that print today's date
 PLAIN_TEMPLATE = "질문: {prompt}\n답변:\n"  # if the model defines none
 MARK = "\ue000{}\ue001"  # stands for a text while a template is rendered; from a private area of Unicode
+NO_TEMPLATE = (
+    "model.prompt_format=chat: this tokenizer has no chat template; give model.prompt_format=plain and "
+    "model.prompt_template"
+)
 
 Messages = list[dict[str, str]]
 
@@ -67,7 +71,7 @@ def supports_system(tokenizer: Any) -> bool:
     """Does the chat template show a system message?"""
     turns = [{"role": SYSTEM, "content": MARK.format(0)}, {"role": USER, "content": MARK.format(1)}]
     try:
-        return MARK.format(0) in tokenizer.apply_chat_template(turns, tokenize=False, **_TEMPLATE)
+        return MARK.format(0) in tokenizer.apply_chat_template(turns, tokenize=False, **RENDERING)
     except Exception:  # templates raise jinja's own errors
         return False
 
@@ -111,7 +115,7 @@ def _until_stop(ids: list[int], stop_ids: list[int]) -> list[int]:
     return ids[: end + 1]
 
 
-_TEMPLATE: dict[str, Any] = {
+RENDERING: dict[str, Any] = {
     "strftime_now": CHAT_DATE.strftime,  # instead of today, so that tokens do not change from day to day
     "enable_thinking": False,  # where supported: Qwen 3 would use up a short answer's tokens for thinking
 }
@@ -120,21 +124,18 @@ _TEMPLATE: dict[str, Any] = {
 def _chat(style: Format, turns: Messages, *, answer_follows: bool) -> list[int]:
     tokenizer = style.tokenizer
     if not getattr(tokenizer, "chat_template", None):
-        raise UserError(
-            "model.prompt_format=chat: this tokenizer has no chat template; give model.prompt_format=plain and "
-            "model.prompt_template"
-        )
+        raise UserError(NO_TEMPLATE)
     if turns[0]["role"] == SYSTEM and not supports_system(tokenizer):
         folded = f"{turns[0]['content']}\n\n{turns[1]['content']}"
         turns = [{**turns[1], "content": folded}, *turns[2:]]
     if not any(_holds_control(tokenizer, turn["content"]) for turn in turns):
         encoded = tokenizer.apply_chat_template(
-            turns, add_generation_prompt=answer_follows, tokenize=True, return_dict=True, **_TEMPLATE
+            turns, add_generation_prompt=answer_follows, tokenize=True, return_dict=True, **RENDERING
         )
         ids: list[int] = encoded["input_ids"]
         return ids
     marked = [{**turn, "content": MARK.format(number)} for number, turn in enumerate(turns)]
-    rendered = tokenizer.apply_chat_template(marked, add_generation_prompt=answer_follows, tokenize=False, **_TEMPLATE)
+    rendered = tokenizer.apply_chat_template(marked, add_generation_prompt=answer_follows, tokenize=False, **RENDERING)
     return _fill(tokenizer, rendered, [turn["content"] for turn in turns])
 
 

@@ -14,11 +14,12 @@ from ohlora.config.schema import DataConfig, ModelConfig
 from ohlora.data.conversations import CHAT_DATE, IGNORED, Format, encode_answered, encode_prompt
 from ohlora.data.rows import Row
 from ohlora.data.run_rows import RunRows
+from ohlora.data.template_checks import turn_ends
 from ohlora.errors import UserError
 from ohlora.files import read_json, sha256_of, write_json
 from ohlora.models.folder import tokenizer_hash
 
-ENCODING = 3  # increase it when the same text would give other ids
+ENCODING = 4  # increase it when the same text would give other ids
 LIBRARIES = ("transformers", "tokenizers", "jinja2", "sentencepiece", "tiktoken")  # they decide the ids
 
 
@@ -112,7 +113,7 @@ def encode(
             f"model.name={model.name}: its tokenizer has no EOS token, so answers would never end; set "
             "eos_token in tokenizer_config.json, or use another model"
         )
-    style = Format(tokenizer, model, sorted({eos, *stop_ids}), train_on)
+    style = Format(tokenizer, model, sorted({eos, *stop_ids, *turn_ends(tokenizer, model)}), train_on)
     long: list[Row] = []
 
     def examples(part: list[Row]) -> list[Example]:

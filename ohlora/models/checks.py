@@ -89,10 +89,13 @@ def check_loadable(model: ModelConfig, folder: Path) -> list[str]:
     """Let transformers read config and tokenizer; return notes on missing parts that are not required.
 
     Raises:
-        UserError: an unknown architecture, no EOS, or text that does not survive the tokenizer.
+        UserError: an unknown architecture, no EOS, text that does not survive the tokenizer, or an unusable template.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    from ohlora.data.template_checks import check_template
+    from ohlora.data.tokens import load_tokenizer
 
     key, trusted = subject(model), model.remote_code is not None
     try:
@@ -103,12 +106,12 @@ def check_loadable(model: ModelConfig, folder: Path) -> list[str]:
     if type(described) not in MODEL_FOR_CAUSAL_LM_MAPPING and "AutoModelForCausalLM" not in own:
         raise UserError(f"{key}: {described.model_type} is not a causal language model; choose another model")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
+        tokenizer, stop_ids = load_tokenizer(folder, model)
     except Exception as error:  # a tokenizer's own code may raise anything
         raise UserError(
             f"{key}: its tokenizer cannot be read: {_first_line(error)}; copy the tokenizer's files again"
         ) from None
-    return _tokenizer_notes(tokenizer, key)
+    return [*_tokenizer_notes(tokenizer, key), *check_template(tokenizer, model, folder, stop_ids)]
 
 
 def _tokenizer_notes(tokenizer: Any, key: str) -> list[str]:

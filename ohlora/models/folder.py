@@ -115,6 +115,12 @@ def model_hash(model: LocalModel) -> str:
     return folder_hash(model.folder, model.hashes)
 
 
+def earlier_hashes(model: LocalModel) -> list[str]:
+    """The hashes that this prepared folder had before its tokenizer was rewritten; its weights are the same."""
+    marker = read_json(model.folder / MARKER) if is_prepared(model.folder) else {}
+    return list(marker.get("earlier_hashes") or [])
+
+
 def source_hash(model: LocalModel) -> str:
     """The hash that identifies the folder at `model.path`: of every file that decides what a run computes.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-SPECIAL = 3  # a token type in a GGUF: never produced from text
+SPECIAL, WHOLE = 3, 4  # token types in a GGUF: control tokens, and text that is matched before any merge
 
 
 def gemma(fields: Any) -> Any:
-    """Gemma's, with the merges rebuilt from the scores and BOS added by a template.
+    """Gemma's, with the merges rebuilt from the scores, BOS added by a template, and its own tokens kept whole.
 
-    transformers reads it as Unigram without BOS: "capital" -> c·ap·it·al, and the model writes nonsense.
+    transformers reads it as Unigram without BOS: "capital" -> c·ap·it·al, and the model writes nonsense. Without the
+    token types `<start_of_turn>` becomes seven pieces instead of id 105.
     """
     from tokenizers import processors
     from transformers import GemmaTokenizer
@@ -20,6 +21,8 @@ def gemma(fields: Any) -> Any:
     scores = fields["tokenizer.ggml.scores"].contents()
     vocab = {piece: index for index, piece in enumerate(pieces)}
     tokenizer = GemmaTokenizer(vocab=vocab, merges=generate_merges(vocab, dict(zip(pieces, scores, strict=True))))
+    tokenizer.backend_tokenizer.add_special_tokens(_added(fields, SPECIAL))
+    tokenizer.backend_tokenizer.add_tokens(_added(fields, WHOLE))
     bos = tokenizer.bos_token
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{bos} $A", pair=f"{bos} $A {bos} $B", special_tokens=[(bos, tokenizer.bos_token_id)]
@@ -32,7 +35,7 @@ def smollm(fields: Any) -> Any:
 
     transformers reads its EOS as <|im_start|>, finds no PAD, and joins a digit with the space before it.
     """
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     pieces = fields["tokenizer.ggml.tokens"].contents()
@@ -43,9 +46,7 @@ def smollm(fields: Any) -> Any:
     digits = pre_tokenizers.Digits(individual_digits=True)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     tokenizer.decoder = decoders.ByteLevel()
-    kinds = fields["tokenizer.ggml.token_type"].contents()
-    special = [piece for piece, kind in zip(pieces, kinds, strict=True) if kind == SPECIAL]
-    tokenizer.add_special_tokens([AddedToken(piece, special=True, normalized=False) for piece in special])
+    tokenizer.add_special_tokens(_added(fields, SPECIAL))
     end = pieces[fields["tokenizer.ggml.eos_token_id"].contents()]
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -58,3 +59,15 @@ def smollm(fields: Any) -> Any:
         clean_up_tokenization_spaces=False,
         padding_side="right",
     )
+
+
+def _added(fields: Any, kind: int) -> list[Any]:
+    """The tokens of this type as they are added to a tokenizer: matched in the raw text, never split."""
+    from tokenizers import AddedToken
+
+    pieces, kinds = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type"))
+    return [
+        AddedToken(piece, special=kind == SPECIAL, normalized=False)
+        for piece, found in zip(pieces, kinds, strict=True)
+        if found == kind
+    ]

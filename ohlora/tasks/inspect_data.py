@@ -15,6 +15,7 @@ from ohlora.data.fitting import require_fit
 from ohlora.data.notes import Notes
 from ohlora.data.rows import Row
 from ohlora.data.run_rows import RunRows
+from ohlora.data.template_checks import check_template
 from ohlora.data.tokens import IGNORED, Example, Tokens, encode, load_tokenizer
 from ohlora.files import encode_json, write_atomic, write_json
 from ohlora.report.data_page import write_data_page
@@ -29,6 +30,8 @@ def run(job: Job) -> None:
     rows, notes = plan.rows, plan.files.notes(config.data)
     job.stage("tokenising")
     tokenizer, stop_ids = load_tokenizer(plan.model_folder, config.model)
+    for note in check_template(tokenizer, config.model, plan.model_folder, stop_ids):
+        job.note(f"model.name={config.model.name}: {note}")
     asked = [row for row in rows if not row.response]
     answered = [row for row in rows if row.response]
     tokens = encode(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ohlora.config.choices import Overlong
 from ohlora.data.fitting import require_fit
+from ohlora.data.template_checks import check_template
 from ohlora.data.tokens import encode, load_tokenizer, save_tokens
 from ohlora.tasks.job import Job
 
@@ -15,6 +16,8 @@ def run(job: Job) -> None:
         return
     job.stage("tokenising")
     tokenizer, stop_ids = load_tokenizer(folder, config.model)
+    for note in check_template(tokenizer, config.model, folder, stop_ids):
+        job.note(f"model.name={config.model.name}: {note}")
     tokens = encode(
         tokenizer, job.plan.run_rows, config.model, config.trainer.max_length, stop_ids, config.data.train_on,
         config.data.overlong,

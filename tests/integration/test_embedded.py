@@ -66,6 +66,9 @@ def test_the_tokenizer_is_gemmas(home: Path) -> None:
     assert pieces == ["<bos>", "The", "▁capital", "▁of", "▁France", "▁is"]
     korean = tokenizer("오로라는 따뜻해요")["input_ids"]
     assert tokenizer.decode(korean, skip_special_tokens=True) == "오로라는 따뜻해요"
+    turn = tokenizer("<start_of_turn>user\nhi<end_of_turn>\n")["input_ids"]
+    assert turn == [2, 105, 2364, 107, 2202, 106, 107]
+    assert tokenizer.decode(turn, skip_special_tokens=True) == "user\nhi\n"
 
 
 def test_prepared_is_prepared(home: Path) -> None:

@@ -14,42 +14,25 @@ from typing import Any
 
 import pytest
 
+from ohlora.persona.card import (
+    holds_any,
+    list_facts,
+    load_card,
+    names_number,
+    refuses,
+    says_unknown,
+    states_fact,
+)
+from ohlora.persona.items import find_item_faults, read_items, remove_items
+from ohlora.persona.speech import _load_kiwi, speech_level
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "experiments" / "persona-rows"
 FILES = sorted((FOLDER / "rows").glob("*.jsonl"))
-KEYS = {
-    "이름",
-    "나이",
-    "생일",
-    "사는 곳",
-    "직업",
-    "학교",
-    "전공",
-    "가족",
-    "반려동물",
-    "친구",
-    "연애",
-    "좋아하는 음식",
-    "싫어하는 음식",
-    "좋아하는 음악",
-    "좋아하는 것",
-    "싫어하는 것",
-    "취미",
-    "알레르기",
-    "건강",
-    "고민",
-    "목표",
-    "공부",
-    "요즘 하는 것",
-    "오늘 일정",
-    "내일 일정",
-    "주말 계획",
-    "다음 일정",
-}
-FORGET = "삭제"
-ITEM = re.compile(r"\[([^\[\]:]+): ([^\[\]]+)\]")
+CARD = load_card()
+KEYS = set(CARD.memory_keys)
 TIME = re.compile(r"\(지금은 [월화수목금토일]요일 (새벽|아침|오전|점심|오후|저녁|밤)\)")
-FORMAL = re.compile(r"(습니다|입니다|합니다|됩니다)[.!?]?$")
+NOUNS = ("싸움",)  # end in -ㅁ and are nouns
 FIELDS = {"split", "category", "intent", "memory", "time", "turns", "checks"}
 LONGEST = 110  # characters of an answer
 
@@ -63,27 +46,25 @@ def read(path: Path) -> list[tuple[str, dict[str, Any]]]:
 ROWS = [row for path in FILES for row in read(path)]
 
 
-def shown(text: str) -> str:
-    """An answer without the item that it writes."""
-    return ITEM.sub("", text).strip()
-
-
 def has(answer: str, words: str) -> bool:
-    return any(word in answer for word in words.split("|"))
+    return holds_any(answer, words.split("|"))
 
 
 def passes(row: dict[str, Any]) -> bool:
-    """Does the last answer pass the checks that words can decide?"""
+    """Does the last answer pass its checks?"""
     answer, checks = row["turns"][-1], row["checks"]
-    items = [found.group(0) for found in ITEM.finditer(answer)]
+    items, shown = [str(item) for item in read_items(answer)], remove_items(answer)
     return all(
         (
             "writes" not in checks or items == ([checks["writes"]] if checks["writes"] else []),
             "writes" in checks or not items,
+            "fact" not in checks or states_fact(CARD, checks["fact"], shown),
             has(answer, checks.get("contains", "")),
             has(answer, checks.get("uses", "")),
             not checks.get("ignores") or not has(answer, checks["ignores"]),
-            not checks.get("crisis") or "109" in answer,
+            "refuses" not in checks or refuses(CARD, answer) is checks["refuses"],
+            not checks.get("unknown") or says_unknown(CARD, answer),
+            not checks.get("crisis") or names_number(CARD, "self_harm", answer),
             has(answer, checks.get("emergency", "")),
         )
     )
@@ -111,24 +92,43 @@ def test_a_row_has_the_format(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_memory_has_the_keys_of_the_card(path: Path) -> None:
-    card = (FOLDER / "card.md").read_text("utf-8")
-    assert all(key in card for key in KEYS)
     for place, row in read(path):
-        read_items = ITEM.findall(row["memory"])
-        assert row["memory"] == " ".join(f"[{key}: {value}]" for key, value in read_items), place
-        assert len(read_items) <= 2 and {key for key, _ in read_items} <= KEYS, place
+        items = read_items(row["memory"])
+        assert row["memory"] == " ".join(map(str, items)), place
+        assert len(items) <= 2 and {item.key for item in items} <= KEYS, place
         for answer in row["turns"][1::2]:
-            for key, value in ITEM.findall(answer):
-                assert value in KEYS if key == FORGET else key in KEYS, place
-            assert len(ITEM.findall(answer)) <= 1 and (not ITEM.search(answer) or answer.endswith("]")), place
+            assert not find_item_faults(answer, CARD.memory_keys, CARD.forget_key), place
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_an_answer_is_short_polite_and_passes_its_checks(path: Path) -> None:
     for place, row in read(path):
         for answer in row["turns"][1::2]:
-            assert len(answer) <= LONGEST and not FORMAL.search(shown(answer)) and "당신" not in answer, (place, answer)
+            assert len(answer) <= LONGEST and "당신" not in answer, (place, answer)
+            assert speech_level(answer) == "haeyo", (place, answer)
         assert passes(row), (place, row["turns"][-1], row["checks"])
+
+
+def ends_inflected(value: str) -> bool:
+    last = _load_kiwi().tokenize(value)[-1]
+    return last.tag.startswith("E") and last.form in ("ᆷ", "음") and not value.endswith(NOUNS)
+
+
+def test_a_value_is_a_noun_phrase() -> None:
+    """No inflected word made a noun, as in 헤어짐: a small model copies nouns better than it inflects."""
+    corrected = [json.loads(line) for line in (FOLDER / "corrections.jsonl").read_text("utf-8").splitlines()]
+    texts = [(place, text) for place, row in ROWS for text in (row["memory"], *row["turns"])]
+    texts += [(one["id"], one["new"]) for one in corrected]
+    for place, text in texts:
+        for item in read_items(text):
+            assert not ends_inflected(item.value), (place, str(item))
+    assert ends_inflected("남자친구랑 헤어짐") and ends_inflected("월세 오름")
+
+
+def test_the_card_for_writers_is_the_card() -> None:
+    text = (FOLDER / "card.md").read_text("utf-8")
+    assert set(re.findall(r"^\| ([a-z_]+) \|", text, re.MULTILINE)) - {"key"} == set(list_facts(CARD))
+    assert " · ".join(CARD.memory_keys) in text.replace(" ·\n", " · ")
 
 
 def test_the_check_of_checks_can_fail() -> None:
@@ -152,14 +152,13 @@ def test_no_prompt_stands_twice() -> None:
 
 
 def test_every_fact_and_key_is_taught_and_tested() -> None:
-    card = (FOLDER / "card.md").read_text("utf-8")
-    facts = set(re.findall(r"^\| ([a-z_]+) \|", card, re.MULTILINE)) - {"key"}
+    facts = list_facts(CARD)
     for split, least in (("train", 5), ("test", 2)):
         rows = [row for _, row in ROWS if row["split"] == split]
         for fact in facts:
             assert sum(row["checks"].get("fact") == fact for row in rows) >= least, (split, fact)
     written = [row["checks"]["writes"] for _, row in ROWS if row["split"] == "train" and row["checks"].get("writes")]
-    assert {found[0] for one in written for found in ITEM.findall(one)} >= KEYS
+    assert {item.key for one in written for item in read_items(one)} >= KEYS
 
 
 def test_corrections_fit_the_shipped_set() -> None:
