@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ohlora.records.judgement import RULES
+
 Kind = Literal["time", "memory", "throughput", "quality", "count", "share"]
 
 
@@ -20,8 +22,9 @@ class Metric:
     compared: bool = True
 
 
-LOADS = ("infer", "train", "answer")  # processes; all but the first record their load under `<process>_load/`
-PHASES = ("load", "infer", "train", "eval", "answer")
+# Processes; all but the first record their load under `<process>_load/`.
+LOADS = ("infer", "train", "answer", "judge_first", "judge_second")
+PHASES = ("load", "infer", "train", "eval", "answer", "judge_first", "judge_second")
 
 _SECONDS, _MIB = Metric("time", "s"), Metric("memory", "MiB")
 _COUNT, _SHARE = Metric("count", compared=False), Metric("quality", "0–1")
@@ -72,6 +75,7 @@ METRICS: dict[str, Metric] = {
     "quality/usable_share": _SHARE,
     "quality/distinct_1": _SHARE,
     "quality/distinct_2": _SHARE,
+    **{f"judge/{side}/{rule}": _SHARE for side in ("first", "second") for rule in RULES},
     "estimate/infer/peak_mib": Metric("memory", "MiB", compared=False),
     "estimate/train/peak_mib": Metric("memory", "MiB", compared=False),
     **{f"{phase}/{peak}": _MIB for phase in PHASES for peak in _PEAKS},

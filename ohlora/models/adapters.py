@@ -11,7 +11,7 @@ from ohlora.files import read_json
 from ohlora.models import acceptance, hub
 from ohlora.models.adapter_fit import Sizes, adapter_sizes, base_name, find_misfit, find_planned_misfit
 from ohlora.models.checks import folder_problems
-from ohlora.models.folder import ADAPTER_CARD, LocalModel, is_prepared, is_there, model_hash
+from ohlora.models.folder import ADAPTER_CARD, LocalModel, earlier_hashes, is_prepared, is_there, model_hash
 from ohlora.models.hub import Show
 from ohlora.models.hub_errors import Repository
 from ohlora.models.licences import LICENCES
@@ -19,12 +19,15 @@ from ohlora.models.terms import card_licence, find_licence
 from ohlora.models.weights import PICKLE_RISK, model_shapes, safetensors_bytes
 
 HUB = "hub:"
+KEY = "adapter"  # by which an adapter is given; judge.against gives another
 DESCRIBED, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 TEXTS = (ADAPTER_CARD, "README.md", "GEMMA_TERMS.html", "USE_POLICY.md")
 
 
-def find_repository(adapter: str | None, models: Path) -> Repository | None:
+def find_repository(adapter: str | None, models: Path, name: str = KEY) -> Repository | None:
     """The repository of `adapter=hub:<owner>/<name>[@<revision>]`, also for the folder that it is fetched into.
+
+    name: the key that it was given by, for messages.
 
     Raises:
         UserError: owner or name is missing.
@@ -39,31 +42,31 @@ def find_repository(adapter: str | None, models: Path) -> Repository | None:
             named = Path(given).relative_to(models / "adapters").as_posix()
         except ValueError:
             return None
-    name, _, revision = named.partition("@")
-    if len([part for part in name.split("/") if part.strip(".")]) != 2:
+    owned, _, revision = named.partition("@")
+    if len([part for part in owned.split("/") if part.strip(".")]) != 2:
         if not given.startswith(HUB):
             return None
-        raise UserError(f"adapter={given}: must be hub:<owner>/<name>, or hub:<owner>/<name>@<revision>")
-    by_hand = "or download it elsewhere and give adapter=<folder>"
-    return Repository(f"adapter={HUB}{named}", name, revision or None, by_hand)
+        raise UserError(f"{name}={given}: must be hub:<owner>/<name>, or hub:<owner>/<name>@<revision>")
+    by_hand = f"or download it elsewhere and give {name}=<folder>"
+    return Repository(f"{name}={HUB}{named}", owned, revision or None, by_hand)
 
 
-def published_folder(adapter: str | None, models: Path) -> Path | None:
+def published_folder(adapter: str | None, models: Path, name: str = KEY) -> Path | None:
     """The folder that a published adapter is fetched into; None for any other adapter."""
-    repository = find_repository(adapter, models)
+    repository = find_repository(adapter, models, name)
     if repository is None:
         return None
     at = f"@{repository.revision}" if repository.revision else ""
     return models / "adapters" / f"{repository.name}{at}"
 
 
-def is_here(adapter: str | None, models: Path) -> bool:
+def is_here(adapter: str | None, models: Path, name: str = KEY) -> bool:
     """False for a published adapter that has not been fetched yet."""
-    folder = published_folder(adapter, models)
+    folder = published_folder(adapter, models, name)
     return folder is None or is_prepared(folder)
 
 
-def fetch(adapter: str | None, model: LocalModel, show: Show) -> None:
+def fetch(adapter: str | None, model: LocalModel, show: Show, name: str = KEY) -> None:
     """Fetch a published adapter completely or not at all. Its terms are checked before its weights are downloaded; the
     weights decide whether it fits the model.
 
@@ -72,7 +75,7 @@ def fetch(adapter: str | None, model: LocalModel, show: Show) -> None:
     """
     from ohlora.models.prepare import ensure_folder  # imported only when needed, to keep the parent process light
 
-    repository, target = find_repository(adapter, model.models), published_folder(adapter, model.models)
+    repository, target = find_repository(adapter, model.models, name), published_folder(adapter, model.models, name)
     if repository is None or target is None:
         return
 
@@ -114,13 +117,17 @@ def _accepted(model: LocalModel, folder: Path, repository: Repository, show: Sho
 
 
 def find_problems(
-    adapter: str, model: LocalModel, folder: Path | None, planned: Mapping[str, set[Sizes]] | None = None
+    adapter: str,
+    model: LocalModel,
+    folder: Path | None,
+    planned: Mapping[str, set[Sizes]] | None = None,
+    name: str = KEY,
 ) -> Iterator[str]:
     """Why the adapter in `folder` cannot be loaded onto this run's model.
 
     `planned`: the module sizes from the model option, for a model that is not here yet.
     """
-    key = f"adapter={adapter}"
+    key = f"{name}={adapter}"
     if folder is None:
         yield (
             f"{key}: no adapter found; give the run directory of a finished task=train or task=benchmark, a folder "
@@ -146,7 +153,7 @@ def find_base_problems(
             return
         whole = is_there(model) and not folder_problems(model.option, base)
         here = model_hash(model) if whole else None
-        if (here and digest != here) or (here is None and trained_on != model.option.name):
+        if (here and digest not in (here, *earlier_hashes(model))) or (here is None and trained_on != model.option.name):
             yield (
                 f"{key}: was trained on {trained_on} (weights {digest[:12]}), not on the weights of "
                 f"model={model.option.name}; choose model={trained_on} or the folder it was trained from"
@@ -167,12 +174,17 @@ def find_base_problems(
 
 
 def base_note(model: LocalModel, folder: Path, key: str) -> str:
-    """A note on an adapter that fits the model but names another base model; '' if it names this one."""
-    if (folder / ADAPTER_CARD).is_file():  # the hash of the weights already decided
-        return ""
+    """A note on an adapter that fits the model but was trained on another base model or with its earlier tokenizer."""
     try:
+        if (folder / ADAPTER_CARD).is_file():  # the hash of the weights already decided
+            if read_json(folder / ADAPTER_CARD)["base_hash"] not in earlier_hashes(model):
+                return ""
+            return (
+                f"{key}: was trained before the tokenizer of {model.option.name} was rewritten, on the same weights; "
+                "control tokens, tags and runs of spaces have other ids now"
+            )
         named = _base_of(folder)
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return ""
     option = model.option
     own = {base_name(name) for name in (option.repo, option.name, model.folder.name) if name}
@@ -184,13 +196,13 @@ def base_note(model: LocalModel, folder: Path, key: str) -> str:
     )
 
 
-def require_fit(adapter: str | None, model: LocalModel, folder: Path | None) -> None:
+def require_fit(adapter: str | None, model: LocalModel, folder: Path | None, name: str = KEY) -> None:
     """Check an adapter against the model's files, which are present by now.
 
     Raises:
         UserError: it was trained on another model.
     """
-    if adapter and (found := list(find_problems(adapter, model, folder))):
+    if adapter and (found := list(find_problems(adapter, model, folder, name=name))):
         raise UserError(found)
 
 

@@ -37,6 +37,8 @@ from ohlora.planning.validate import validate
 from ohlora.records.layout import adapter_folder
 from ohlora.records.manifest import PlannedRun
 
+AGAINST = "judge.against"  # the key of the other adapter
+
 
 def to_plain(composed: DictConfig) -> dict[str, Any]:
     """The resolved configuration as plain dicts, the form that is hashed and written."""
@@ -57,6 +59,10 @@ def plan_run(composed: DictConfig, files: DataFiles | None = None, **values: Any
         for key, value in values.items():
             composed[key] = value
     return Plan(validate(composed), to_plain(composed), files or DataFiles())
+
+
+def _hash_adapter(folder: Path) -> str:
+    return sha256_of(sha256_file(path) for path in sorted(folder.glob("adapter_model.*")))
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,10 @@ class Plan:
         hashed["data"] |= {"path": self.data_hash, "repo": None, "revision": None, "files": None}
         if config.model.path:
             hashed["model"]["path"] = source_hash(self.model)
-        adapter = adapter_folder(config.adapter) if config.adapter else None
-        if adapter:
-            hashed["adapter"] = sha256_of(sha256_file(path) for path in sorted(adapter.glob("adapter_model.*")))
+        if config.adapter and (adapter := adapter_folder(config.adapter)):
+            hashed["adapter"] = _hash_adapter(adapter)
+        if config.judge.against and (against := adapter_folder(config.judge.against)):
+            hashed["judge"] = {**resolved["judge"], "against": _hash_adapter(against)}
         return hashed
 
     def identify(self, arm: str | None = None) -> str:
@@ -170,6 +177,18 @@ class Plan:
         return (adapters.published_folder(given, self.model.models) or adapter_folder(given)) if given else None
 
     @cached_property
+    def against_folder(self) -> Path | None:
+        """The folder of `judge.against`, possibly not fetched yet; None to judge against the base model.
+
+        Raises:
+            UserError: judge.against=hub:… does not name a repository.
+        """
+        given = self.config.judge.against
+        if not given:
+            return None
+        return adapters.published_folder(given, self.model.models, AGAINST) or adapter_folder(given)
+
+    @cached_property
     def lora_targets(self) -> tuple[str, ...]:
         """The modules that get an adapter.
 
@@ -191,7 +210,8 @@ class Plan:
             return self.task.phases
         if self.config.task.name == "inspect_data":  # a tokenizer is enough
             return self.task.phases if has_tokenizer(self.model_folder) else (PREPARE, *self.task.phases)
-        if not (is_there(self.model) and adapters.is_here(self.config.adapter, self.model.models)):
+        given = (self.config.adapter, self.config.judge.against)
+        if not (is_there(self.model) and all(adapters.is_here(one, self.model.models) for one in given)):
             return (PREPARE, TOKENIZE, *self.task.phases)
         return self.task.phases if self.tokens_path.is_file() else (TOKENIZE, *self.task.phases)
 

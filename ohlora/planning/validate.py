@@ -22,7 +22,9 @@ from ohlora.measure.gpus import is_device
 from ohlora.models.architectures import ARCHITECTURES, find_architecture
 from ohlora.models.card import CUSTOM
 from ohlora.models.licences import ACCEPT_ANSWERS, LICENCES
+from ohlora.persona.problems import find_card_problems
 from ohlora.planning.decoding_rules import decoding_problems
+from ohlora.planning.judge_rules import judge_problems
 
 DATA_FORMATS = ("auto", "csv", "jsonl")
 HUB_DATA = "hub"
@@ -73,6 +75,8 @@ def _problems(c: Config) -> Iterator[str]:
     yield from _launch(c)
     yield from _sources(c)
     yield from decoding_problems(c)
+    yield from judge_problems(c)
+    yield from find_card_problems(c.persona)
 
 
 def _choices(c: Config) -> Iterator[str]:
@@ -167,8 +171,6 @@ def _combinations(c: Config) -> Iterator[str]:
     if not uses_adapter(c) and c.task.name in TASKS and TASKS[c.task.name].trains:
         yield f"lora=none: task={c.task.name} trains an adapter; choose another lora, or task=infer"
     yield from _evaluations(c)
-    if c.adapter is not None and c.task.name != "infer":
-        yield f"adapter={c.adapter}: only task=infer uses an adapter; remove it or give task=infer"
     if c.lora.quantization is Quantization.nf4 and c.model.dtype.value == "float16" and c.device == "cpu":
         yield "model.dtype=float16: 4-bit on CPU computes in bfloat16 or float32; choose one of them"
     lawful = find_architecture(c.model.architecture)

@@ -14,6 +14,31 @@ SCHEMA: Final = 1
 BASE: Final = "base"
 ADAPTER: Final = "adapter"
 EVERY_RULE: Final = "keeps_every_rule"
+RULES: Final = (
+    "keeps_every_rule",
+    "fact",
+    "memory_written",
+    "nothing_written",
+    "memory_key",
+    "memory_used",
+    "memory_ignored",
+    "refuses",
+    "answers_harmless",
+    "crisis",
+    "emergency",
+    "contains",
+    "unknown",
+    "no_meeting",
+    "speech_level",
+    "ends",
+    "not_empty",
+    "not_repeated",
+    "not_same_answer",
+    "language",
+    "not_memorised",
+    "probe_ko",
+    "probe_en",
+)  # the codes of the rules, in the order in which they are shown
 Verdict = Literal["better", "worse", "none"]  # none: no difference shown
 Change = Literal["better", "worse", "same"]
 Family = Literal["rule", "probe"]

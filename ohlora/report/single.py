@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ohlora.records.judgement import FILE as JUDGEMENT
+from ohlora.records.judgement import read_judgement
 from ohlora.records.result import Result, Status
 from ohlora.records.samples import read_samples
 from ohlora.report.comparison.table import single_table
 from ohlora.report.disturbances import describe_run
+from ohlora.report.judge.write import summarise
 
 
 def show_run(result: Result, attempt: Path) -> None:
@@ -22,12 +25,22 @@ def show_run(result: Result, attempt: Path) -> None:
     elif result.task == "inspect_data":
         for name in ("data.html", "rows.jsonl", "tokens.jsonl", "notes.json"):
             print(attempt.parent / name)
+    elif (attempt / JUDGEMENT).is_file():
+        print(f"{summarise(read_judgement(attempt / JUDGEMENT))}\n\n{attempt / 'judge.html'}")
+        if result.task == "final":
+            ask = """'generation.ask=["너는 누구야?"]'"""
+            print(f"\nAsk her: python -m ohlora.run task=infer adapter={attempt.parent} {ask}")
+        _warn(result)
     else:
         if result.task in ("infer", "train"):
             print(answers(attempt / "samples" / f"{result.task}.jsonl"))
         print(f"{single_table(result)}\n\n{attempt}")
-        for line in describe_run(result):
-            print(f"warning: the machine disturbed this run: {line}", file=sys.stderr)
+        _warn(result)
+
+
+def _warn(result: Result) -> None:
+    for line in describe_run(result):
+        print(f"warning: the machine disturbed this run: {line}", file=sys.stderr)
 
 
 def answers(path: Path) -> str:

@@ -122,6 +122,7 @@ def _rerunnable(plan: Plan) -> dict[str, Any]:
         "outputs": full(config.outputs),
         "models": full(config.models),
         "adapter": full(plan.adapter_folder),
+        "judge": {**resolved["judge"], "against": full(plan.against_folder)},
         "model": {**resolved["model"], "path": full(config.model.path)},
         "data": {**resolved["data"], "path": _absolute_paths(config.data)},
     }

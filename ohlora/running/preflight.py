@@ -15,8 +15,10 @@ from ohlora.models import adapters
 from ohlora.models.architectures import architecture
 from ohlora.models.checks import code_problems, folder_problems, small_problems, subject
 from ohlora.models.folder import find_mismatch, has_tokenizer, is_prepared
+from ohlora.models.retokenise import outdated_note
 from ohlora.models.weights import pickle_problems
-from ohlora.planning.plan import Plan
+from ohlora.persona.problems import find_unknown_facts
+from ohlora.planning.plan import AGAINST, Plan
 from ohlora.records.manifest import SELECTION
 from ohlora.tracking.store import local_path, store_uri
 
@@ -32,11 +34,13 @@ def check(plan: Plan, alone: bool = True) -> None:
     found = list(_problems(plan))
     if found:
         raise UserError(found)
-    _print_adapter_note(plan)
+    _print_adapter_notes(plan)
     problem = plan.fit_problem
     if problem and problem.stops and alone:
         raise UserError(problem.text)
     warnings = [problem.text] if problem and not problem.stops else []
+    if plan.config.task.name != "prepare" and (outdated := outdated_note(plan.model)):
+        warnings.append(outdated)
     for warning in [*warnings, *device_warnings(plan)]:
         print(f"warning: {warning}", file=sys.stderr)
 
@@ -65,8 +69,23 @@ def _problems(plan: Plan) -> Iterator[str]:
                 _ = plan.held_out
         except UserError as error:
             yield from error.problems
-    if config.adapter is not None:
-        yield from _adapter_problems(plan, config.adapter)
+    if plan.task.judges:
+        yield from _persona_problems(plan)
+    for name, given in ((adapters.KEY, config.adapter), (AGAINST, config.judge.against)):
+        if given is not None:
+            yield from _adapter_problems(plan, name, given)
+
+
+def _persona_problems(plan: Plan) -> Iterator[str]:
+    """Facts that the questions ask for and the card does not have."""
+    persona = plan.config.persona
+    if not persona.facts:
+        return
+    try:
+        asked = {str(row.checks["fact"]) for row in plan.run_rows.prompts if "fact" in row.checks}
+    except UserError:
+        return  # said already
+    yield from find_unknown_facts(persona, asked)
 
 
 def _model_problems(plan: Plan) -> Iterator[str]:
@@ -121,21 +140,24 @@ def _planned_sizes(plan: Plan) -> dict[str, set[tuple[int, int]]]:
     return sizes
 
 
-def _print_adapter_note(plan: Plan) -> None:
-    folder = plan.adapter_folder
-    note = adapters.base_note(plan.model, folder, f"adapter={plan.config.adapter}") if folder else ""
-    if note:
-        print(f"note: {note}", file=sys.stderr)
+def _print_adapter_notes(plan: Plan) -> None:
+    config = plan.config
+    given = {adapters.KEY: (config.adapter, plan.adapter_folder), AGAINST: (config.judge.against, plan.against_folder)}
+    for name, (adapter, folder) in given.items():
+        note = adapters.base_note(plan.model, folder, f"{name}={adapter}") if folder else ""
+        if note:
+            print(f"note: {note}", file=sys.stderr)
 
 
-def _adapter_problems(plan: Plan, given: str) -> Iterator[str]:
+def _adapter_problems(plan: Plan, name: str, given: str) -> Iterator[str]:
     try:
-        fetched = adapters.is_here(given, plan.model.models)
+        fetched = adapters.is_here(given, plan.model.models, name)
     except UserError as error:
         yield from error.problems
         return
     if fetched:
         planned = {} if plan.config.model.path else _planned_sizes(plan)  # the option does not describe another folder
-        yield from adapters.find_problems(given, plan.model, plan.adapter_folder, planned)
+        folder = plan.adapter_folder if name == adapters.KEY else plan.against_folder
+        yield from adapters.find_problems(given, plan.model, folder, planned, name)
     else:
         yield from _writable("models", plan.model.models)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from math import isfinite
 
 from ohlora.config.choices import TrainOn
-from ohlora.data.conversations import Format, encode_prompt
 from ohlora.data.rows import Row
 from ohlora.data.shapes import ASSISTANT
 from ohlora.data.tokens import IGNORED, Tokens
@@ -16,9 +15,8 @@ from ohlora.errors import UserError
 from ohlora.files import read_json, sha256_of
 from ohlora.generation.batches import merge_adapter
 from ohlora.measure.quality import bits_per_character, quality
-from ohlora.planning.plan import Plan
 from ohlora.records.samples import write_samples
-from ohlora.tasks.asking import answer_rows, make_generator
+from ohlora.tasks.asking import answer_rows, encode_prompts, make_generator
 from ohlora.tasks.job import Job
 from ohlora.tasks.loading import load, record_memory
 
@@ -35,25 +33,13 @@ def run(job: Job) -> None:
     generator = make_generator(job, made, loaded, tokens, plan.config.generation.max_new_tokens)
     job.stage("answering", total=len(rows), unit="prompt")
     with memory.phase("answer"):
-        samples = answer_rows(generator, rows, _encode_prompts(plan, rows), plan.config.seed, job.advance).samples
+        samples = answer_rows(generator, rows, encode_prompts(plan, rows), plan.config.seed, job.advance).samples
     job.record.effective[job.phase] |= {**generator.in_effect(), "adapter_merged": merged}
     write_samples(job.attempt / "samples" / "answer.jsonl", samples)
     job.record.hashes["questions"] = sha256_of(row.tokenised() for row in rows)
     for key, value in (quality(samples) | _bits(job, tokens)).items():
         job.metric(key, value)
     record_memory(job, memory)
-
-
-def _encode_prompts(plan: Plan, rows: list[Row]) -> list[list[int]]:
-    """Use the plain tokenizer of the model folder, as for all token ids, not one that a back end has changed."""
-    from transformers import AutoTokenizer
-
-    model = plan.config.model
-    tokenizer = AutoTokenizer.from_pretrained(
-        plan.model_folder, local_files_only=True, trust_remote_code=model.remote_code is not None
-    )
-    style = Format(tokenizer, model, [])
-    return [encode_prompt(style, row) for row in rows]
 
 
 def _bits(job: Job, tokens: Tokens) -> dict[str, float]:

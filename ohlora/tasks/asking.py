@@ -9,14 +9,28 @@ from typing import Any
 
 from ohlora.backends import Backend, Loaded
 from ohlora.config.schema import DecodingConfig
+from ohlora.data.conversations import Format, encode_prompt
 from ohlora.data.rows import Row
 from ohlora.data.tokens import Tokens
 from ohlora.generation.batches import AUTO, BatchGenerator
 from ohlora.generation.choice import seed_of
 from ohlora.generation.faults import find_faults
 from ohlora.generation.stopping import StopTexts
+from ohlora.planning.plan import Plan
 from ohlora.records.samples import Sample
 from ohlora.tasks.job import Job
+
+
+def encode_prompts(plan: Plan, rows: Sequence[Row]) -> list[list[int]]:
+    """Use the plain tokenizer of the model folder, as for all token ids, not one that a back end has changed."""
+    from transformers import AutoTokenizer
+
+    model = plan.config.model
+    tokenizer = AutoTokenizer.from_pretrained(
+        plan.model_folder, local_files_only=True, trust_remote_code=model.remote_code is not None
+    )
+    style = Format(tokenizer, model, [])
+    return [encode_prompt(style, row) for row in rows]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ohlora.models import adapters
 from ohlora.models.prepare import check_in_place, prepare
+from ohlora.models.retokenise import renew
+from ohlora.planning.plan import AGAINST
 from ohlora.tasks.job import Job
 
 
@@ -12,7 +14,11 @@ def run(job: Job) -> None:
     model = job.plan.model
     if not model.is_in_place:
         prepare(model, job)
+        if job.config.task.name == "prepare":  # not in the middle of other runs
+            renew(model, job)
     elif job.config.task.name == "prepare":
         check_in_place(model, job)
     adapters.fetch(job.config.adapter, model, job)
     adapters.require_fit(job.config.adapter, model, job.plan.adapter_folder)
+    adapters.fetch(job.config.judge.against, model, job, AGAINST)
+    adapters.require_fit(job.config.judge.against, model, job.plan.against_folder, AGAINST)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ENDED = {Status.finished: "FINISHED", Status.killed: "KILLED", Status.cancelled: "KILLED"}
 MAX_VALUE = 6000
 MAX_NOTE = 8000  # longest description in MLflow
-RUN_FILES = ("config.yaml", "result.json", "metrics.jsonl", "memory.jsonl")
+RUN_FILES = ("config.yaml", "result.json", "metrics.jsonl", "memory.jsonl", "judge.json", "judge.html", "judge.md")
 
 
 def open_tracker(config: Config, say: Callable[[str], None]) -> Tracker | None:
@@ -62,7 +62,7 @@ class Tracker(OpenRun):
         from ohlora.config.identity import flatten
 
         self.metrics_path, self.fed = attempt / "metrics.jsonl", set[tuple[str, int]]()
-        rank = "" if config.task.name == "infer" else f" · r{config.lora.rank}"
+        rank = "" if config.task.name in ("infer", "judge") else f" · r{config.lora.rank}"
         track = f"{result.track}: " if result.track == RECOMMENDED else ""
         name = f"{track}{result.arm} · {config.model.name}{rank} · {config.task.name}"
         tags = {
@@ -79,7 +79,9 @@ class Tracker(OpenRun):
             tags["mlflow.parentRunId"] = parent
         self._start(f"{name} #{result.repeat}" if result.repeat else name, tags)
         params = [
-            Param(key, str(value)[:MAX_VALUE]) for key, value in flatten(result.requested).items() if value is not None
+            Param(key, str(value)[:MAX_VALUE])
+            for key, value in flatten(result.requested).items()
+            if value is not None and (not key.startswith("persona.") or key == "persona.name")  # a card is a file
         ]
         self._safely(self._log, params=params)
         if self.run_id:

@@ -84,6 +84,7 @@ def save_adapter(loaded: Loaded, folder: Path, plan: Plan, digest: str) -> None:
             "base_hash": model_hash(plan.model),
             "licence": plan.licence,
             "adapter_hash": digest,
+            "data_hash": plan.data_hash,
         },
     )
 

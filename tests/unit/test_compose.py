@@ -30,6 +30,7 @@ NEEDS = {
     "decoding=sample": ["task=infer", "generation=natural"],
     "decoding=beam": ["task=infer", "generation=natural"],
     "lora=none": ["task=infer"],
+    "task=judge": ["adapter=x"],
     "model=hub": ["model.repo=owner/name"],
     "model=local": ["model.path=x"],
 }
@@ -95,7 +96,7 @@ def test_all_problems_at_once() -> None:
         (["model.path=nowhere"], ["model.path=nowhere: no such folder"]),
         (["data=csv", "data.path=none.csv"], ["data.path=none.csv: cannot be read (No such file or directory)"]),
         (["task=infer", "adapter=nowhere"], ["adapter=nowhere: no adapter found"]),
-        (["adapter=x"], ["adapter=x: only task=infer uses an adapter"]),
+        (["adapter=x"], ["adapter=x: only task=infer and task=judge use an adapter"]),
         (["launch.isolate=false"], ["launch.isolate=false: task=benchmark has 2 phases"]),
         (["launch.isolate=false", "task=selection"], ["launch.isolate=false: task=selection has 3 phases"]),
         (

@@ -11,10 +11,11 @@ import pytest
 from ohlora.config.compose import compose_config
 from ohlora.measure.metrics import CURVES, METRICS, PHASES, metric_of
 from ohlora.planning.validate import validate
+from ohlora.records.judgement import RULES
 from ohlora.tasks.job import Job
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "result.md"
-KEY = re.compile(rf"`((?:<phase>|<process>|{'|'.join(PHASES)}|estimate|quality)/[a-z0-9_/]+)`")
+KEY = re.compile(rf"`((?:<phase>|<process>|{'|'.join(PHASES)}|estimate|quality|judge)/[a-z0-9_/<>]+)`")
 
 
 def documented() -> dict[str, str]:
@@ -26,6 +27,7 @@ def documented() -> dict[str, str]:
         keys, unit = line.split("|")[1:3]
         for key in KEY.findall(keys):
             names = [key.replace("<phase>", phase) for phase in PHASES] if "<phase>" in key else [key]
+            names = [name.replace("<rule>", rule) for name in names for rule in RULES] if "<rule>" in key else names
             found |= dict.fromkeys(names, unit.strip().replace("–", "", 1) if unit.strip() == "–" else unit.strip())
     return found
 

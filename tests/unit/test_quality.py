@@ -201,7 +201,7 @@ def test_the_fine_tuned_model_answers_and_is_graded(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(answer, "load", load)
     monkeypatch.setattr(answer, "make_generator", Generator)
-    monkeypatch.setattr(answer, "_encode_prompts", lambda plan, rows: [[i] for i in range(len(rows))])
+    monkeypatch.setattr(answer, "encode_prompts", lambda plan, rows: [[i] for i in range(len(rows))])
     monkeypatch.setattr(answer, "record_memory", lambda *_: None)
     validation = [Row("1", "validation", "", "질문 1", "답변 1")]
     monkeypatch.setattr(Plan, "run_rows", SimpleNamespace(validation=validation))
