@@ -83,9 +83,9 @@ def fetch(adapter: str | None, model: LocalModel, show: Show, name: str = KEY) -
         assert repository is not None
         show.stage(f"asking the hub for {repository.name}")
         commit, files = hub.list_files(repository)
-        for name in (DESCRIBED, WEIGHTS):
-            if name not in files:
-                raise UserError(_incomplete(repository.key, name, set(files)))
+        for needed in (DESCRIBED, WEIGHTS):
+            if needed not in files:
+                raise UserError(_incomplete(repository.key, needed, set(files)))
         texts = [
             file for name, file in sorted(files.items()) if name in TEXTS or name.startswith(("LICENSE", "NOTICE"))
         ]
@@ -153,7 +153,8 @@ def find_base_problems(
             return
         whole = is_there(model) and not folder_problems(model.option, base)
         here = model_hash(model) if whole else None
-        if (here and digest not in (here, *earlier_hashes(model))) or (here is None and trained_on != model.option.name):
+        fits = digest in (here, *earlier_hashes(model)) if here else trained_on == model.option.name
+        if not fits:
             yield (
                 f"{key}: was trained on {trained_on} (weights {digest[:12]}), not on the weights of "
                 f"model={model.option.name}; choose model={trained_on} or the folder it was trained from"
